@@ -1,0 +1,48 @@
+# What one can do here, each by one command. Every target does the set-up it needs, or says in one line what is missing.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+
+# Seconds for each fuzz target; `make fuzz FUZZ_SECONDS=600` for a night's worth.
+FUZZ_SECONDS ?= 60
+
+.PHONY: help demo test test-long bench lint fuzz deny advisories
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+demo: ## build, send real events through a journal to a small function, show what happened, end by itself
+	@scripts/need.sh cargo cc
+	@echo "building outrigger (the first build takes some minutes) ..."
+	cargo build --release -p outrigger
+	"$${CARGO_TARGET_DIR:-target}/release/outrigger" demo
+
+test: ## everything that must hold: format, lints, dependencies, tests, documentation, short fuzz runs
+	@scripts/need.sh cargo cc c++
+	@scripts/test.sh
+
+test-long: ## the same tests with their long counts, and ten minutes for each fuzz target
+	@scripts/need.sh cargo cc c++
+	@OUTRIGGER_LONG=1 FUZZ_SECONDS=600 scripts/test.sh
+
+bench: ## the table of figures, as ratios in one run; writes target/bench/report.json
+	@scripts/need.sh cargo cc
+	cargo bench -p outrigger
+
+lint: ## format, clippy and documentation, without running anything
+	@scripts/need.sh cargo cc
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+fuzz: ## every parser against FUZZ_SECONDS (60) of coverage-guided input
+	@scripts/need.sh cargo cc c++
+	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+deny: ## licences, banned crates, the direction of dependencies
+	@scripts/need.sh cargo cc
+	scripts/deny.sh bans licenses sources
+
+advisories: ## known vulnerabilities of dependencies; says when it could not look
+	@scripts/need.sh cargo cc
+	scripts/deny.sh advisories
