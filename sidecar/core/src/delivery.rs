@@ -1,0 +1,212 @@
+//! An event on its way: what came in, from where, and the receipt that settles it.
+
+use crate::{Event, Receipt, Timeline};
+use bytes::Bytes;
+use http::HeaderMap;
+use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
+
+/// One event, or what should have been one, together with the duty to settle it.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The event, or the bytes that could not be made one.
+    pub item: Result<Event, Malformed>,
+    /// Events of one key run one at a time and in order; an event without one is unordered.
+    pub key: Option<Key>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When its source first received it, in Unix milliseconds.
+    pub received_ms: u64,
+    /// Attempts that were counted before this delivery, by the broker or the journal.
+    pub attempts: u32,
+    /// `Some`: a caller waits for the outcome until then, so there is one attempt and no dead letter.
+    pub once: Option<Instant>,
+    /// What happened to it so far.
+    pub timeline: Timeline,
+    /// Its settlement, and the permit that bounds memory.
+    pub receipt: Receipt,
+}
+
+impl Delivery {
+    /// The bytes that it holds in memory, for bounds.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let item = match &self.item {
+            Ok(event) => event.size(),
+            Err(malformed) => malformed.size(),
+        };
+        item + self.key.as_ref().map_or(0, |key| key.as_bytes().len()) + size_of::<Self>()
+    }
+}
+
+/// What came in as an event and was none. Its bytes are kept as they were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// The payload, untouched.
+    pub raw: Bytes,
+    /// The transport's headers, in their order; repeated names are kept.
+    pub headers: Vec<(String, Bytes)>,
+    /// The broker's key, untouched.
+    pub key: Option<Bytes>,
+    /// Why it is no event, in one line.
+    pub why: String,
+}
+
+impl Malformed {
+    /// The bytes that it holds in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.raw.len() + headers + self.key.as_ref().map_or(0, Bytes::len) + self.why.len()
+    }
+}
+
+/// The ordering key of an event, scoped by its source. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key(Arc<[u8]>);
+
+impl Key {
+    /// The key `key` of `source`. Equal keys of different sources are different keys.
+    #[must_use]
+    pub fn new(source: &str, key: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(source.len() + 1 + key.len());
+        bytes.extend_from_slice(source.as_bytes());
+        bytes.push(0); // no source name holds a NUL, so the pair cannot be read in two ways
+        bytes.extend_from_slice(key);
+        Self(bytes.into())
+    }
+
+    /// The scoped key as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The key without its source, for people.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        let start = self.0.iter().position(|b| *b == 0).map_or(0, |i| i + 1);
+        String::from_utf8_lossy(&self.0[start..])
+    }
+}
+
+/// Where a delivery came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The configured name of the source.
+    pub source: Arc<str>,
+    /// The position there: a journal's sequence, a topic with partition and offset; empty where there is none.
+    pub position: String,
+    /// The transport's headers that belong to the hop and not to the event, such as `traceparent`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Names a target: the function, another function, a sink.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetId(pub Arc<str>);
+
+impl fmt::Display for TargetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a target answered.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    /// The HTTP status, 2xx.
+    pub status: u16,
+    /// The event in the answer, if it was one.
+    pub event: Option<Event>,
+    /// The answer's headers, for a caller who waits.
+    pub headers: HeaderMap,
+    /// The answer's body, for a caller who waits; empty when `event` holds it.
+    pub body: Bytes,
+}
+
+/// Why an event was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The kind of failure.
+    pub code: Code,
+    /// The function's last status, if it answered.
+    pub status: Option<u16>,
+    /// One line for people, at most about 1 KiB.
+    pub detail: String,
+}
+
+/// The kinds of failure that end an event. The names are stable: filters and dashboards use them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// What came in was no event.
+    Malformed,
+    /// The function answered that it will never take it.
+    Refused,
+    /// Every attempt failed.
+    Exhausted,
+    /// The total deadline passed.
+    Deadline,
+    /// The caller's time was over before the function answered (synchronous ingress only).
+    TimedOut,
+    /// The function cannot be reached (synchronous ingress only).
+    Unavailable,
+}
+
+impl Code {
+    /// Every code, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::Malformed, Self::Refused, Self::Exhausted, Self::Deadline, Self::TimedOut, Self::Unavailable];
+
+    /// Its stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Refused => "refused",
+            Self::Exhausted => "exhausted",
+            Self::Deadline => "deadline",
+            Self::TimedOut => "timed-out",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// The code of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if let Some(status) = self.status {
+            write!(f, " (status {status})")?;
+        }
+        if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_keys_of_different_sources_are_different() {
+        assert_ne!(Key::new("a", b"k"), Key::new("b", b"k"));
+        assert_ne!(Key::new("ab", b"c"), Key::new("a", b"bc"));
+        assert_eq!(Key::new("a", b"k").name(), "k");
+    }
+
+    #[test]
+    fn every_code_is_found_by_its_name() {
+        for code in Code::ALL {
+            assert_eq!(Code::from_name(code.name()), Some(code));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! URIs and URI-references (RFC 3986), checked and never changed.
+//!
+//! Only the generic grammar: no scheme's own rules, no normalizing. A URI may end with a fragment.
+
+/// A URI: with a scheme (RFC 3986, section 3).
+pub(super) fn is_uri(text: &str) -> bool {
+    match split_scheme(text) {
+        Some((Some(scheme), rest)) => is_scheme(scheme) && is_rest(rest),
+        _ => false,
+    }
+}
+
+/// A URI or a relative reference (RFC 3986, section 4.1). The empty reference is one.
+pub(super) fn is_uri_reference(text: &str) -> bool {
+    match split_scheme(text) {
+        Some((Some(scheme), rest)) => is_scheme(scheme) && is_rest(rest),
+        Some((None, rest)) => is_rest(rest),
+        None => false,
+    }
+}
+
+/// A colon before any `/`, `?` or `#` ends a scheme: the first segment of a relative path has none.
+fn split_scheme(text: &str) -> Option<(Option<&str>, &str)> {
+    match text.find([':', '/', '?', '#']) {
+        Some(at) if text.as_bytes()[at] == b':' => Some((Some(text.get(..at)?), text.get(at + 1..)?)),
+        _ => Some((None, text)),
+    }
+}
+
+fn is_scheme(scheme: &str) -> bool {
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+}
+
+fn is_rest(rest: &str) -> bool {
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (hierarchy, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = match hierarchy.strip_prefix("//") {
+        Some(authority_and_path) => {
+            let end = authority_and_path.find('/').unwrap_or(authority_and_path.len());
+            let (authority, path) = authority_and_path.split_at(end);
+            if !is_authority(authority) {
+                return false;
+            }
+            path
+        }
+        None => hierarchy,
+    };
+    is_made_of(path, b"/:@") && is_made_of(query, b"/:@?") && is_made_of(fragment, b"/:@?")
+}
+
+fn is_authority(authority: &str) -> bool {
+    let (user, host_and_port) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (host_is_good, port) = match host_and_port.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((address, after)) => (!address.is_empty() && is_made_of(address, b":"), after),
+            None => return false,
+        },
+        None => {
+            let end = host_and_port.find(':').unwrap_or(host_and_port.len());
+            let (host, after) = host_and_port.split_at(end);
+            (is_made_of(host, b""), after)
+        }
+    };
+    let port_is_good =
+        port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    is_made_of(user, b":") && host_is_good && port_is_good
+}
+
+/// Whether `part` has only unreserved characters, sub-delims, percent-encoded octets and those of `more`.
+fn is_made_of(part: &str, more: &[u8]) -> bool {
+    let mut bytes = part.bytes();
+    while let Some(byte) = bytes.next() {
+        let good = match byte {
+            b'%' => [bytes.next(), bytes.next()].iter().flatten().filter(|b| b.is_ascii_hexdigit()).count() == 2,
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' => true,
+            b'*' | b'+' | b',' | b';' | b'=' => true,
+            _ => byte.is_ascii_alphanumeric() || more.contains(&byte),
+        };
+        if !good {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_have_a_scheme() {
+        for text in [
+            "https://cloudevents.io/dataschema",
+            "mailto:cncf-wg-serverless@lists.cncf.io",
+            "urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66",
+            "a+b-c.d:",
+            "http://user:secret@[2001:db8::1]:8080/a/b;c=d?e=f/?#g/?",
+            "file:///etc/hosts",
+            "http://example.com:",
+            "x:%C3%A9",
+        ] {
+            assert!(is_uri(text) && is_uri_reference(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn references_may_be_relative() {
+        for text in [
+            "",
+            "#fragment",
+            "?query",
+            "/sensors/tn-1234567/alerts",
+            "//authority/path",
+            "//pubsub.googleapis.com/projects/p/topics/t",
+            "cloudevents/spec/pull/123",
+            "1-555-123-4567",
+            "./a:b",
+            "/subscriptions/{id}".trim_end_matches("{id}"),
+        ] {
+            assert!(is_uri_reference(text), "{text:?}");
+            assert!(!is_uri(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_reference_is_refused() {
+        for text in [
+            "a b",
+            "/a b",
+            "1a:b",
+            ":a",
+            "/é",
+            "/%",
+            "/%4",
+            "/%4g",
+            "/a\\b",
+            "/a\"b",
+            "/<a>",
+            "/{a}",
+            "/a|b",
+            "/a^b",
+            "/a`b",
+            "#a#b",
+            "/[a]",
+            "?[a]",
+            "//a:b/c",
+            "//[::1",
+            "//[]/",
+            "//[::1]x/",
+            "//a@b@c/",
+            "/a\u{0}",
+        ] {
+            assert!(!is_uri_reference(text), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Events, deliveries and the decisions about them.
+//!
+//! A map, in reading order:
+//!
+//! - [`event`]: the CloudEvent and its codecs.
+//! - [`delivery`], [`receipt`]: an event on its way, and the promise to tell its source what became of it.
+//! - [`source`], [`inbound`]: where deliveries come from, pulled or pushed.
+//! - [`call`], [`exchange`]: how a function is called.
+//! - [`dead`], [`ledger`]: where failures rest, and what is already done.
+//! - [`plugin`], [`timeline`]: what may be wrapped around the path, and what it may see.
+//! - [`decide`]: every rule as a pure state machine that takes time as an argument.
+//! - [`drain`], [`error`]: stopping, and failing.
+//!
+//! Deliberately absent: brokers, an HTTP client, files, the environment, and any clock of its own.
+
+pub mod call;
+pub mod dead;
+pub mod decide;
+pub mod delivery;
+pub mod drain;
+pub mod error;
+pub mod event;
+pub mod exchange;
+pub mod inbound;
+pub mod ledger;
+pub mod plugin;
+pub mod receipt;
+pub mod source;
+pub mod timeline;
+
+pub use call::{Call, CallCx};
+pub use dead::{DeadLetter, DeadLetters};
+pub use delivery::{Code, Delivery, Key, Malformed, Origin, Reason, Reply, TargetId};
+pub use drain::{Drain, DrainTrigger};
+pub use error::{Error, Kind, Result, Retry};
+pub use event::{Event, Invalid, Value};
+pub use exchange::{Body, Exchange};
+pub use futures_util::future::BoxFuture;
+pub use inbound::{Inbound, Inbox, Outcome};
+pub use ledger::{Ledger, Mark};
+pub use plugin::{Annotate, Observe, Plugin};
+pub use receipt::{BatchOutcome, Receipt, Settlement, Settler};
+pub use source::{Admit, Intake, Source};
+pub use timeline::{Step, Timeline};

@@ -1,0 +1,53 @@
+//! What may be wrapped around the path. A plugin sees events, never a receipt, so that none can acknowledge wrongly.
+
+use crate::{BoxFuture, Call, Drain, Event, Exchange, Ledger, Settlement, Timeline};
+use std::sync::Arc;
+
+/// One plugin. Each method is a place on the path; a plugin that is not configured is not built, and costs nothing.
+pub trait Plugin: Send + Sync + 'static {
+    /// Its configured name.
+    fn name(&self) -> &str;
+
+    /// Sees each event before the lanes.
+    fn annotate(&self) -> Option<Arc<dyn Annotate>> {
+        None
+    }
+
+    /// Wraps the store of marks.
+    fn ledger(&self, inner: Option<Arc<dyn Ledger>>) -> Option<Arc<dyn Ledger>> {
+        inner
+    }
+
+    /// Wraps each call of the function with events.
+    fn around_call(&self, inner: Arc<dyn Call>) -> Arc<dyn Call> {
+        inner
+    }
+
+    /// Wraps each HTTP exchange with the function, events and proxied requests alike.
+    fn around_exchange(&self, inner: Arc<dyn Exchange>) -> Arc<dyn Exchange> {
+        inner
+    }
+
+    /// Sees each finished event.
+    fn observe(&self) -> Option<Arc<dyn Observe>> {
+        None
+    }
+
+    /// Work of its own beside the path, until `drain` starts.
+    fn background(&self, drain: Drain) -> Option<BoxFuture<'static, ()>> {
+        let _ = drain;
+        None
+    }
+}
+
+/// Adds attributes to an event before it is queued. It cannot fail.
+pub trait Annotate: Send + Sync {
+    /// Adds what it knows.
+    fn annotate(&self, event: &mut Event);
+}
+
+/// Sees finished events. It runs on the path, so it only notes and returns.
+pub trait Observe: Send + Sync {
+    /// `event` was settled.
+    fn finished(&self, event: &Event, settlement: &Settlement, timeline: &Timeline);
+}

@@ -1,0 +1,161 @@
+use super::*;
+use crate::Code;
+
+#[derive(Default)]
+struct Recorder(Mutex<Vec<(u64, Settlement)>>);
+
+impl Settler for Recorder {
+    fn settle(&self, token: u64, settlement: Settlement) {
+        self.0.lock().unwrap().push((token, settlement));
+    }
+}
+
+impl Recorder {
+    fn told(&self) -> Vec<String> {
+        let told = self.0.lock().unwrap();
+        told.iter().map(|(token, settlement)| format!("{token} {}", short(settlement))).collect()
+    }
+}
+
+fn short(settlement: &Settlement) -> String {
+    match settlement {
+        Settlement::Ack(reply) => format!("ack {:?}", reply.as_ref().map(|r| r.status)),
+        Settlement::Release { after } => format!("release {after:?}"),
+        Settlement::Reject(reason) => format!("reject {}", reason.detail),
+    }
+}
+
+fn reply(status: u16) -> Option<Reply> {
+    Some(Reply { status, ..Reply::default() })
+}
+
+fn reject(detail: &str) -> Settlement {
+    Settlement::Reject(Reason { code: Code::Refused, status: Some(400), detail: detail.into() })
+}
+
+fn targets(names: &[&str]) -> Vec<TargetId> {
+    names.iter().map(|name| TargetId((*name).into())).collect()
+}
+
+fn split_in_three() -> (Arc<Recorder>, Vec<Receipt>) {
+    let recorder = Arc::new(Recorder::default());
+    let targets = targets(&["function", "audit", "archive"]);
+    let parent = Receipt::new(recorder.clone(), 7);
+    (recorder, parent.split(&targets, Some(&targets[1])))
+}
+
+#[test]
+fn a_dropped_receipt_releases_exactly_once() {
+    let recorder = Arc::new(Recorder::default());
+    drop(Receipt::new(recorder.clone(), 1));
+    Receipt::new(recorder.clone(), 2).settle(Settlement::Ack(None));
+    assert_eq!(recorder.told(), ["1 release None", "2 ack None"]);
+}
+
+#[test]
+fn a_split_acks_once_all_targets_have_and_not_before() {
+    let (recorder, mut children) = split_in_three();
+    children.pop().unwrap().settle(Settlement::Ack(None));
+    children.pop().unwrap().settle(Settlement::Ack(None));
+    assert!(recorder.told().is_empty());
+    children.pop().unwrap().settle(Settlement::Ack(None));
+    assert_eq!(recorder.told(), ["7 ack None"]);
+}
+
+#[test]
+fn only_the_reply_of_the_reply_target_reaches_the_parent() {
+    let (recorder, children) = split_in_three();
+    for (child, status) in children.into_iter().zip([200, 201, 203]) {
+        child.settle(Settlement::Ack(reply(status)));
+    }
+    assert_eq!(recorder.told(), ["7 ack Some(201)"]);
+}
+
+#[test]
+fn any_release_releases_the_parent_after_all_are_done_with_the_longest_wait() {
+    let (recorder, children) = split_in_three();
+    let [one, two, three] = <[Receipt; 3]>::try_from(children).unwrap();
+    one.settle(Settlement::Release { after: Some(Duration::from_secs(2)) });
+    two.settle(Settlement::Release { after: Some(Duration::from_secs(1)) });
+    assert!(recorder.told().is_empty(), "a sibling is still at work");
+    three.settle(Settlement::Ack(None));
+    assert_eq!(recorder.told(), ["7 release Some(2s)"]);
+}
+
+#[test]
+fn a_child_that_is_dropped_releases_the_parent() {
+    let (recorder, mut children) = split_in_three();
+    drop(children.remove(0));
+    for child in children {
+        child.settle(Settlement::Ack(None));
+    }
+    assert_eq!(recorder.told(), ["7 release None"]);
+}
+
+#[test]
+fn a_reject_wins_over_acks_and_loses_to_a_release() {
+    let (recorder, mut children) = split_in_three();
+    children.remove(0).settle(reject("first"));
+    children.remove(0).settle(reject("second"));
+    children.remove(0).settle(Settlement::Ack(None));
+    let (other, mut children) = split_in_three();
+    children.remove(0).settle(reject("first"));
+    drop(children);
+    assert_eq!((recorder.told(), other.told()), (vec!["7 reject first".into()], vec!["7 release None".into()]));
+}
+
+#[test]
+fn a_split_without_targets_releases_because_nothing_has_the_event() {
+    let recorder = Arc::new(Recorder::default());
+    assert!(Receipt::new(recorder.clone(), 3).split(&[], None).is_empty());
+    assert_eq!(recorder.told(), ["3 release None"]);
+}
+
+#[test]
+fn a_split_of_a_split_settles_the_root_last() {
+    let recorder = Arc::new(Recorder::default());
+    let names = targets(&["a", "b"]);
+    let mut outer = Receipt::new(recorder.clone(), 1).split(&names, Some(&names[0]));
+    let inner = outer.remove(0).split(&names, Some(&names[1]));
+    outer.remove(0).settle(Settlement::Ack(None));
+    for child in inner {
+        child.settle(Settlement::Ack(reply(200)));
+    }
+    assert_eq!(recorder.told(), ["1 ack Some(200)"]);
+}
+
+#[tokio::test]
+async fn a_batch_answers_in_the_order_of_its_members_however_they_finish() {
+    let (mut receipts, outcome) = Receipt::batch(3);
+    receipts.pop().unwrap().settle(reject("third"));
+    receipts.remove(0).settle(Settlement::Ack(reply(200)));
+    drop(receipts);
+    let told: Vec<_> = outcome.await.iter().map(short).collect();
+    assert_eq!(told, ["ack Some(200)", "release None", "reject third"]);
+}
+
+#[tokio::test]
+async fn an_empty_batch_is_done_at_once() {
+    let (receipts, outcome) = Receipt::batch(0);
+    assert!(receipts.is_empty() && outcome.await.is_empty());
+}
+
+#[test]
+fn members_of_a_batch_are_unwanted_once_its_caller_is_gone() {
+    let (receipts, outcome) = Receipt::batch(2);
+    assert!(receipts[0].wanted());
+    drop(outcome);
+    assert!(!receipts[0].wanted());
+}
+
+#[test]
+fn a_split_member_of_a_batch_settles_its_place() {
+    let (mut receipts, outcome) = Receipt::batch(1);
+    let names = targets(&["a", "b"]);
+    for child in receipts.remove(0).split(&names, None) {
+        assert!(child.wanted());
+        child.settle(Settlement::Ack(None));
+    }
+    let told = futures_util::FutureExt::now_or_never(outcome).unwrap();
+    assert!(matches!(told[..], [Settlement::Ack(None)]));
+}

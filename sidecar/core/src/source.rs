@@ -1,0 +1,146 @@
+//! Where deliveries come from, and the bounded way in.
+
+use crate::{BoxFuture, Delivery, Drain, Result, decide::window::Window};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// A source that is pulled: a broker's consumer, the journal.
+pub trait Source: Send + Sync + 'static {
+    /// Its configured name, as metrics and dead letters show it.
+    fn name(&self) -> &str;
+
+    /// Fetches and pushes until `drain` starts, then returns. What it pushed is settled through receipts.
+    ///
+    /// # Errors
+    /// When it cannot go on without a person; everything that may pass is retried inside.
+    fn run(self: Arc<Self>, intake: Intake, drain: Drain) -> BoxFuture<'static, Result<()>>;
+}
+
+/// The first step after the way in. It takes what it is given: the bound is the [`Intake`]'s.
+pub trait Admit: Send + Sync + 'static {
+    /// Takes the delivery on.
+    fn admit(&self, delivery: Delivery);
+}
+
+/// The way into the path, bounded in events and bytes. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    gate: Arc<Gate>,
+    admit: Arc<dyn Admit>,
+}
+
+impl Intake {
+    /// A way in that holds at most what `window` says.
+    #[must_use]
+    pub fn new(window: Window, admit: Arc<dyn Admit>) -> Self {
+        Self { gate: Arc::new(Gate { window: Mutex::new(window), freed: Notify::new() }), admit }
+    }
+
+    /// Takes the delivery, or gives it back unsettled when the window is full.
+    ///
+    /// # Errors
+    /// The delivery itself: wait for [`Intake::room`], or leave it with its broker.
+    #[expect(clippy::result_large_err, reason = "the delivery itself is what is given back")]
+    pub fn try_push(&self, mut delivery: Delivery) -> Result<(), Delivery> {
+        let bytes = delivery.size();
+        if !self.gate.window().take(bytes) {
+            return Err(delivery);
+        }
+        delivery.receipt.hold(Permit { gate: self.gate.clone(), bytes });
+        self.admit.admit(delivery);
+        Ok(())
+    }
+
+    /// Waits until the window has room for at least one event. Cancel safe.
+    ///
+    /// It promises nothing: somebody else may be faster, and then [`Intake::try_push`] says so.
+    pub async fn room(&self) {
+        loop {
+            let freed = self.gate.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable(); // before looking, so that a permit freed in between is not missed
+            if self.gate.window().has_room() {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// What is inside now: events and bytes.
+    #[must_use]
+    pub fn held(&self) -> (usize, usize) {
+        self.gate.window().held()
+    }
+}
+
+struct Gate {
+    window: Mutex<Window>,
+    freed: Notify,
+}
+
+impl Gate {
+    fn window(&self) -> std::sync::MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the window; dropping it gives the place back.
+pub(crate) struct Permit {
+    gate: Arc<Gate>,
+    bytes: usize,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.gate.window().give(self.bytes);
+        self.gate.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Origin, Receipt, Settlement, Settler, Timeline};
+
+    struct Nobody;
+    impl Settler for Nobody {
+        fn settle(&self, _: u64, _: Settlement) {}
+    }
+
+    #[derive(Default)]
+    struct Keep(Mutex<Vec<Delivery>>);
+    impl Admit for Keep {
+        fn admit(&self, delivery: Delivery) {
+            self.0.lock().unwrap().push(delivery);
+        }
+    }
+
+    fn delivery() -> Delivery {
+        Delivery {
+            item: Ok(Event::new("1", "/s", "t").unwrap()),
+            key: None,
+            origin: Origin { source: "test".into(), position: String::new(), headers: Vec::new() },
+            received_ms: 0,
+            attempts: 0,
+            once: None,
+            timeline: Timeline::off(),
+            receipt: Receipt::new(Arc::new(Nobody), 0),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_window_gives_back_and_a_settled_receipt_makes_room() {
+        let kept = Arc::new(Keep::default());
+        let intake = Intake::new(Window::new(1, usize::MAX), kept.clone());
+        intake.try_push(delivery()).unwrap();
+        let again = intake.try_push(delivery()).unwrap_err();
+
+        let waiting = intake.room();
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        kept.0.lock().unwrap().pop().unwrap().receipt.settle(Settlement::Ack(None));
+        waiting.await;
+        intake.try_push(again).unwrap();
+        assert_eq!(intake.held().0, 1);
+    }
+}
