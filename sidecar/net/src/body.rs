@@ -1,0 +1,192 @@
+//! A whole body in memory, never more of it than allowed and never later than allowed.
+//!
+//! For requests of producers and answers of functions alike. What is too large is refused as soon as that
+//! is known: by its `Content-Length` before the first byte is read, else at the byte that is one too many.
+
+use std::{fmt::Display, pin::pin, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, header::CONTENT_ENCODING};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use crate::gunzip::Gunzip;
+
+/// The bounds of one body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Bytes as they are sent, compressed or not.
+    pub bytes_max: usize,
+    /// Bytes after decompression; a plain body is held by [`BodyLimits::bytes_max`] alone.
+    pub decompressed_bytes_max: usize,
+    /// From the call of [`collect`] to the last byte.
+    pub timeout: Duration,
+}
+
+/// Why there is no whole body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// More bytes on the wire than allowed, declared or sent.
+    #[error("the body is larger than the {bytes_max} bytes that are allowed")]
+    TooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// It unpacks to more bytes than allowed.
+    #[error("the body unpacks to more than the {bytes_max} bytes that are allowed")]
+    TooLargeDecompressed {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// Not gzip, cut off, a wrong checksum, or something after the end.
+    #[error("the body is no valid gzip stream: {detail}")]
+    CorruptGzip {
+        /// What the decoder says.
+        detail: String,
+    },
+    /// Another compression than gzip.
+    #[error("the Content-Encoding {found:?} is not supported; send gzip or none")]
+    UnsupportedEncoding {
+        /// The start of the header's value.
+        found: String,
+    },
+    /// The time was up before the last byte came.
+    #[error("the body did not arrive within {} ms ({received} bytes had)", timeout.as_millis())]
+    TimedOut {
+        /// The limit.
+        timeout: Duration,
+        /// Bytes that had arrived.
+        received: usize,
+    },
+    /// The other side went away or broke the framing before the last byte.
+    #[error("the body broke off after {received} bytes: {detail}")]
+    Disconnected {
+        /// Bytes that had arrived.
+        received: usize,
+        /// What the transport says.
+        detail: String,
+    },
+}
+
+impl BodyError {
+    /// The HTTP status that tells a producer: 413, 415, 408, or 400 for what is broken.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            BodyError::TooLarge { .. } | BodyError::TooLargeDecompressed { .. } => 413,
+            BodyError::UnsupportedEncoding { .. } => 415,
+            BodyError::TimedOut { .. } => 408,
+            BodyError::CorruptGzip { .. } | BodyError::Disconnected { .. } => 400,
+        }
+    }
+}
+
+/// The whole body, unpacked where `Content-Encoding` says gzip.
+///
+/// The bytes are a copy, sized to the body: a slice of the connection's read buffer would keep that whole
+/// buffer in memory for as long as the event waits. Trailers are dropped. Memory grows with what has
+/// arrived, at most twice that, never with what a `Content-Length` claims.
+///
+/// # Errors
+/// [`BodyError`], at the first byte that breaks a rule; the rest of the body is left unread.
+///
+/// # Cancellation
+/// Dropping the future drops the body and what was read of it.
+pub async fn collect<B>(headers: &HeaderMap, body: B, limits: &BodyLimits) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Display,
+{
+    let bytes_max = limits.bytes_max;
+    let hint = body.size_hint();
+    if hint.lower() > bytes_max as u64 {
+        return Err(BodyError::TooLarge { bytes_max });
+    }
+    let declared = hint.exact().and_then(|n| usize::try_from(n).ok()).unwrap_or(bytes_max);
+    let mut sink = if is_gzip(headers)? {
+        Sink::Gzip(Box::new(Gunzip::new(limits.decompressed_bytes_max)))
+    } else {
+        Sink::Plain { bytes: Vec::new(), declared }
+    };
+    let mut received = 0;
+    let read = read(body, bytes_max, &mut sink, &mut received);
+    match tokio::time::timeout(limits.timeout, read).await {
+        Ok(read) => read?,
+        Err(_) => return Err(BodyError::TimedOut { timeout: limits.timeout, received }),
+    }
+    sink.finish()
+}
+
+/// Whether the body is to be unpacked. `identity` and an empty value say nothing; more than one
+/// compression is not supported, because nobody sends it but to multiply a bomb.
+fn is_gzip(headers: &HeaderMap) -> Result<bool, BodyError> {
+    let mut gzip = false;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        for coding in value.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii) {
+            let is = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
+            if coding.is_empty() || is("identity") {
+                continue;
+            }
+            if gzip || !(is("gzip") || is("x-gzip")) {
+                let found = String::from_utf8_lossy(value.as_bytes()).chars().take(32).collect();
+                return Err(BodyError::UnsupportedEncoding { found });
+            }
+            gzip = true;
+        }
+    }
+    Ok(gzip)
+}
+
+async fn read<B>(body: B, bytes_max: usize, sink: &mut Sink, received: &mut usize) -> Result<(), BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Display,
+{
+    let mut body = pin!(body);
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| BodyError::Disconnected { received: *received, detail: error.to_string() })?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if piece.len() > bytes_max - *received {
+            return Err(BodyError::TooLarge { bytes_max });
+        }
+        *received += piece.len();
+        sink.push(&piece)?;
+    }
+    Ok(())
+}
+
+enum Sink {
+    Plain { bytes: Vec<u8>, declared: usize },
+    Gzip(Box<Gunzip>),
+}
+
+impl Sink {
+    fn push(&mut self, piece: &[u8]) -> Result<(), BodyError> {
+        match self {
+            Sink::Gzip(gunzip) => gunzip.push(piece),
+            Sink::Plain { bytes, declared } => {
+                let needed = bytes.len() + piece.len();
+                if needed > bytes.capacity() {
+                    let target = (needed * 2).min(*declared).max(needed);
+                    bytes.reserve_exact(target - bytes.len());
+                }
+                bytes.extend_from_slice(piece);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Bytes, BodyError> {
+        match self {
+            Sink::Gzip(gunzip) => gunzip.finish(),
+            Sink::Plain { mut bytes, .. } => {
+                bytes.shrink_to_fit();
+                Ok(bytes.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,22 @@
+//! What several crates need of HTTP: bounded bodies, bearer tokens, listeners.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`limits`] | the bounds of a listener, as plain numbers |
+//! | [`body`] | a whole body in memory, never more of it than allowed |
+//! | [`token`] | a bearer token kept in a file |
+//! | [`listen`] | taking a TCP port or an owner-only Unix socket, with errors that say what to do |
+//! | [`server`] | the accept loop over either |
+//!
+//! Not here: what a request means (the ingress and the admin surface decide), how the function is called
+//! (`outrigger-http`), TLS and key sets (they come with the issues that need them).
+
+pub mod limits;
+
+pub mod body;
+pub mod listen;
+pub mod server;
+pub mod token;
+
+mod connection;
+mod gunzip;

@@ -1,0 +1,301 @@
+//! The accept loop: HTTP/1.1 over a TCP port or a Unix socket, within [`Limits`].
+//!
+//! One task per connection. The loop itself never ends by an error: running out of file descriptors makes
+//! it wait, a handler that panics costs its request a 500. hyper's HTTP/1 connection is used directly,
+//! without protocol detection. Routing, bodies and what an answer says are the service's.
+
+use std::{
+    error::Error,
+    future::poll_fn,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixStream},
+    sync::watch,
+    task::JoinSet,
+    time::sleep_until,
+};
+
+use crate::{
+    connection::{Phase, Watched},
+    limits::Limits,
+    listen::{Listener, OwnerSocket},
+};
+
+/// What happened on a listener, for the metrics. Only ever counts up, but for [`Counts::open`].
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections accepted.
+    pub accepted: AtomicU64,
+    /// Connections open now.
+    pub open: AtomicU64,
+    /// Times that accepting paused because [`Limits::connections_max`] were open.
+    pub paused: AtomicU64,
+    /// Errors of accepting, such as too many open files.
+    pub accept_errors: AtomicU64,
+    /// Connections closed because their client was too slow with headers or idle for too long.
+    pub timed_out: AtomicU64,
+    /// Peers of a Unix socket that were neither its owner nor root.
+    pub strangers: AtomicU64,
+    /// Handlers that panicked; each was answered 500.
+    pub panics: AtomicU64,
+}
+
+/// Serves `listener` until `until` resolves and the requests in flight then are answered.
+///
+/// After `until` nothing is accepted, the listener is closed, idle connections are closed and each
+/// remaining answer says `Connection: close`. How long that may take is the caller's to bound: dropping
+/// the future closes every connection.
+///
+/// `service` is called once per request; when the client goes away its future is dropped, wherever it is.
+/// It must read the body within bounds ([`crate::body::collect`]). When it panics the client gets an empty
+/// 500 and [`Counts::panics`] says so.
+///
+/// # Cancellation
+/// Dropping the future drops the listener, every connection and every handler's future.
+pub async fn serve<S, F, B>(
+    listener: Listener,
+    limits: Limits,
+    counts: Arc<Counts>,
+    service: S,
+    until: impl Future<Output = ()>,
+) where
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    match listener {
+        Listener::Tcp(listener) => accept_all(listener, limits, counts, service, until).await,
+        Listener::Unix(socket) => accept_all(socket, limits, counts, service, until).await,
+    }
+}
+
+/// Where connections come from.
+trait Accept {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection; `Ok(None)` is one that was turned away.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Self::Stream>>>;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<TcpStream>>> {
+        let (stream, _) = ready!(TcpListener::poll_accept(self, cx))?;
+        // Small answers must not wait for an acknowledgement (Nagle); a socket that is gone already
+        // refuses the option, and its connection will find out.
+        let _ = stream.set_nodelay(true);
+        Poll::Ready(Ok(Some(stream)))
+    }
+}
+
+impl Accept for OwnerSocket {
+    type Stream = UnixStream;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<UnixStream>>> {
+        let (stream, _) = ready!(self.listener().poll_accept(cx))?;
+        Poll::Ready(Ok(self.allows(&stream).then_some(stream)))
+    }
+}
+
+async fn accept_all<L, S, F, B>(
+    listener: L,
+    limits: Limits,
+    counts: Arc<Counts>,
+    service: S,
+    until: impl Future<Output = ()>,
+) where
+    L: Accept,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut until = pin!(until);
+    let mut connections = JoinSet::new();
+    let mut trouble = Trouble::default();
+    // Its sender's drop is the connections' sign to finish.
+    let (ending, ended) = watch::channel(());
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= limits.connections_max.max(1) {
+            trouble.at_cap(&limits, &counts);
+            tokio::select! {
+                biased;
+                () = &mut until => break,
+                _ = connections.join_next() => continue,
+            }
+        }
+        trouble.below_cap();
+        let accepted = tokio::select! {
+            biased;
+            () = &mut until => break,
+            accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
+            // Reaped as they end, so that a quiet listener holds nothing of a busy hour.
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok(Some(stream)) => {
+                trouble.accepted();
+                counts.accepted.fetch_add(1, Relaxed);
+                let open = Open::new(&counts);
+                connections.spawn(connection(stream, limits, open, service.clone(), ended.clone()));
+            }
+            Ok(None) => {
+                counts.strangers.fetch_add(1, Relaxed);
+            }
+            Err(error) => {
+                counts.accept_errors.fetch_add(1, Relaxed);
+                let pause = trouble.after(&error);
+                tokio::select! {
+                    biased;
+                    () = &mut until => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        }
+    }
+    drop(listener);
+    drop((ending, ended));
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection<T, S, F, B>(stream: T, limits: Limits, open: Open, service: S, ended: watch::Receiver<()>)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let phase = Phase::new();
+    let io = TokioIo::new(Watched { stream, phase: Arc::clone(&phase) });
+    let handle = service_fn(|request| {
+        let busy = phase.busy();
+        let counts = &open.0;
+        let service = &service;
+        async move {
+            let answer = guarded(service, request, counts).await;
+            drop(busy);
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
+    let conn = http1::Builder::new()
+        .max_headers(limits.headers_max)
+        .max_header_size(limits.header_bytes_max.max(Limits::HEADER_BYTES_MAX_LEAST))
+        .header_read_timeout(None)
+        .serve_connection(io, handle);
+    let mut conn = pin!(conn);
+    let mut ended = ended;
+    let mut ending = false;
+    while let Some(at) = phase.look_again_at(&limits) {
+        tokio::select! {
+            biased;
+            // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
+            _ = conn.as_mut() => return,
+            _ = ended.changed(), if !ending => {
+                ending = true;
+                conn.as_mut().graceful_shutdown();
+            }
+            () = sleep_until(at) => {}
+        }
+    }
+    open.0.timed_out.fetch_add(1, Relaxed);
+}
+
+/// The service's answer, or a 500 when it panics. The panic's message is printed by the panic hook.
+async fn guarded<S, F, B>(service: &S, request: Request<Incoming>, counts: &Counts) -> Response<B>
+where
+    S: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Default,
+{
+    let mut answer = pin!(async move { service(request).await });
+    let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+        Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_) => Poll::Ready(None),
+    });
+    outcome.await.unwrap_or_else(|| {
+        counts.panics.fetch_add(1, Relaxed);
+        tracing::error!("a request's handler panicked; the client got a 500, the others are not affected");
+        let mut answer = Response::new(B::default());
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        answer
+    })
+}
+
+/// An open connection, counted as long as it lives.
+struct Open(Arc<Counts>);
+
+impl Open {
+    fn new(counts: &Arc<Counts>) -> Open {
+        counts.open.fetch_add(1, Relaxed);
+        Open(Arc::clone(counts))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What goes wrong with accepting: said once per streak, and waited out longer and longer.
+#[derive(Default)]
+struct Trouble {
+    failures: u32,
+    capped: bool,
+}
+
+impl Trouble {
+    fn accepted(&mut self) {
+        self.failures = 0;
+    }
+
+    fn below_cap(&mut self) {
+        self.capped = false;
+    }
+
+    fn at_cap(&mut self, limits: &Limits, counts: &Counts) {
+        if !std::mem::replace(&mut self.capped, true) {
+            counts.paused.fetch_add(1, Relaxed);
+            let open = limits.connections_max;
+            tracing::warn!(open, "as many connections as allowed are open; new ones wait");
+        }
+    }
+
+    /// How long to wait before accepting again. A connection that was reset before we took it costs
+    /// nothing; anything else (EMFILE, ENFILE, ENOBUFS) needs others to finish first: 10 ms up to 1 s.
+    fn after(&mut self, error: &io::Error) -> Duration {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+        if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+            return Duration::ZERO;
+        }
+        if self.failures == 0 {
+            tracing::warn!(%error, "accepting connections fails; trying again until it works");
+        }
+        self.failures = (self.failures + 1).min(8);
+        Duration::from_millis(10 << (self.failures - 1)).min(Duration::from_secs(1))
+    }
+}
+
+#[cfg(test)]
+mod tests;

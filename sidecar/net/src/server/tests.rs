@@ -1,0 +1,232 @@
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+use http_body_util::{BodyExt, Full};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::{Notify, oneshot},
+};
+
+use super::*;
+
+/// A listener whose service answers by path: `/` with 200, `/panic` by panicking, `/wait` once released.
+struct Fixture {
+    address: SocketAddr,
+    counts: Arc<Counts>,
+    waiting: Arc<Notify>,
+    release: Arc<Notify>,
+    dropped: Arc<AtomicUsize>,
+    end: Option<oneshot::Sender<()>>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Fixture {
+    async fn start(limits: Limits) -> Fixture {
+        let listener = Listener::tcp(SocketAddr::from(([127, 0, 0, 1], 0)), "test").await.unwrap();
+        let address = listener.address().unwrap();
+        let counts = Arc::new(Counts::default());
+        let (waiting, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (end, ended) = oneshot::channel::<()>();
+        let service = service(Arc::clone(&waiting), Arc::clone(&release), Arc::clone(&dropped));
+        let until = async {
+            let _ = ended.await;
+        };
+        let served = tokio::spawn(serve(listener, limits, Arc::clone(&counts), service, until));
+        Fixture { address, counts, waiting, release, dropped, end: Some(end), served }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> String {
+        exchange(&mut self.connect().await, &format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+
+struct CountsItsDrop(Arc<AtomicUsize>);
+
+impl Drop for CountsItsDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn service(
+    waiting: Arc<Notify>,
+    release: Arc<Notify>,
+    dropped: Arc<AtomicUsize>,
+) -> impl Fn(Request<Incoming>) -> Answer + Clone + Send + Sync + 'static {
+    move |request| {
+        let (waiting, release) = (Arc::clone(&waiting), Arc::clone(&release));
+        let dropped = CountsItsDrop(Arc::clone(&dropped));
+        Box::pin(async move {
+            let _dropped = dropped;
+            match request.uri().path() {
+                "/panic" => panic!("a planted panic"),
+                "/wait" => {
+                    waiting.notify_one();
+                    release.notified().await;
+                }
+                _ => {
+                    let _ = request.into_body().collect().await;
+                }
+            }
+            Response::new(Full::from("answer"))
+        })
+    }
+}
+
+/// Sends `request` and reads one answer with the body `answer`, or until the other side closes.
+async fn exchange(stream: &mut TcpStream, request: &str) -> String {
+    // The server may close before it has read all of it, as it should for a head that is too large.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"answer") && stream.read_buf(&mut answer).await.is_ok_and(|n| n > 0) {}
+    String::from_utf8(answer).unwrap()
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    !matches!(stream.read(&mut [0]).await, Ok(1..))
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+#[tokio::test]
+async fn a_connection_carries_many_requests() {
+    let f = Fixture::start(Limits::default()).await;
+    let mut stream = f.connect().await;
+    for _ in 0..3 {
+        assert!(exchange(&mut stream, GET).await.starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(f.counts.accepted.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_and_the_others_are_served() {
+    let f = Fixture::start(Limits::default()).await;
+    let mut stream = f.connect().await;
+    stream.write_all(b"GET /panic HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+    assert_eq!(f.counts.panics.load(SeqCst), 1);
+    assert!(f.get("/").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn row_32_too_many_or_too_large_headers_are_431() {
+    let f = Fixture::start(Limits::default()).await;
+    let many = "x: y\r\n".repeat(1000);
+    let large = format!("x: {}\r\n", "y".repeat(1 << 20));
+    for headers in [many, large] {
+        let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+        let answer = exchange(&mut f.connect().await, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn row_31_slow_headers_are_cut_off_and_a_healthy_client_is_served_at_the_cap() {
+    let limits =
+        Limits { connections_max: 4, header_timeout: Duration::from_millis(200), ..Limits::default() };
+    let f = Fixture::start(limits).await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = f.connect().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        slow.push(stream);
+    }
+    assert!(f.get("/").await.starts_with("HTTP/1.1 200"));
+    for stream in &mut slow {
+        assert!(is_closed(stream).await);
+    }
+    assert_eq!(f.counts.timed_out.load(SeqCst), 8);
+    assert!(f.counts.paused.load(SeqCst) >= 1);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_the_idle_timeout() {
+    let limits = Limits { idle_timeout: Duration::from_millis(50), ..Limits::default() };
+    let f = Fixture::start(limits).await;
+    let mut stream = f.connect().await;
+    assert!(exchange(&mut stream, GET).await.starts_with("HTTP/1.1 200"));
+    assert!(is_closed(&mut stream).await);
+    assert_eq!(f.counts.timed_out.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_drain_answers_what_is_in_flight_closes_what_is_idle_and_ends() {
+    let mut f = Fixture::start(Limits::default()).await;
+    let mut idle = f.connect().await;
+    exchange(&mut idle, GET).await;
+    let mut busy = f.connect().await;
+    busy.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    f.waiting.notified().await;
+
+    f.end.take().unwrap().send(()).unwrap();
+    assert!(is_closed(&mut idle).await);
+    assert!(TcpStream::connect(f.address).await.is_err(), "nothing new is accepted");
+    f.release.notify_one();
+    let answer = exchange(&mut busy, "").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    f.served.await.unwrap();
+    assert_eq!(f.counts.open.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_drops_its_handler() {
+    let f = Fixture::start(Limits::default()).await;
+    let mut stream = f.connect().await;
+    stream.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    f.waiting.notified().await;
+    drop(stream);
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while f.dropped.load(SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the handler outlives its client");
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_served_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sock");
+    let listener = Listener::unix(&path, "test").await.unwrap();
+    let service = service(Arc::default(), Arc::default(), Arc::default());
+    let counts = Arc::new(Counts::default());
+    let served = tokio::spawn(serve(
+        listener,
+        Limits::default(),
+        Arc::clone(&counts),
+        service,
+        std::future::pending(),
+    ));
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    served.abort();
+    assert!(served.await.unwrap_err().is_cancelled());
+    assert!(!path.exists(), "the socket's file goes with its listener");
+}
+
+#[test]
+fn a_shortage_is_waited_out_longer_and_longer_and_a_reset_is_not() {
+    let mut trouble = Trouble::default();
+    let shortage = io::Error::from_raw_os_error(24); // EMFILE
+    let waits_ms: Vec<_> = (0..9).map(|_| trouble.after(&shortage).as_millis()).collect();
+    assert_eq!(waits_ms, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    assert_eq!(trouble.after(&io::ErrorKind::ConnectionAborted.into()), Duration::ZERO);
+    trouble.accepted();
+    assert_eq!(trouble.after(&shortage).as_millis(), 10);
+}
