@@ -1,0 +1,224 @@
+//! From what the file says to the typed configuration: every setting is read by its kind, the rest are defaults.
+
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    checked::{
+        Admin, Backoff, Breaker, Config, Delivery, Drain, Function, Http, Ingress, Journal, Log, LogFormat,
+        Meaning, Mode, OnPoison, Output, Restart, RetryBudget, Runtime, Storage, Window,
+    },
+    env::{Env, KUBERNETES_VARIABLE},
+    kind::Value,
+    problems::Problems,
+    raw::Raw,
+    settings::SETTINGS,
+};
+
+/// Reads every setting; what is wrong becomes a problem and has its default in the result, so that the rules
+/// between settings can still be checked.
+pub fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config {
+    let values = Values::read(raw, problems);
+    let journal = values.journal(env);
+    Config {
+        function: values.function(),
+        delivery: values.delivery(),
+        window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
+        ingress: Ingress { http: values.http(&journal) },
+        journal,
+        admin: Admin { listen: values.listen("admin.listen"), socket: values.file("admin.socket") },
+        drain: Drain { lame_duck: values.span("drain.lame_duck"), deadline: values.span("drain.deadline") },
+        log: Log {
+            level: values.word("log.level"),
+            format: match values.word("log.format") {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => LogFormat::Auto,
+            },
+        },
+        runtime: Runtime {
+            threads: values.count("runtime.threads"),
+            seed: values.some_count("runtime.seed"),
+        },
+    }
+}
+
+/// The value of every setting of the table. The readers below are named after the kinds; that each fits its
+/// setting is settled by any one call of [`build`], as the table is constant.
+struct Values(HashMap<&'static str, Value>);
+
+impl Values {
+    fn read(raw: &Raw, problems: &mut Problems) -> Self {
+        let mut values = HashMap::new();
+        for setting in SETTINGS {
+            let given = raw.get(setting.path).map(|node| setting.kind.read(setting.path, node));
+            let value = match given {
+                Some(Ok(value)) => value,
+                Some(Err(found)) => {
+                    problems.list.extend(found);
+                    setting.default_value()
+                }
+                None => setting.default_value(),
+            };
+            values.insert(setting.path, value);
+        }
+        Self(values)
+    }
+
+    fn function(&self) -> Function {
+        Function {
+            url: self.url("function.url"),
+            port: self.some_count("function.port").and_then(|port| u16::try_from(port).ok()),
+            port_env: self.text("function.port_env"),
+            mode: if self.word("function.mode") == "binary" { Mode::Binary } else { Mode::Structured },
+            connect_timeout: self.span("function.connect_timeout"),
+            idle_timeout: self.span("function.idle_timeout"),
+            timeout: self.span("function.timeout"),
+            concurrency: self.count("function.concurrency"),
+            rate: self.rate("function.rate"),
+            reply_bytes_max: self.size("function.reply_bytes_max"),
+            ready_path: self.some_text("function.ready_path"),
+            ready_timeout: self.some_span("function.ready_timeout"),
+            statuses: self.statuses("function.statuses"),
+            restart: match self.word("function.restart") {
+                "always" => Restart::Always,
+                "never" => Restart::Never,
+                _ => Restart::OnFailure,
+            },
+            restart_backoff: self.backoff("function.restart_backoff.initial", "function.restart_backoff.max"),
+            output: if self.word("function.output") == "pass" { Output::Pass } else { Output::Prefix },
+            stop_timeout: self.span("function.stop_timeout"),
+            env: self.list("function.env"),
+        }
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery {
+            key: self.list("delivery.key").unwrap_or_default(),
+            attempts_max: self.count("delivery.attempts_max"),
+            deadline: self.span("delivery.deadline"),
+            on_poison: if self.word("delivery.on_poison") == "park" {
+                OnPoison::Park
+            } else {
+                OnPoison::Skip
+            },
+            backoff: self.backoff("delivery.backoff.initial", "delivery.backoff.max"),
+            retry_budget: RetryBudget {
+                ratio: self.number("delivery.retry_budget.ratio"),
+                per_second_min: self.number("delivery.retry_budget.per_second_min"),
+                burst: f64::from(self.count::<u32>("delivery.retry_budget.burst")),
+            },
+            breaker: Breaker {
+                failures: self.count("delivery.breaker.failures"),
+                open: self.span("delivery.breaker.open"),
+                open_max: self.span("delivery.breaker.open_max"),
+            },
+        }
+    }
+
+    fn http(&self, journal: &Journal) -> Option<Http> {
+        let loses = journal.storage == Storage::Ephemeral && !journal.accept_loss;
+        Some(Http {
+            listen: self.listen("ingress.http.listen")?,
+            path: self.text("ingress.http.path"),
+            bearer_file: self.bearer_file("ingress.http.auth"),
+            sync: loses || self.word("ingress.http.sync") == "true",
+            sync_timeout: self.span("ingress.http.sync_timeout"),
+            body_bytes_max: self.size("ingress.http.body_bytes_max"),
+            decompressed_bytes_max: self.size("ingress.http.decompressed_bytes_max"),
+            headers_max: self.count("ingress.http.headers_max"),
+            header_bytes_max: self.size("ingress.http.header_bytes_max"),
+            batch_events_max: self.count("ingress.http.batch_events_max"),
+            connections_max: self.count("ingress.http.connections_max"),
+            header_timeout: self.span("ingress.http.header_timeout"),
+            body_timeout: self.span("ingress.http.body_timeout"),
+            idle_timeout: self.span("ingress.http.idle_timeout"),
+            control: self.flag("ingress.http.control"),
+        })
+    }
+
+    fn journal(&self, env: &dyn Env) -> Journal {
+        let path = self.file("journal.path");
+        let storage = match self.word("journal.storage") {
+            "durable" => Storage::Durable,
+            "ephemeral" => Storage::Ephemeral,
+            // In doubt it is ephemeral: that costs time, the other mistake costs events.
+            _ if env.variable(KUBERNETES_VARIABLE).is_some() || env.volatile(&path) => Storage::Ephemeral,
+            _ => Storage::Durable,
+        };
+        Journal {
+            path,
+            storage,
+            accept_loss: self.word("journal.ephemeral") == "accept-loss",
+            bytes_max: self.size("journal.bytes_max"),
+            dead_bytes_max: self.size("journal.dead_bytes_max"),
+            dead_age_max: self.some_span("journal.dead_age_max"),
+            commit_every: self.span("journal.commit_every"),
+            group_events_max: self.count("journal.group_events_max"),
+            marks_age_max: self.span("journal.marks_age_max"),
+            marks_max: self.count("journal.marks_max"),
+        }
+    }
+
+    fn backoff(&self, initial: &str, max: &str) -> Backoff {
+        Backoff { initial: self.span(initial), max: self.span(max) }
+    }
+}
+
+/// A reader for each kind: `$name` gives the value, or stops the program where the table says another kind,
+/// which no file can bring about.
+macro_rules! readers {
+    ($($(#[$doc:meta])* $name:ident -> $type:ty { $($pattern:pat => $value:expr),+ $(,)? })+) => {
+        impl Values {
+            $($(#[$doc])* fn $name(&self, path: &str) -> $type {
+                match &self.0[path] {
+                    $($pattern => $value,)+
+                    other => unreachable!("{path} is read as {}, but is {other:?}", stringify!($name)),
+                }
+            })+
+        }
+    };
+}
+
+readers! {
+    flag -> bool { Value::Flag(flag) => *flag }
+    number -> f64 { Value::Number(number) => *number }
+    rate -> Option<f64> { Value::Rate(rate) => Some(*rate), Value::Absent => None }
+    span -> Duration { Value::Span(span) => *span }
+    some_span -> Option<Duration> { Value::Span(span) => Some(*span), Value::Absent => None }
+    some_count -> Option<u64> { Value::Count(count) => Some(*count), Value::Absent => None }
+    word -> &'static str { Value::Word(word) => word }
+    text -> String { Value::Text(text) => text.clone() }
+    some_text -> Option<String> { Value::Text(text) => Some(text.clone()), Value::Absent => None }
+    list -> Option<Vec<String>> { Value::List(list) => Some(list.clone()), Value::Absent => None }
+    file -> PathBuf { Value::File(path) => path.clone() }
+    url -> Option<http::Uri> { Value::Url(url) => Some(url.clone()), Value::Absent => None }
+    listen -> Option<SocketAddr> { Value::Listen(address) => Some(*address), Value::Absent => None }
+    bearer_file -> Option<PathBuf> { Value::Auth(file) => file.clone() }
+    statuses -> std::collections::BTreeMap<String, Meaning> {
+        Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), meaning(word))).collect(),
+    }
+    raw_count -> u64 { Value::Count(count) => *count, Value::Size(bytes) => *bytes }
+}
+
+impl Values {
+    /// A count as the type that its user wants; the table's bounds fit each.
+    fn count<T: TryFrom<u64>>(&self, path: &str) -> T {
+        let Ok(count) = T::try_from(self.raw_count(path)) else { unreachable!("{path} exceeds its type") };
+        count
+    }
+
+    fn size<T: TryFrom<u64>>(&self, path: &str) -> T {
+        self.count(path)
+    }
+}
+
+// The table allows sizes beyond 4 GiB.
+const _: () = assert!(usize::BITS == 64, "outrigger is built for 64-bit machines");
+
+fn meaning(word: &str) -> Meaning {
+    match word {
+        "delivered" => Meaning::Delivered,
+        "retry" => Meaning::Retry,
+        _ => Meaning::Refused,
+    }
+}

@@ -1,0 +1,304 @@
+//! The configuration as the program uses it: plain typed values within their bounds.
+//!
+//! What each setting is for stands in the table ([`super::settings`]) and, from there, in `outrigger config
+//! example`. No type of an adapter is used here; `app.rs` maps.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The function that gets the events.
+    pub function: Function,
+    /// Order, retries and dead letters.
+    pub delivery: Delivery,
+    /// What is held in memory at once.
+    pub window: Window,
+    /// Where events come in.
+    pub ingress: Ingress,
+    /// The file that holds events and dead letters.
+    pub journal: Journal,
+    /// Health, metrics and the owner's socket.
+    pub admin: Admin,
+    /// What happens on SIGTERM.
+    pub drain: Drain,
+    /// Log lines.
+    pub log: Log,
+    /// The process itself.
+    pub runtime: Runtime,
+}
+
+/// The function and how it is called.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    /// Where it listens: scheme http, with a host. None only where a COMMAND is started on [`Function::port`].
+    pub url: Option<http::Uri>,
+    /// The port that a COMMAND gets; none takes a free one. With a COMMAND and a URL, the URL's port.
+    pub port: Option<u16>,
+    /// The variable that tells a COMMAND its port.
+    pub port_env: String,
+    /// How an event is written into the request.
+    pub mode: Mode,
+    /// Bound of making a connection.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// Bound of one attempt in all.
+    pub timeout: Duration,
+    /// The most requests at once, at least 1.
+    pub concurrency: usize,
+    /// The most requests per second, more than 0.
+    pub rate: Option<f64>,
+    /// The largest reply, in bytes.
+    pub reply_bytes_max: usize,
+    /// The path that answers 2xx when the function is ready; none asks for a TCP connection.
+    pub ready_path: Option<String>,
+    /// How long the function may take to be ready; none waits for ever.
+    pub ready_timeout: Option<Duration>,
+    /// Statuses (`404`) and classes (`5xx`) with another meaning than usual; a status goes before its class.
+    pub statuses: BTreeMap<String, Meaning>,
+    /// Whether a COMMAND that ends is started again.
+    pub restart: Restart,
+    /// How long a restart waits.
+    pub restart_backoff: Backoff,
+    /// What becomes of a COMMAND's output.
+    pub output: Output,
+    /// From SIGTERM to SIGKILL.
+    pub stop_timeout: Duration,
+    /// The variables that a COMMAND inherits besides [`ENV_ALWAYS`]; none inherits all.
+    pub env: Option<Vec<String>>,
+}
+
+/// The variables that a COMMAND inherits even where `function.env` is a list.
+pub const ENV_ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
+
+/// How an event is written into a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Attributes as headers, the data as the body.
+    Binary,
+    /// All of it as one JSON.
+    Structured,
+}
+
+/// What a status is made to mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The function has the event.
+    Delivered,
+    /// The same event may succeed later.
+    Retry,
+    /// The same event would be refused again.
+    Refused,
+}
+
+/// When a COMMAND is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// After a status other than 0, or a signal.
+    OnFailure,
+    /// Whenever it ends.
+    Always,
+    /// Never: outrigger ends with it.
+    Never,
+}
+
+/// What becomes of a COMMAND's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Each line gets a prefix.
+    Prefix,
+    /// The COMMAND writes to outrigger's own streams.
+    Pass,
+}
+
+/// A wait that grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Its first ceiling.
+    pub initial: Duration,
+    /// Its last, at least the first.
+    pub max: Duration,
+}
+
+/// Order, retries and dead letters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// The attributes that may be the key, the first that an event has; empty means no order.
+    pub key: Vec<String>,
+    /// Attempts before an event is poison, at least 1.
+    pub attempts_max: u32,
+    /// Time before an event is poison, without the time that the breaker is open.
+    pub deadline: Duration,
+    /// What a poison event does to its key.
+    pub on_poison: OnPoison,
+    /// How long a retry waits.
+    pub backoff: Backoff,
+    /// How many retries there may be.
+    pub retry_budget: RetryBudget,
+    /// When a function counts as down.
+    pub breaker: Breaker,
+}
+
+/// What a poison event does to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPoison {
+    /// Becomes a dead letter; the key goes on.
+    Skip,
+    /// Stays at the key's head; the key waits.
+    Park,
+}
+
+/// The retries over all events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryBudget {
+    /// Retries per first attempt.
+    pub ratio: f64,
+    /// Retries per second that are always allowed, more than 0.
+    pub per_second_min: f64,
+    /// The most that are saved up, at least 1.
+    pub burst: f64,
+}
+
+/// When a function counts as down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures in a row, at least 1.
+    pub failures: u32,
+    /// How long it first stays open.
+    pub open: Duration,
+    /// The longest it stays open, at least [`Breaker::open`].
+    pub open_max: Duration,
+}
+
+/// What is held in memory at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The most events, at least the function's concurrency.
+    pub events: usize,
+    /// The most bytes of events, at least one body.
+    pub bytes: usize,
+}
+
+/// Where events come in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ingress {
+    /// By HTTP; none where it is off.
+    pub http: Option<Http>,
+}
+
+/// Events by HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// The address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The path that takes events.
+    pub path: String,
+    /// The file with one bearer token per line; none lets anyone send.
+    pub bearer_file: Option<PathBuf>,
+    /// Whether the answer is the function's outcome. True wherever the journal is ephemeral and loss is refused.
+    pub sync: bool,
+    /// How long a synchronous sender waits.
+    pub sync_timeout: Duration,
+    /// The largest body on the wire, in bytes.
+    pub body_bytes_max: usize,
+    /// The largest body after decompression, in bytes; at least the former.
+    pub decompressed_bytes_max: usize,
+    /// The most headers.
+    pub headers_max: usize,
+    /// The most bytes of headers.
+    pub header_bytes_max: usize,
+    /// The most events in a batch.
+    pub batch_events_max: usize,
+    /// The most connections.
+    pub connections_max: usize,
+    /// Bound of a request's headers.
+    pub header_timeout: Duration,
+    /// Bound of a request's body.
+    pub body_timeout: Duration,
+    /// Bound of the rest between two requests.
+    pub idle_timeout: Duration,
+    /// Whether events from here may steer outrigger.
+    pub control: bool,
+}
+
+/// The file that holds events and dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it outlives the pod or machine; `auto` is resolved.
+    pub storage: Storage,
+    /// Whether a 202 may be answered although the file is ephemeral.
+    pub accept_loss: bool,
+    /// The most bytes of waiting events.
+    pub bytes_max: u64,
+    /// The most bytes of dead letters.
+    pub dead_bytes_max: u64,
+    /// The age at which a dead letter goes; none keeps them.
+    pub dead_age_max: Option<Duration>,
+    /// How often settled events are written down.
+    pub commit_every: Duration,
+    /// The most events that share one fsync.
+    pub group_events_max: usize,
+    /// How long a mark is kept.
+    pub marks_age_max: Duration,
+    /// The most marks.
+    pub marks_max: u64,
+}
+
+/// Whether what is written outlives the pod or machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// It does.
+    Durable,
+    /// It does not, or not for sure.
+    Ephemeral,
+}
+
+/// Health, metrics and the owner's socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The address of health and metrics; none where it is off.
+    pub listen: Option<SocketAddr>,
+    /// The owner's socket.
+    pub socket: PathBuf,
+}
+
+/// What happens on SIGTERM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// Between "not ready" and the stop of the sources.
+    pub lame_duck: Duration,
+    /// From then on, for the lanes to finish.
+    pub deadline: Duration,
+}
+
+/// Log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// The least level, as `tracing` names it.
+    pub level: &'static str,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// The process itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runtime {
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// The seed of random choices; none takes a fresh one.
+    pub seed: Option<u64>,
+}

@@ -1,0 +1,398 @@
+//! What a setting may hold: reads what stands in the file into a [`Value`], or says what was expected.
+//!
+//! Pure, and knows no setting by name: those are in the table ([`super::settings`]).
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    problems::{Place, Problem, nearest, quoted},
+    raw::{Node, Shape},
+    units,
+};
+
+/// What may stand at a key. Every bound includes its ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Count {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A number with or without a fraction.
+    Number {
+        /// The smallest.
+        min: f64,
+        /// The largest.
+        max: f64,
+    },
+    /// A duration with its unit.
+    Span {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
+    /// A size with its unit.
+    Size {
+        /// The smallest, in bytes.
+        min: u64,
+        /// The largest, in bytes.
+        max: u64,
+    },
+    /// So many per second, minute or hour.
+    Rate {
+        /// The largest, per second.
+        max: f64,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// The name of an environment variable.
+    Variable,
+    /// Names of environment variables.
+    Variables,
+    /// The name of a `CloudEvents` attribute, or several.
+    Attributes,
+    /// A path in the file system.
+    File,
+    /// `http://host:port/path`.
+    Url,
+    /// The path of a URL.
+    UrlPath,
+    /// An IP address and a port.
+    Listen,
+    /// A status or class of statuses to what it means.
+    Statuses,
+    /// `none` or `bearer_file: PATH`.
+    Auth,
+    /// The word, which stands for the absence of a value, or what the kind says.
+    Or(&'static str, &'static Kind),
+}
+
+/// What stood at a key, as the kind of the same name reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Flag(bool),
+    Count(u64),
+    Number(f64),
+    Span(Duration),
+    Size(u64),
+    Rate(f64),
+    Word(&'static str),
+    Text(String),
+    List(Vec<String>),
+    File(PathBuf),
+    Url(http::Uri),
+    Listen(SocketAddr),
+    Statuses(BTreeMap<String, &'static str>),
+    /// The file with the bearer tokens, or none.
+    Auth(Option<PathBuf>),
+    /// The word of [`Kind::Or`].
+    Absent,
+}
+
+/// What a function's status may be made to mean.
+pub const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
+/// The most entries of a list or map in one setting.
+const ENTRIES_MAX: usize = 1_000;
+/// The longest text of one setting, in bytes.
+const TEXT_BYTES_MAX: usize = 4_096;
+
+impl Kind {
+    /// Reads the node that stands at `key`.
+    ///
+    /// # Errors
+    /// The mistakes, at the place of the node or of the entry within it.
+    pub fn read(&self, key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
+        let wrong = || vec![Problem::new(node.place, key, node.found(), self.expected())];
+        match self {
+            Self::Or(word, _) if node.is_word(word) || matches!(node.shape, Shape::Null) => Ok(Value::Absent),
+            Self::Or(word, kind) => kind.read(key, node).map_err(|problems| {
+                let or = |problem: Problem| Problem {
+                    expected: format!("{}, or {word}", problem.expected),
+                    ..problem
+                };
+                problems.into_iter().map(or).collect()
+            }),
+            Self::Statuses => statuses(key, node),
+            Self::Auth => auth(key, node),
+            Self::Attributes => {
+                list(key, node, "a list of names", is_attribute, "a CloudEvents attribute name (a-z, 0-9)")
+            }
+            Self::Variables => {
+                list(key, node, "a list of names", is_variable, "the name of an environment variable")
+            }
+            Self::Word(words) => {
+                let text = node.text().ok_or_else(wrong)?;
+                let known = words.iter().find(|word| **word == text);
+                let meant = || nearest(&text, words.iter().copied()).map(str::to_owned);
+                known
+                    .map(|word| Value::Word(word))
+                    .ok_or_else(|| wrong().into_iter().map(|problem| problem.meant(meant())).collect())
+            }
+            _ => node.text().and_then(|text| self.scalar(&text, &node.shape)).ok_or_else(wrong),
+        }
+    }
+
+    fn scalar(&self, text: &str, shape: &Shape) -> Option<Value> {
+        match *self {
+            Self::Flag => {
+                if let Shape::Flag(flag) = shape {
+                    Some(Value::Flag(*flag))
+                } else {
+                    None
+                }
+            }
+            Self::Count { min, max } => {
+                text.parse().ok().filter(|n| (min..=max).contains(n)).map(Value::Count)
+            }
+            Self::Number { min, max } => {
+                text.parse().ok().filter(|n| (min..=max).contains(n)).map(Value::Number)
+            }
+            Self::Span { min, max } => {
+                units::duration(text).filter(|span| (min..=max).contains(span)).map(Value::Span)
+            }
+            Self::Size { min, max } => units::size(text).filter(|n| (min..=max).contains(n)).map(Value::Size),
+            Self::Rate { max } => units::rate(text).filter(|rate| *rate <= max).map(Value::Rate),
+            Self::Variable => is_variable(text).then(|| Value::Text(text.to_owned())),
+            Self::File => is_path(text).then(|| Value::File(text.into())),
+            Self::Url => url(text).map(Value::Url),
+            Self::UrlPath => is_url_path(text).then(|| Value::Text(text.to_owned())),
+            Self::Listen => text.parse().ok().map(Value::Listen),
+            _ => None,
+        }
+    }
+
+    /// What may stand there, as a phrase.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Flag => "true or false".to_owned(),
+            Self::Count { min, max: u64::MAX } => format!("a whole number, at least {min}"),
+            Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number { min, max } => format!("a number from {min} to {max}"),
+            Self::Span { min, max } => {
+                format!(
+                    "{}, from {} to {}",
+                    units::A_DURATION,
+                    units::duration_text(*min),
+                    units::duration_text(*max)
+                )
+            }
+            Self::Size { min, max } => {
+                format!("{}, from {} to {}", units::A_SIZE, units::size_text(*min), units::size_text(*max))
+            }
+            Self::Rate { max } => format!("{}, at most {max}/s", units::A_RATE),
+            Self::Word(words) => format!("one of {}", words.join(", ")),
+            Self::Variable => "the name of an environment variable".to_owned(),
+            Self::Variables => "a list of names of environment variables".to_owned(),
+            Self::Attributes => {
+                "the name of a CloudEvents attribute (a-z, 0-9), or a list of them".to_owned()
+            }
+            Self::File => "a path".to_owned(),
+            Self::Url => "a URL such as http://127.0.0.1:8081/".to_owned(),
+            Self::UrlPath => "a path such as /events".to_owned(),
+            Self::Listen => "an IP address and a port, such as 127.0.0.1:8080".to_owned(),
+            Self::Statuses => {
+                format!("a map such as \"404\": refused or \"5xx\": retry (to {})", VERDICTS.join(", "))
+            }
+            Self::Auth => "none, or bearer_file: PATH".to_owned(),
+            Self::Or(word, kind) => format!("{}, or {word}", kind.expected()),
+        }
+    }
+}
+
+fn list(
+    key: &str,
+    node: &Node,
+    what: &str,
+    is_good: fn(&str) -> bool,
+    expected: &str,
+) -> Result<Value, Vec<Problem>> {
+    let entries = match &node.shape {
+        Shape::List(entries) if !entries.is_empty() && entries.len() <= ENTRIES_MAX => entries.as_slice(),
+        Shape::Text(_) => std::slice::from_ref(node),
+        _ => {
+            return Err(vec![Problem::new(
+                node.place,
+                key,
+                node.found(),
+                format!("{what}: each {expected}"),
+            )]);
+        }
+    };
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.text().filter(|text| is_good(text)) {
+            Some(text) if good.contains(&text.to_string()) => {
+                bad.push(Problem::new(
+                    entry.place,
+                    key,
+                    format!("{} twice", entry.found()),
+                    "each name once",
+                ));
+            }
+            Some(text) => good.push(text.into_owned()),
+            None => bad.push(Problem::new(entry.place, key, entry.found(), expected)),
+        }
+    }
+    if bad.is_empty() { Ok(Value::List(good)) } else { Err(bad) }
+}
+
+fn statuses(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
+    let entries = match &node.shape {
+        Shape::Map(entries) if entries.len() <= ENTRIES_MAX => entries.as_slice(),
+        Shape::Null => &[],
+        _ => return Err(vec![Problem::new(node.place, key, node.found(), Kind::Statuses.expected())]),
+    };
+    let (mut good, mut bad) = (BTreeMap::new(), Vec::new());
+    for (status, meaning) in entries {
+        let at = format!("{key}.{}", super::raw::printable(&status.name));
+        if !is_status(&status.name) {
+            let expected = "a status from 100 to 599, or a class from 1xx to 5xx";
+            bad.push(Problem::new(status.place, &at, quoted(&status.name), expected));
+            continue;
+        }
+        match Kind::Word(VERDICTS).read(&at, meaning) {
+            Ok(Value::Word(word)) if good.insert(status.name.clone(), word).is_none() => {}
+            Ok(_) => bad.push(Problem::new(status.place, &at, "the same status twice", "each status once")),
+            Err(problems) => bad.extend(problems),
+        }
+    }
+    if bad.is_empty() { Ok(Value::Statuses(good)) } else { Err(bad) }
+}
+
+fn auth(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
+    let wrong = || vec![Problem::new(node.place, key, node.found(), Kind::Auth.expected())];
+    match &node.shape {
+        _ if node.is_word("none") => Ok(Value::Auth(None)),
+        Shape::Map(entries) => {
+            let (mut file, mut bad) = (None, Vec::new());
+            for (name, value) in entries {
+                let at = format!("{key}.{}", super::raw::printable(&name.name));
+                if name.name != "bearer_file" {
+                    let meant = nearest(&name.name, ["bearer_file"]).map(str::to_owned);
+                    bad.push(Problem::new(name.place, &at, "an unknown key", "bearer_file").meant(meant));
+                } else if file.is_some() {
+                    bad.push(Problem::new(name.place, &at, "the same key twice", "each key once"));
+                } else {
+                    match Kind::File.read(&at, value) {
+                        Ok(Value::File(path)) => file = Some(path),
+                        Ok(_) => {}
+                        Err(problems) => bad.extend(problems),
+                    }
+                }
+            }
+            match (file, bad.is_empty()) {
+                (Some(file), true) => Ok(Value::Auth(Some(file))),
+                (None, true) => Err(wrong()),
+                (_, false) => Err(bad),
+            }
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn is_status(text: &str) -> bool {
+    let class = text.strip_suffix("xx").is_some_and(|class| matches!(class, "1" | "2" | "3" | "4" | "5"));
+    let digits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
+    class || (digits && (b'1'..=b'5').contains(&text.as_bytes()[0]))
+}
+
+fn is_attribute(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+fn is_variable(text: &str) -> bool {
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    starts_well && text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn is_path(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+fn is_url_path(text: &str) -> bool {
+    text.starts_with('/') && text.len() <= TEXT_BYTES_MAX && text.parse::<http::uri::PathAndQuery>().is_ok()
+}
+
+fn url(text: &str) -> Option<http::Uri> {
+    let uri: http::Uri = text.parse().ok()?;
+    // Credentials in a URL end up in logs, and the function is called without TLS.
+    let host = uri.host().is_some_and(|host| !host.is_empty());
+    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    (uri.scheme_str() == Some("http") && host && plain && uri.port_u16() != Some(0)).then_some(uri)
+}
+
+/// A text as a value of the command line: the flag's place, and what YAML would have read.
+pub fn node_of_flag(flag: &'static str, text: &str) -> Node {
+    let shape = match text {
+        "true" => Shape::Flag(true),
+        "false" => Shape::Flag(false),
+        _ => Shape::Text(text.to_owned()),
+    };
+    Node { place: Place::Flag(flag), shape }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(kind: &Kind, text: &str) -> Result<Value, Vec<Problem>> {
+        kind.read("k", &node_of_flag("--k", text))
+    }
+
+    #[test]
+    fn bounds_include_their_ends() {
+        let kind = Kind::Count { min: 1, max: 10 };
+        assert_eq!(read(&kind, "1"), Ok(Value::Count(1)));
+        assert_eq!(read(&kind, "10"), Ok(Value::Count(10)));
+        assert!(read(&kind, "0").is_err());
+        assert!(read(&kind, "11").is_err());
+        let span = Kind::Span { min: Duration::from_secs(1), max: Duration::from_secs(2) };
+        assert!(read(&span, "999ms").is_err());
+        assert!(read(&span, "2s").is_ok());
+        assert!(read(&span, "2001ms").is_err());
+        let number = Kind::Number { min: 0.0, max: 1.0 };
+        assert!(read(&number, "NaN").is_err());
+    }
+
+    #[test]
+    fn a_url_is_plain_http_with_a_host() {
+        for (text, good) in [
+            ("http://127.0.0.1:8081/", true),
+            ("http://function.default.svc.cluster.local", true),
+            ("http://[::1]:8081/a?b=c", true),
+            ("https://example.com/", false),
+            ("http://user:secret@example.com/", false),
+            ("http:///path", false),
+            ("http://127.0.0.1:0/", false),
+            ("127.0.0.1:8081", false),
+            ("/path", false),
+            ("", false),
+        ] {
+            assert_eq!(read(&Kind::Url, text).is_ok(), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_numbers_or_classes() {
+        for (text, good) in
+            [("404", true), ("5xx", true), ("1xx", true), ("6xx", false), ("600", false), ("4x", false)]
+        {
+            assert_eq!(is_status(text), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_word_for_absence_is_told_with_the_rest() {
+        const RATE: Kind = Kind::Rate { max: 10.0 };
+        let kind = Kind::Or("none", &RATE);
+        assert_eq!(read(&kind, "none"), Ok(Value::Absent));
+        assert_eq!(read(&kind, "5/s"), Ok(Value::Rate(5.0)));
+        let problems = read(&kind, "11/s").unwrap_err();
+        assert_eq!(problems[0].expected, format!("{}, at most 10/s, or none", units::A_RATE));
+    }
+}

@@ -1,0 +1,117 @@
+//! The configuration: from a YAML file and a few flags to typed values, or to every mistake with its place.
+//!
+//! `raw` reads what the file says, `settings` is the table of what may be said, `kind` reads one value, `build`
+//! makes the typed [`Config`], `rules` finds what contradicts itself. `example` prints the table.
+//! It decides nothing at run time and is not read again.
+
+mod build;
+mod checked;
+mod env;
+mod example;
+mod kind;
+mod problems;
+mod raw;
+mod rules;
+mod settings;
+#[cfg(test)]
+mod tests;
+pub mod units;
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+pub use self::{
+    checked::*,
+    env::{Env, Process},
+    example::{markdown, yaml},
+    problems::{Place, Problem, Problems},
+};
+
+/// What the configuration is wanted for: whether it must say where the function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be looked at, or for another verb than `run`.
+    Look,
+    /// To call a function that already runs: `function.url` must be there.
+    Call,
+    /// To start the function by a COMMAND.
+    Start,
+}
+
+/// A setting given on the command line; it goes before the file's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// The flag as it was written, such as `--url`.
+    pub name: &'static str,
+    /// The setting's path, such as `function.url`.
+    pub path: &'static str,
+    /// The value, as it would stand in the file.
+    pub value: String,
+}
+
+/// The file that holds: the one named on the command line, else by `OUTRIGGER_CONFIG`, else `outrigger.yaml`
+/// where there is one, else none.
+pub fn locate(env: &dyn Env, named: Option<&Path>) -> Option<PathBuf> {
+    let by_variable = || env.variable(env::CONFIG_VARIABLE).map(PathBuf::from);
+    let by_default = || Some(PathBuf::from(env::FILE_DEFAULT)).filter(|file| env.exists(file));
+    named.map(Path::to_owned).or_else(by_variable).or_else(by_default)
+}
+
+/// Reads the configuration from `file` (none means defaults) and `flags`.
+///
+/// # Errors
+/// Every mistake in it, in the order of the file.
+pub fn load(
+    env: &dyn Env,
+    file: Option<&Path>,
+    flags: &[Flag],
+    purpose: Purpose,
+) -> Result<Config, Problems> {
+    let name = file.map(|file| file.display().to_string()).unwrap_or_default();
+    match file.map(text_of).transpose() {
+        Ok(text) => read(env, &name, text.as_deref().unwrap_or_default(), flags, purpose),
+        Err(problem) => Err(Problems { file: name, list: vec![*problem] }),
+    }
+}
+
+/// Reads the configuration from a file's `text`; `name` is for messages.
+///
+/// # Errors
+/// Every mistake in it, in the order of the file.
+pub fn read(
+    env: &dyn Env,
+    name: &str,
+    text: &str,
+    flags: &[Flag],
+    purpose: Purpose,
+) -> Result<Config, Problems> {
+    let mut problems = Problems::of(name);
+    let mut raw = raw::Raw::read(text, &mut problems);
+    for flag in flags {
+        raw.set(flag.path, kind::node_of_flag(flag.name, &flag.value));
+    }
+    let config = build::build(&raw, env, &mut problems);
+    rules::check(&config, &raw, purpose, &mut problems);
+    problems.sort();
+    if problems.list.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn text_of(file: &Path) -> Result<String, Box<Problem>> {
+    let expected = "a YAML file; `outrigger config example` prints one";
+    let problem = |found: String| Box::new(Problem::new(Place::Whole, "", found, expected));
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(file)?.take(raw::FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error: std::io::Error| problem(format!("no readable file ({error})")))?;
+    if bytes.len() as u64 > raw::FILE_BYTES_MAX {
+        return Err(problem(format!("more than {}", units::size_text(raw::FILE_BYTES_MAX))));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        problem(format!("bytes that are no UTF-8 in line {}", good.matches('\n').count() + 1))
+    })
+}
