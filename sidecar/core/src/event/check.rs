@@ -38,7 +38,8 @@ pub(super) fn is_timestamp(text: &str) -> bool {
 }
 
 fn timestamp(text: &[u8]) -> Option<()> {
-    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't'], rest) = text.split_first_chunk::<11>()?
+    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't'], rest) =
+        text.split_first_chunk::<11>()?
     else {
         return None;
     };
@@ -51,7 +52,8 @@ fn timestamp(text: &[u8]) -> Option<()> {
     let offset_minutes = offset_minutes(fraction(rest)?)?;
     let utc_minutes = (hour * 60 + minute - offset_minutes).rem_euclid(24 * 60);
     let leap = second == 60 && utc_minutes == 24 * 60 - 1;
-    let real = (1..=days_of(year, month)?).contains(&day) && hour < 24 && minute < 60 && (second < 60 || leap);
+    let real =
+        (1..=days_of(year, month)?).contains(&day) && hour < 24 && minute < 60 && (second < 60 || leap);
     real.then_some(())
 }
 
@@ -107,7 +109,8 @@ mod tests {
 
     #[test]
     fn strings_have_no_control_characters_and_no_noncharacters() {
-        for text in ["", "plain", "Euro € 😀", "\u{a0}", "\u{fdcf}", "\u{fdf0}", "\u{fffd}", "\u{10fffd}"] {
+        for text in ["", "plain", "Euro € 😀", "\u{a0}", "\u{fdcf}", "\u{fdf0}", "\u{fffd}", "\u{10fffd}"]
+        {
             assert!(is_string(text), "{text:?}");
         }
         for text in [

@@ -94,8 +94,7 @@ fn is_token(text: &str) -> bool {
 }
 
 fn ends_with_ignoring_case(text: &str, end: &str) -> bool {
-    text.len() >= end.len()
-        && text.as_bytes()[text.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+    text.len() >= end.len() && text.as_bytes()[text.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }
 
 #[cfg(test)]
@@ -139,11 +138,19 @@ mod tests {
 
     #[test]
     fn json_is_known_by_its_subtype_or_suffix() {
-        for text in ["application/json", "text/JSON", "application/cloudevents+Json; charset=utf-8", "a/b+json"] {
+        for text in
+            ["application/json", "text/JSON", "application/cloudevents+Json; charset=utf-8", "a/b+json"]
+        {
             assert!(is_json(text), "{text:?}");
         }
-        for text in ["application/jsonl", "application/json-seq", "json", "text/plain; a=b+json", "a/xjson", "a/é+jso"]
-        {
+        for text in [
+            "application/jsonl",
+            "application/json-seq",
+            "json",
+            "text/plain; a=b+json",
+            "a/xjson",
+            "a/é+jso",
+        ] {
             assert!(!is_json(text), "{text:?}");
         }
     }
@@ -160,7 +167,9 @@ mod tests {
         ] {
             assert!(is_text(text), "{text:?}");
         }
-        for text in ["application/octet-stream", "image/png", "text/plain; charset=iso-8859-1", "application/text"] {
+        for text in
+            ["application/octet-stream", "image/png", "text/plain; charset=iso-8859-1", "application/text"]
+        {
             assert!(!is_text(text), "{text:?}");
         }
     }

@@ -7,8 +7,7 @@ pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
         match byte {
-            b'"' | b'%' => out.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
-            0x21..=0x7e => out.push(byte),
+            0x21..=0x7e if byte != b'"' && byte != b'%' => out.push(byte),
             _ => out.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
         }
     }

@@ -72,7 +72,9 @@ fn is_made_of(part: &str, more: &[u8]) -> bool {
     let mut bytes = part.bytes();
     while let Some(byte) = bytes.next() {
         let good = match byte {
-            b'%' => [bytes.next(), bytes.next()].iter().flatten().filter(|b| b.is_ascii_hexdigit()).count() == 2,
+            b'%' => {
+                [bytes.next(), bytes.next()].iter().flatten().filter(|b| b.is_ascii_hexdigit()).count() == 2
+            }
             b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' => true,
             b'*' | b'+' | b',' | b';' | b'=' => true,
             _ => byte.is_ascii_alphanumeric() || more.contains(&byte),
