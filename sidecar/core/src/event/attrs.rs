@@ -35,7 +35,7 @@ pub(super) struct Entry {
 }
 
 /// A name that stands in the text and waits for its value.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Named {
     start: u32,
     known: u8,
@@ -92,7 +92,7 @@ impl Attributes {
     }
 
     /// The name of the attribute that was just begun.
-    pub(super) fn begun(&self, named: &Named) -> &str {
+    pub(super) fn begun(&self, named: Named) -> &str {
         match named.known {
             0 => &self.text[named.start as usize..],
             known => KNOWN[usize::from(known)],
@@ -102,9 +102,9 @@ impl Attributes {
     /// Gives the attribute that was just begun its value. On an error it is as if it had not been begun.
     pub(super) fn end(&mut self, named: Named, kind: Kind, text: &str) -> Result<(), Invalid> {
         let known = named.known;
-        match self.fitting(&named, kind, text) {
+        match self.fitting(named, kind, text) {
             Ok((kind, value_len)) => {
-                let name_len = self.name_len(&named);
+                let name_len = self.name_len(named);
                 self.text.push_str(text);
                 self.put(
                     named.at,
@@ -120,7 +120,7 @@ impl Attributes {
     }
 
     /// Notes that the attribute that was just begun is not there, so that a second one of its name is found.
-    pub(super) fn skip(&mut self, named: &Named) {
+    pub(super) fn skip(&mut self, named: Named) {
         let start = if named.at < REQUIRED { NULL } else { named.start };
         let name_len = self.name_len(named);
         self.put(named.at, Entry { start, value_len: 0, name_len, known: named.known, kind: None });
@@ -135,7 +135,7 @@ impl Attributes {
         if named.known != known || required_but_empty || !kind.is_readable(text) {
             return Err(Invalid::new(name, text, "what a stored attribute can be"));
         }
-        let name_len = self.name_len(&named);
+        let name_len = self.name_len(named);
         let value_len = self.room_for(text)?;
         self.text.push_str(text);
         self.put(named.at, Entry { start: named.start, value_len, name_len, known, kind: Some(kind) });
@@ -239,12 +239,12 @@ impl Attributes {
         &self.text[entry.value_range()]
     }
 
-    fn name_len(&self, named: &Named) -> u8 {
+    fn name_len(&self, named: Named) -> u8 {
         // It was checked to fit when the name was begun.
         u8::try_from(self.text.len() - named.start as usize).unwrap_or(u8::MAX)
     }
 
-    fn fitting(&self, named: &Named, kind: Kind, text: &str) -> Result<(Kind, u32), Invalid> {
+    fn fitting(&self, named: Named, kind: Kind, text: &str) -> Result<(Kind, u32), Invalid> {
         Ok((fitting_kind(named.known, self.begun(named), kind, text)?, self.room_for(text)?))
     }
 

@@ -26,6 +26,7 @@ pub const BATCH_MAX: usize = 65_536;
 /// # Errors
 /// When the input is not a JSON object in UTF-8, a member is there twice, an attribute breaks a rule or is an
 /// object, an array or a number that is no 32-bit integer, or `data` and `data_base64` are both there.
+#[expect(clippy::needless_pass_by_value, reason = "the event keeps the input, so the caller hands it over")]
 pub fn decode(input: Bytes) -> Result<Event, Invalid> {
     read::event(&input)
 }
@@ -37,6 +38,7 @@ pub fn decode(input: Bytes) -> Result<Event, Invalid> {
 /// # Errors
 /// When the whole is not a JSON array in UTF-8 or has more than [`BATCH_MAX`] members.
 #[expect(clippy::type_complexity, reason = "a list of results, of which the bad ones keep their bytes")]
+#[expect(clippy::needless_pass_by_value, reason = "the event keeps the input, so the caller hands it over")]
 pub fn decode_batch(input: Bytes) -> Result<Vec<Result<Event, (Bytes, Invalid)>>, Invalid> {
     read::batch(&input)
 }

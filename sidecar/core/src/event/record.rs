@@ -73,6 +73,7 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// When the version is unknown or the bytes are no record, whatever they are.
+#[expect(clippy::needless_pass_by_value, reason = "the event keeps the record, so the caller hands it over")]
 pub fn decode(record: Bytes) -> Result<Event, Invalid> {
     match record.first() {
         Some(&VERSION) => decode_version_1(&record).ok_or_else(damaged)?,

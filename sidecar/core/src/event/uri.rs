@@ -51,19 +51,19 @@ fn is_rest(rest: &str) -> bool {
 
 fn is_authority(authority: &str) -> bool {
     let (user, host_and_port) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (host_is_good, port) = match host_and_port.strip_prefix('[') {
-        Some(literal) => match literal.split_once(']') {
-            Some((address, after)) => (!address.is_empty() && is_made_of(address, b":"), after),
-            None => return false,
-        },
+    let literal = host_and_port.strip_prefix('[').map(|literal| literal.split_once(']'));
+    let (host_is_good, port) = match literal {
+        Some(Some((address, port))) => (!address.is_empty() && is_made_of(address, b":"), port),
+        Some(None) => return false,
         None => {
-            let end = host_and_port.find(':').unwrap_or(host_and_port.len());
-            let (host, after) = host_and_port.split_at(end);
-            (is_made_of(host, b""), after)
+            let (host, port) = host_and_port.split_at(host_and_port.find(':').unwrap_or(host_and_port.len()));
+            (is_made_of(host, b""), port)
         }
     };
-    let port_is_good =
-        port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    let port_is_good = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()),
+        None => port.is_empty(),
+    };
     is_made_of(user, b":") && host_is_good && port_is_good
 }
 
@@ -75,9 +75,7 @@ fn is_made_of(part: &str, more: &[u8]) -> bool {
             b'%' => {
                 [bytes.next(), bytes.next()].iter().flatten().filter(|b| b.is_ascii_hexdigit()).count() == 2
             }
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' => true,
-            b'*' | b'+' | b',' | b';' | b'=' => true,
-            _ => byte.is_ascii_alphanumeric() || more.contains(&byte),
+            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) || more.contains(&byte),
         };
         if !good {
             return false;

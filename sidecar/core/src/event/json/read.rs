@@ -63,8 +63,7 @@ struct Draft<'a> {
     attributes: Attributes,
     versioned: bool,
     data: Option<&'a RawValue>,
-    /// The member `data_base64`; within it `None` when that is `null`.
-    base64: Option<Option<Vec<u8>>>,
+    base64: Base64,
     /// What is wrong, said better than the parser can.
     why: Option<Invalid>,
 }
@@ -72,7 +71,7 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn new(text_bytes: usize) -> Draft<'a> {
         let attributes = Attributes::with_capacity(text_bytes);
-        Draft { attributes, versioned: false, data: None, base64: None, why: None }
+        Draft { attributes, versioned: false, data: None, base64: Base64::default(), why: None }
     }
 
     fn finished(self, input: &Bytes) -> Result<Event, Invalid> {
@@ -81,7 +80,7 @@ impl<'a> Draft<'a> {
         }
         let mut attributes = self.attributes;
         let is_json = attributes.text("datacontenttype").map(media::is_json);
-        let data = match (self.data, self.base64.flatten()) {
+        let data = match (self.data, self.base64.bytes) {
             (None, None) => None,
             (None, Some(bytes)) => Some(Bytes::from(bytes)),
             (Some(_), Some(_)) => return Err(Invalid::says("data_base64", "must not be there beside data")),
@@ -102,7 +101,7 @@ impl<'a> Draft<'a> {
         let twice = match &name {
             Member::Version => mem::replace(versioned, true),
             Member::Data => data.is_some(),
-            Member::Base64 => base64.is_some(),
+            Member::Base64 => mem::replace(&mut base64.seen, true),
             Member::Attribute(_) => false, // `begin` has looked
         };
         if twice {
@@ -112,16 +111,23 @@ impl<'a> Draft<'a> {
         match name {
             Member::Version => map.next_value_seed(Scalar { why, read: version })?,
             Member::Data => *data = Some(map.next_value()?),
-            Member::Base64 => *base64 = Some(map.next_value_seed(Scalar { why, read: bytes })?),
+            Member::Base64 => base64.bytes = map.next_value_seed(Scalar { why, read: bytes })?,
             Member::Attribute(named) => {
                 map.next_value_seed(Scalar {
                     why,
-                    read: |found: Found<'_>| attribute(attributes, named, &found),
+                    read: |found: Found<'_>| attribute(attributes, named, found),
                 })?;
             }
         }
         Ok(())
     }
+}
+
+/// The member `data_base64`, which may be there and be `null`.
+#[derive(Default)]
+struct Base64 {
+    seen: bool,
+    bytes: Option<Vec<u8>>,
 }
 
 /// The text of a JSON string: a slice of the input when nothing in it is escaped.
@@ -160,7 +166,7 @@ impl<'a> Visitor<'a> for EventVisitor<'_, 'a> {
         let draft = self.0;
         loop {
             let Draft { attributes, why, .. } = draft;
-            let read = |found: Found<'_>| Member::named(attributes, &found);
+            let read = |found: Found<'_>| Member::named(attributes, found);
             match map.next_key_seed(Scalar { why, read })? {
                 Some(name) => draft.member(name, &mut map)?,
                 None => return Ok(()),
@@ -190,6 +196,7 @@ impl<'a> Visitor<'a> for BatchVisitor<'_, 'a> {
 }
 
 /// The name of a member. That of an attribute already stands in the event's memory.
+#[derive(Clone, Copy)]
 enum Member {
     Version,
     Data,
@@ -198,8 +205,8 @@ enum Member {
 }
 
 impl Member {
-    fn named(attributes: &mut Attributes, name: &Found<'_>) -> Result<Member, Invalid> {
-        match *name {
+    fn named(attributes: &mut Attributes, name: Found<'_>) -> Result<Member, Invalid> {
+        match name {
             Found::Text("specversion") => Ok(Member::Version),
             Found::Text("data") => Ok(Member::Data),
             Found::Text("data_base64") => Ok(Member::Base64),
@@ -239,23 +246,24 @@ fn bytes(found: Found<'_>) -> Result<Option<Vec<u8>>, Invalid> {
     }
 }
 
-fn attribute(attributes: &mut Attributes, named: Named, found: &Found<'_>) -> Result<(), Invalid> {
-    match *found {
+fn attribute(attributes: &mut Attributes, named: Named, found: Found<'_>) -> Result<(), Invalid> {
+    match found {
         Found::Null => {
-            attributes.skip(&named);
+            attributes.skip(named);
             Ok(())
         }
         Found::Text(text) => attributes.end(named, Kind::String, text),
         Found::Boolean(truth) => attributes.end(named, Kind::Boolean, if truth { "true" } else { "false" }),
         Found::Integer(number) => attributes.end(named, Kind::Integer, &number.to_string()),
         Found::Other(what) => {
-            let name = attributes.begun(&named);
+            let name = attributes.begun(named);
             Err(Invalid::new(name, what, "a string, a boolean or a whole number of 32 bits"))
         }
     }
 }
 
 /// A member's name or value; of what is never legal only what to call it.
+#[derive(Clone, Copy)]
 enum Found<'t> {
     Null,
     Boolean(bool),
