@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod config;
+pub mod run;
 
 use std::{io, process::ExitCode};
 
@@ -15,6 +16,8 @@ pub enum Exit {
     Problem,
     /// 2: a wrong call or configuration.
     Wrong,
+    /// The function ended by itself with this status, and `run` with it.
+    Function(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -23,6 +26,7 @@ impl From<Exit> for ExitCode {
             Exit::Success => Self::SUCCESS,
             Exit::Problem => Self::from(1),
             Exit::Wrong => Self::from(2),
+            Exit::Function(code) => Self::from(code),
         }
     }
 }

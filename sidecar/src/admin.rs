@@ -1,0 +1,169 @@
+//! Health, metrics, and the owner's socket.
+//!
+//! Reading is for the network: `/livez`, `/readyz`, `/metrics`. What changes state or shows events is served on
+//! the owner-only Unix socket alone, which also serves the former.
+
+use crate::{
+    dead_api,
+    dispatch::{OnPoison, Target},
+    telemetry::Metrics,
+};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use outrigger_core::{Intake, decide::breaker};
+use serde_json::json;
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+type Answer = Response<Full<Bytes>>;
+
+/// What `/readyz` asks of the journal.
+pub trait Health: Send + Sync + 'static {
+    /// What is wrong, in one line; `None` when nothing is.
+    fn trouble(&self) -> Option<String>;
+
+    /// Its numbers: name, help, value.
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
+}
+
+/// Everything that admin shows and does.
+pub struct Admin {
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The function.
+    pub target: Arc<Target>,
+    /// What is inside.
+    pub intake: Intake,
+    /// The journal's health, where there is one.
+    pub journal: Option<Arc<dyn Health>>,
+    /// The dead letters, where there is a journal.
+    pub dead: Option<Arc<dyn dead_api::Dead>>,
+    /// Whether the process is stopping.
+    pub draining: AtomicBool,
+    /// Whether the ingress listens; set once.
+    pub listening: OnceLock<()>,
+}
+
+impl Admin {
+    /// Answers a request from the network.
+    pub async fn public(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        self.read(request.method(), request.uri().path())
+    }
+
+    /// Answers a request of the owner.
+    pub async fn owner(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        match (&parts.method, path) {
+            (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.metrics.totals())),
+            (&Method::GET, "/parked") => self.parked(),
+            (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
+            (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
+                Some(dead) => dead_api::answer(&**dead, &parts, body).await,
+                None => line(StatusCode::NOT_FOUND, "there is no journal, so there are no dead letters here"),
+            },
+            (method, path) => self.read(method, path),
+        }
+    }
+
+    fn read(&self, method: &Method, path: &str) -> Answer {
+        if method != Method::GET && method != Method::HEAD {
+            return line(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here");
+        }
+        match path {
+            "/livez" => line(StatusCode::OK, "ok"),
+            "/readyz" => self.readiness(),
+            "/metrics" => self.exposition(),
+            _ => line(StatusCode::NOT_FOUND, "there are /livez, /readyz and /metrics"),
+        }
+    }
+
+    /// Each component by name; 200 when nothing is in the way of an event.
+    fn readiness(&self) -> Answer {
+        let status = self.target.status();
+        let function = match (status.ready, status.breaker) {
+            (false, _) => Err("not ready yet".to_owned()),
+            (true, breaker::State::Closed) => Ok("ok".to_owned()),
+            (true, _) => Err("down; the breaker is open".to_owned()),
+        };
+        let drain = if self.draining.load(Ordering::Relaxed) { Err("draining".to_owned()) } else { Ok("ok".to_owned()) };
+        let ingress = self.listening.get().map(|()| "ok".to_owned()).ok_or_else(|| "not listening".to_owned());
+        let journal = self.journal.as_ref().map(|journal| journal.trouble().map_or(Ok("ok".to_owned()), Err));
+        let lanes = match status.parked {
+            0 => "ok".to_owned(),
+            parked => format!("ok; {parked} keys are parked"),
+        };
+        let parts = [
+            ("process", Some(drain)),
+            ("ingress", Some(ingress)),
+            ("journal", journal),
+            ("function", Some(function)),
+            ("lanes", Some(Ok(lanes))),
+        ];
+        let (mut text, mut ready) = (String::new(), true);
+        for (name, state) in parts.into_iter().filter_map(|(name, state)| state.map(|state| (name, state))) {
+            ready &= state.is_ok();
+            let word = if state.is_ok() { "+" } else { "-" };
+            let (Ok(detail) | Err(detail)) = state;
+            let _ = writeln!(text, "[{word}] {name}: {detail}"); // writing to a string cannot fail
+        }
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        line(status, text.trim_end())
+    }
+
+    fn exposition(&self) -> Answer {
+        let (status, (events, bytes)) = (self.target.status(), self.intake.held());
+        let set = |name, help, value| self.metrics.set(name, help, value);
+        set("outrigger_lane_queued_events", "Events in lanes that do not run", status.queued as u64);
+        set("outrigger_lane_parked_keys", "Keys that are held by a poisoned event", status.parked as u64);
+        set("outrigger_calls_in_flight", "Calls of the function at this moment", status.running as u64);
+        set("outrigger_window_events", "Admitted events that are not settled", events as u64);
+        set("outrigger_window_bytes", "Their bytes", bytes as u64);
+        set("outrigger_breaker_open", "1 while the function is taken for down", u64::from(status.breaker != breaker::State::Closed));
+        set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
+        for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {
+            set(name, help, value);
+        }
+        let mut answer = line(StatusCode::OK, self.metrics.render().trim_end());
+        let text = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        answer.headers_mut().insert(CONTENT_TYPE, text);
+        answer
+    }
+
+    fn parked(&self) -> Answer {
+        let parked = self.target.parked().into_iter();
+        let parked = parked.map(|(id, key, attempts, behind)| json!({"id": id, "key": key, "attempts": attempts, "behind": behind}));
+        json_answer(StatusCode::OK, &json!(parked.collect::<Vec<_>>()))
+    }
+
+    fn unpark(&self, query: Option<&str>, path: &str) -> Answer {
+        let id = query.and_then(|query| query.strip_prefix("id="));
+        let then = if path.ends_with("skip") { OnPoison::Skip } else { OnPoison::Park };
+        let count = self.target.unpark(id, then);
+        tracing::info!(count, id, skipped = then == OnPoison::Skip, "parked events were released by the owner");
+        json_answer(StatusCode::OK, &json!({"released": count}))
+    }
+}
+
+/// An answer of lines of text.
+pub(crate) fn line(status: StatusCode, text: &str) -> Answer {
+    let mut answer = Response::new(Full::from(format!("{text}\n")));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+/// An answer in JSON.
+pub(crate) fn json_answer(status: StatusCode, value: &serde_json::Value) -> Answer {
+    let mut answer = Response::new(Full::from(value.to_string()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    answer
+}

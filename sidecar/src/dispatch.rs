@@ -1,0 +1,454 @@
+//! A target at work: its lanes, its limits, and the workers that take events from them.
+//!
+//! Every decision is one of [`outrigger_core::decide`]; this file only holds their state under one lock, brings
+//! the time and the dice, and starts workers. A worker takes an event, makes one attempt, has the outcome settled
+//! (`settle.rs`) and takes the next; it ends when nothing may run. A timer starts one again when something may.
+
+use crate::telemetry::Metrics;
+use fastrand::Rng;
+use outrigger_core::{
+    Call, Code, DeadLetters, Delivery, Event, Key, Ledger, Malformed, Observe, Origin, Reason, Receipt, Settlement,
+    TargetId, Timeline,
+    decide::{
+        breaker::{self, Breaker, Permission},
+        budget::Budget,
+        lanes::{Lanes, Ticket},
+        rate::Rate,
+        step::Policy,
+        verdict::Statuses,
+    },
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{sync::Notify, task::JoinSet};
+
+/// What happens to an event that the function failed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPoison {
+    /// It becomes a dead letter, and its key goes on.
+    Skip,
+    /// It holds its key until somebody releases it.
+    Park,
+}
+
+/// How a target is treated.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// When an event is given up.
+    pub policy: Policy,
+    /// What the target's answers mean.
+    pub statuses: Statuses,
+    /// What happens to an event that is given up.
+    pub on_poison: OnPoison,
+    /// Calls at the same time, at least 1.
+    pub concurrency: usize,
+    /// Calls per second.
+    pub per_second: Option<f64>,
+    /// Retries over all events: fraction of first attempts, retries per second, burst.
+    pub retry_budget: (f64, f64, f64),
+    /// When calls pause because the target is down.
+    pub breaker: breaker::Settings,
+}
+
+/// What a target works with.
+pub struct Parts {
+    /// How it is called.
+    pub call: Arc<dyn Call>,
+    /// Where given-up events rest.
+    pub dead: Arc<dyn DeadLetters>,
+    /// What is already done; asked only where deduplication is on.
+    pub ledger: Option<Arc<dyn Ledger>>,
+    /// Who sees finished events.
+    pub observers: Vec<Arc<dyn Observe>>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The dice.
+    pub rng: Rng,
+}
+
+/// One target: the function.
+pub struct Target {
+    pub(crate) id: TargetId,
+    pub(crate) settings: Settings,
+    pub(crate) call: Arc<dyn Call>,
+    pub(crate) dead: Arc<dyn DeadLetters>,
+    pub(crate) ledger: Option<Arc<dyn Ledger>>,
+    pub(crate) observers: Vec<Arc<dyn Observe>>,
+    pub(crate) metrics: Arc<Metrics>,
+    state: Mutex<State>,
+    workers: Mutex<JoinSet<()>>,
+    alarm_moved: Notify,
+    idle: Notify,
+}
+
+/// What one lock holds.
+pub(crate) struct State {
+    pub(crate) lanes: Lanes<Box<Job>>,
+    pub(crate) breaker: Breaker,
+    pub(crate) budget: Budget,
+    pub(crate) rng: Rng,
+    rate: Option<Rate>,
+    running: usize,
+    ready: bool,
+    stopped: bool,
+    alarm: Option<Instant>,
+}
+
+/// An event in its lane, with what its attempts have left behind.
+pub(crate) struct Job {
+    pub(crate) item: Result<Event, Malformed>,
+    pub(crate) key: Option<Key>,
+    pub(crate) origin: Origin,
+    pub(crate) receipt: Receipt,
+    pub(crate) timeline: Timeline,
+    pub(crate) once: Option<Instant>,
+    pub(crate) attempts: u32,
+    pub(crate) failures: u32,
+    pub(crate) received_ms: u64,
+    pub(crate) admitted: Instant,
+    /// How long the breaker had been open in all when it was admitted.
+    pub(crate) open_before: Duration,
+    /// It is given up, and only its dead letter is still to be written.
+    pub(crate) grave: Option<Reason>,
+}
+
+/// What a look at the state gives a worker.
+enum Take {
+    Run { ticket: Ticket, job: Box<Job>, probe: bool },
+    Until(Instant),
+    Nothing,
+}
+
+impl State {
+    fn take(&mut self, concurrency: usize, now: Instant) -> Take {
+        if self.stopped || !self.ready || self.running > concurrency {
+            return Take::Nothing;
+        }
+        if !self.lanes.is_ready(now) {
+            return self.lanes.wake_at().map_or(Take::Nothing, Take::Until);
+        }
+        let probe = match self.breaker.ask(now) {
+            Permission::Call => false,
+            Permission::Probe => true,
+            Permission::Until(at) => return Take::Until(at),
+            Permission::ProbeIsOut => return Take::Nothing,
+        };
+        if let Some(Err(due)) = self.rate.as_mut().map(|rate| rate.take(now)) {
+            if probe {
+                self.breaker.abandoned();
+            }
+            return Take::Until(due);
+        }
+        let (ticket, job) = self.lanes.next(now).expect("a lane is ready");
+        Take::Run { ticket, job, probe }
+    }
+}
+
+impl Target {
+    /// A target that waits for [`Target::set_ready`] before its first call.
+    #[must_use]
+    pub fn new(id: TargetId, settings: Settings, parts: Parts) -> Arc<Self> {
+        let (ratio, per_second, burst) = settings.retry_budget;
+        let state = State {
+            lanes: Lanes::default(),
+            breaker: Breaker::new(settings.breaker),
+            budget: Budget::new(ratio, per_second, burst),
+            rng: parts.rng,
+            rate: settings.per_second.map(Rate::new),
+            running: 0,
+            ready: false,
+            stopped: false,
+            alarm: None,
+        };
+        Arc::new(Self {
+            id,
+            settings,
+            call: parts.call,
+            dead: parts.dead,
+            ledger: parts.ledger,
+            observers: parts.observers,
+            metrics: parts.metrics,
+            state: Mutex::new(state),
+            workers: Mutex::new(JoinSet::new()),
+            alarm_moved: Notify::new(),
+            idle: Notify::new(),
+        })
+    }
+
+    /// Puts the delivery into its lane. A caller who waits is refused at once while the breaker is open.
+    pub fn push(self: &Arc<Self>, delivery: Delivery) {
+        let now = now();
+        let mut state = self.state();
+        if delivery.once.is_some() && state.breaker.state(now) == breaker::State::Open {
+            drop(state);
+            return delivery.receipt.settle(Settlement::Reject(self.unavailable()));
+        }
+        let open_before = state.breaker.open_total(now);
+        let grave = delivery.item.as_ref().err().map(|malformed| Reason {
+            code: Code::Malformed,
+            status: None,
+            detail: malformed.why.clone(),
+        });
+        let job = Box::new(Job {
+            item: delivery.item,
+            key: delivery.key.clone(),
+            origin: delivery.origin,
+            receipt: delivery.receipt,
+            timeline: delivery.timeline,
+            once: delivery.once,
+            attempts: delivery.attempts,
+            failures: 0,
+            received_ms: delivery.received_ms,
+            admitted: now,
+            open_before,
+            grave,
+        });
+        state.lanes.push(delivery.key, job);
+        self.start_worker(&mut state);
+    }
+
+    /// Says whether the function can take calls.
+    pub fn set_ready(self: &Arc<Self>, ready: bool) {
+        let mut state = self.state();
+        state.ready = ready;
+        self.start_worker(&mut state);
+    }
+
+    /// Starts workers when what waits is due. Runs until dropped.
+    pub async fn keep_time(self: Arc<Self>) {
+        loop {
+            let moved = self.alarm_moved.notified();
+            let alarm = self.state().alarm;
+            match alarm {
+                None => moved.await,
+                Some(at) => tokio::select! {
+                    () = moved => {}
+                    () = tokio::time::sleep_until(at.into()) => {
+                        let mut state = self.state();
+                        state.alarm = None;
+                        self.start_worker(&mut state);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Lets the lanes finish until `deadline`, then takes no more and releases what is left: without an attempt
+    /// counted, as it was not the function that ended it. Gives back how many were released.
+    pub async fn drain(&self, deadline: Instant) -> usize {
+        let settled = async {
+            loop {
+                let idle = self.idle.notified();
+                tokio::pin!(idle);
+                idle.as_mut().enable();
+                if self.is_idle() {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        let _ = tokio::time::timeout_at(deadline.into(), settled).await;
+        let (left, running) = {
+            let mut state = self.state();
+            state.stopped = true;
+            (state.lanes.clear(), state.running)
+        };
+        let mut workers = std::mem::take(&mut *lock(&self.workers));
+        workers.shutdown().await; // dropping an attempt releases its event
+        left.len() + running
+    }
+
+    /// The numbers that admin shows.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let (now, state) = (now(), self.state());
+        Status {
+            queued: state.lanes.len(),
+            running: state.running,
+            parked: state.lanes.parked_len(),
+            breaker: state.breaker.state(now),
+            ready: state.ready,
+        }
+    }
+
+    /// The parked events: id, key, attempts, and how many wait behind each.
+    #[must_use]
+    pub fn parked(&self) -> Vec<(String, String, u32, usize)> {
+        let state = self.state();
+        let line = |(job, behind): (&Box<Job>, usize)| {
+            let key = job.key.as_ref().map(|key| key.name().into_owned());
+            (job.event_id().to_owned(), key.unwrap_or_default(), job.attempts, behind)
+        };
+        state.lanes.parked().map(line).collect()
+    }
+
+    /// Lets a parked event (or all) go: `Skip` buries it and frees its key, `Park` tries it again from the first
+    /// attempt. Gives back how many.
+    pub fn unpark(self: &Arc<Self>, id: Option<&str>, then: OnPoison) -> usize {
+        let mut state = self.state();
+        let count = state.lanes.unpark(|job| {
+            let chosen = id.is_none_or(|id| job.event_id() == id);
+            if chosen {
+                job.grave = job.grave.take().filter(|_| then == OnPoison::Skip);
+                job.attempts = if then == OnPoison::Skip { job.attempts } else { 0 };
+            }
+            chosen
+        });
+        self.start_worker(&mut state);
+        count
+    }
+
+    /// Whether somebody sees finished events.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        !self.observers.is_empty()
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn unavailable(&self) -> Reason {
+        let detail = format!("{} is down; its breaker is open", self.id);
+        Reason { code: Code::Unavailable, status: None, detail }
+    }
+
+    /// Rings no later than `at`.
+    pub(crate) fn set_alarm(&self, state: &mut State, at: Instant) {
+        if state.alarm.is_none_or(|alarm| at < alarm) {
+            state.alarm = Some(at);
+            self.alarm_moved.notify_one();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.running == 0 && state.lanes.len() == state.lanes.parked_len()
+    }
+
+    fn start_worker(self: &Arc<Self>, state: &mut State) {
+        if state.running >= self.settings.concurrency || !state.ready || state.stopped {
+            return;
+        }
+        state.running += 1;
+        let mut workers = lock(&self.workers);
+        while workers.try_join_next().is_some() {} // a worker that panicked has released its event
+        workers.spawn(self.clone().work());
+    }
+
+    async fn work(self: Arc<Self>) {
+        let _leaving = Leaving(&self);
+        while let Some(running) = self.take() {
+            self.attempt(running).await;
+        }
+    }
+
+    fn take(self: &Arc<Self>) -> Option<Running> {
+        let now = now();
+        let mut state = self.state();
+        match state.take(self.settings.concurrency, now) {
+            Take::Run { ticket, job, probe } => {
+                if state.lanes.is_ready(now) {
+                    self.start_worker(&mut state);
+                }
+                Some(Running { target: self.clone(), ticket, probe, job: Some(job) })
+            }
+            Take::Until(at) => {
+                self.set_alarm(&mut state, at);
+                None
+            }
+            Take::Nothing => None,
+        }
+    }
+}
+
+/// A worker that ends, also by panic or abort, is no longer running.
+struct Leaving<'a>(&'a Target);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.state().running -= 1;
+        self.0.idle.notify_waiters();
+    }
+}
+
+/// An event that a worker has taken. Whatever ends the worker, the lane goes on and the receipt is settled.
+pub(crate) struct Running {
+    target: Arc<Target>,
+    ticket: Ticket,
+    pub(crate) probe: bool,
+    job: Option<Box<Job>>,
+}
+
+impl Running {
+    pub(crate) fn job(&mut self) -> &mut Job {
+        self.job.as_mut().expect("the job is there until the attempt ends")
+    }
+
+    /// The event is settled by its receipt.
+    pub(crate) fn finish(mut self) -> Box<Job> {
+        let job = self.job.take().expect("an attempt ends once");
+        self.target.state().lanes.done(self.ticket);
+        job
+    }
+
+    /// The event is tried again, or buried again, after `wait`.
+    pub(crate) fn again(mut self, state: &mut State, at: Instant) {
+        let job = self.job.take().expect("an attempt ends once");
+        state.lanes.again(self.ticket, job, at);
+        self.target.set_alarm(state, at);
+    }
+
+    /// The event holds its key.
+    pub(crate) fn park(mut self, state: &mut State) {
+        let job = self.job.take().expect("an attempt ends once");
+        state.lanes.park(self.ticket, job);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            job.receipt.attempted(job.attempts); // what was cut off by us is no attempt
+            let mut state = self.target.state();
+            state.lanes.done(self.ticket);
+            if self.probe {
+                state.breaker.abandoned();
+            }
+            drop(state);
+            drop(job); // releases
+        }
+    }
+}
+
+impl Job {
+    pub(crate) fn event_id(&self) -> &str {
+        self.item.as_ref().map_or("", Event::id)
+    }
+}
+
+/// A target's numbers; see [`Target::status`].
+#[derive(Debug, Clone, Copy)]
+pub struct Status {
+    /// Events in lanes that do not run.
+    pub queued: usize,
+    /// Workers.
+    pub running: usize,
+    /// Keys that are held by a poisoned event.
+    pub parked: usize,
+    /// The breaker.
+    pub breaker: breaker::State,
+    /// Whether the function can take calls.
+    pub ready: bool,
+}
+
+/// Tokio's clock as the core's: the same one under paused time.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,222 @@
+//! The way in by HTTP: a request becomes events, and its sender learns only the truth.
+//!
+//! Durable, the answer is 202 once every event is on storage that outlives the pod. Synchronous, it is the
+//! function's own answer after one attempt. Everything else is a refusal that leaves the event with its sender.
+
+pub mod cloudevents;
+
+use crate::{
+    admit::Keys,
+    dispatch::now,
+    settle::unix_ms,
+    telemetry::Metrics,
+};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, WWW_AUTHENTICATE},
+    request::Parts,
+};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use outrigger_core::{
+    BoxFuture, Code, DeadLetter, DeadLetters, Delivery, Error, Event, Inbound, Inbox, Intake, Key, Kind, Malformed,
+    Origin, Outcome, Reason, Receipt, Result, Settlement, Step, Timeline,
+};
+use outrigger_net::{
+    body::{self, BodyLimits},
+    token::TokenFile,
+};
+use std::{sync::Arc, time::Duration};
+
+/// Keeps events on storage that outlives the pod.
+pub trait Accept: Send + Sync + 'static {
+    /// Keeps all of them or none; they are durable when this returns.
+    ///
+    /// Dropping the future leaves it open whether they were kept.
+    ///
+    /// # Errors
+    /// `Overloaded` for a moment, `Full` or `Storage` for longer; nothing was kept.
+    fn accept(&self, events: Vec<(Event, Option<Key>)>) -> BoxFuture<'_, Result<()>>;
+}
+
+/// How a request is answered.
+pub enum Answering {
+    /// Once its events are durable.
+    Durable {
+        /// Where events are kept.
+        accept: Arc<dyn Accept>,
+        /// Where malformed members of a batch are kept.
+        dead: Arc<dyn DeadLetters>,
+    },
+    /// With the function's outcome.
+    Sync {
+        /// The way to the function.
+        intake: Intake,
+        /// How long a sender waits.
+        timeout: Duration,
+    },
+}
+
+/// The HTTP ingress.
+pub struct Ingress {
+    /// The configured name: keys and dead letters carry it.
+    pub name: Arc<str>,
+    /// The one path that takes events.
+    pub path: String,
+    /// Who may send; `None` is anybody who can connect.
+    pub token: Option<TokenFile>,
+    /// The bounds of a body.
+    pub body: BodyLimits,
+    /// How requests are read and answered.
+    pub inbound: Arc<dyn Inbound>,
+    /// The ordering key.
+    pub keys: Keys,
+    /// When requests are answered.
+    pub answering: Answering,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Ingress {
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let started = now();
+        let answer = match self.enter(request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(%error, "a request was refused");
+                cloudevents::failure(&error)
+            }
+        };
+        self.metrics.requested(answer.status().as_u16(), now() - started);
+        answer.map(Full::new)
+    }
+
+    async fn enter(&self, request: Request<Incoming>) -> Result<Response<Bytes>> {
+        let (parts, incoming) = request.into_parts();
+        if let Some(answer) = self.at_the_door(&parts) {
+            return Ok(answer);
+        }
+        let body = body::collect(&parts.headers, incoming, &self.body).await;
+        let body = body.map_err(|error| Error::status(error.status(), None, error.to_string()))?;
+        let (items, batch) = match self.inbound.decode(&parts, body)? {
+            Inbox::Events { items, batch } => (items, batch),
+            Inbox::Answer(answer) => return Ok(answer),
+        };
+        let outcome = match &self.answering {
+            Answering::Durable { accept, dead } => self.keep(&**accept, &**dead, items).await,
+            Answering::Sync { intake, timeout } => self.wait(intake, *timeout, items, batch).await,
+        };
+        Ok(self.inbound.answer(&outcome.unwrap_or_else(Outcome::Unavailable)))
+    }
+
+    /// What is answered without reading the body.
+    fn at_the_door(&self, parts: &Parts) -> Option<Response<Bytes>> {
+        if parts.uri.path() != self.path {
+            let line = format!("events are taken at {}", self.path);
+            return Some(cloudevents::text(StatusCode::NOT_FOUND, &line));
+        }
+        if parts.method != Method::POST {
+            let asked = parts.method == Method::OPTIONS;
+            let status = if asked { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED };
+            let mut answer = cloudevents::text(status, "events are sent by POST");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+            return Some(answer);
+        }
+        let refusal = self.token.as_ref().and_then(|token| token.check(&parts.headers, now()).err())?;
+        tracing::warn!(?refusal, "a sender without the right token was refused");
+        let mut answer = cloudevents::text(StatusCode::UNAUTHORIZED, "a bearer token is needed");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        Some(answer)
+    }
+
+    async fn keep(
+        &self,
+        accept: &dyn Accept,
+        dead: &dyn DeadLetters,
+        items: Vec<Result<Event, Malformed>>,
+    ) -> Result<Outcome> {
+        let (mut events, mut buried) = (Vec::with_capacity(items.len()), 0);
+        for item in items {
+            match item {
+                Ok(event) => {
+                    let key = self.keys.of(&self.name, &event);
+                    events.push((event, key));
+                }
+                Err(malformed) => {
+                    dead.put(&self.letter(malformed)).await?;
+                    self.metrics.dead(Code::Malformed);
+                    buried += 1;
+                }
+            }
+        }
+        let count = events.len();
+        if count > 0 {
+            accept.accept(events).await?;
+        }
+        self.metrics.accepted(count);
+        Ok(Outcome::Accepted { events: count, dead: buried })
+    }
+
+    async fn wait(
+        &self,
+        intake: &Intake,
+        timeout: Duration,
+        items: Vec<Result<Event, Malformed>>,
+        batch: bool,
+    ) -> Result<Outcome> {
+        let (receipts, outcome) = Receipt::batch(items.len());
+        let deadline = now() + timeout;
+        let mut pushed = 0;
+        for (item, receipt) in items.into_iter().zip(receipts) {
+            match item {
+                // What finds no room is released, and its sender reads so.
+                Ok(event) => pushed += usize::from(intake.try_push(self.delivery(event, receipt, deadline)).is_ok()),
+                Err(malformed) => receipt.settle(Settlement::Reject(not_an_event(malformed.why))),
+            }
+        }
+        self.metrics.accepted(pushed);
+        if pushed == 0 && !batch {
+            return Err(Error::new(Kind::Overloaded, "as many events as allowed are being worked on; try again"));
+        }
+        match tokio::time::timeout_at(deadline.into(), outcome).await {
+            Ok(settlements) => Ok(Outcome::Settled(settlements)),
+            Err(_) => Err(Error::status(504, None, format!("the function did not answer within {timeout:?}"))),
+        }
+    }
+
+    fn delivery(&self, event: Event, receipt: Receipt, deadline: std::time::Instant) -> Delivery {
+        Delivery {
+            key: self.keys.of(&self.name, &event),
+            item: Ok(event),
+            origin: self.origin(),
+            received_ms: unix_ms(),
+            attempts: 0,
+            once: Some(deadline),
+            timeline: Timeline::off(),
+            receipt,
+        }
+    }
+
+    fn letter(&self, malformed: Malformed) -> DeadLetter {
+        let now = unix_ms();
+        DeadLetter {
+            reason: not_an_event(malformed.why.clone()),
+            item: Err(malformed),
+            key: None,
+            origin: self.origin(),
+            attempts: 0,
+            first_ms: now,
+            last_ms: now,
+        }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { source: self.name.clone(), position: String::new(), headers: Vec::new() }
+    }
+}
+
+fn not_an_event(why: String) -> Reason {
+    Reason { code: Code::Malformed, status: Some(400), detail: why }
+}

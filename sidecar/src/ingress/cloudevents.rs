@@ -1,0 +1,167 @@
+//! CloudEvents over HTTP, as any SDK sends them: binary, structured and batched.
+//!
+//! After the HTTP protocol binding 1.0.2. The codecs are the core's; here it is decided which one reads a request
+//! and what its sender is told.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    request::Parts,
+};
+use outrigger_core::{
+    Code, Error, Event, Inbound, Inbox, Invalid, Kind, Malformed, Outcome, Reason, Reply, Result, Settlement,
+    event::{
+        http::{self as binary, Mode},
+        json,
+    },
+};
+use serde_json::json;
+
+/// Error bodies stay below this: longer ones have brought down dispatchers of other projects (facts of Knative).
+const ERROR_BYTES_MAX: usize = 768;
+
+/// Reads CloudEvents in the three modes.
+#[derive(Debug, Clone, Copy)]
+pub struct CloudEvents {
+    /// The most members of a batch.
+    pub batch_events_max: usize,
+}
+
+impl Inbound for CloudEvents {
+    fn decode(&self, parts: &Parts, body: Bytes) -> Result<Inbox> {
+        let mode = binary::mode(&parts.headers).map_err(|invalid| unreadable(&invalid))?;
+        let one = |event: Result<Event, Invalid>| {
+            let event = event.map_err(|invalid| unreadable(&invalid))?;
+            Ok(Inbox::Events { items: vec![Ok(event)], batch: false })
+        };
+        match mode {
+            Mode::Binary => one(binary::decode(&parts.headers, body)),
+            Mode::Structured => one(json::decode(body)),
+            Mode::Batch => {
+                let members = json::decode_batch(body).map_err(|invalid| unreadable(&invalid))?;
+                if members.len() > self.batch_events_max {
+                    let most = self.batch_events_max;
+                    let detail = format!("the batch has {} events and at most {most} are taken", members.len());
+                    return Err(Error::status(413, None, detail));
+                }
+                let malformed = |(raw, why): (Bytes, Invalid)| Malformed {
+                    raw,
+                    headers: kept_headers(&parts.headers),
+                    key: None,
+                    why: why.to_string(),
+                };
+                let items = members.into_iter().map(|member| member.map_err(malformed)).collect();
+                Ok(Inbox::Events { items, batch: true })
+            }
+        }
+    }
+
+    fn answer(&self, outcome: &Outcome) -> Response<Bytes> {
+        match outcome {
+            Outcome::Accepted { dead: 0, .. } => empty(StatusCode::ACCEPTED),
+            Outcome::Accepted { events, dead } => {
+                json_body(StatusCode::ACCEPTED, &json!({"accepted": events, "dead_lettered": dead}))
+            }
+            Outcome::Settled(settlements) => match settlements.as_slice() {
+                [Settlement::Ack(reply)] => delivered(reply.as_ref()),
+                [Settlement::Reject(reason)] => refused(reason),
+                [Settlement::Release { after }] => {
+                    let wait = after.map_or(1, |after| after.as_secs().max(1));
+                    failure(&Error::status(503, Some(std::time::Duration::from_secs(wait)), "no room; try again"))
+                }
+                several => settled_batch(several),
+            },
+            Outcome::Unavailable(error) => failure(error),
+        }
+    }
+}
+
+/// The answer to something that was not accepted: its status, why, and when to come again.
+#[must_use]
+pub fn failure(error: &Error) -> Response<Bytes> {
+    let (status, wait) = match error.kind() {
+        Kind::Status => (error.http_status().unwrap_or(500), error.retry_after()),
+        Kind::Overloaded => (429, Some(std::time::Duration::from_secs(1))),
+        Kind::Invalid => (400, None),
+        _ => (503, Some(std::time::Duration::from_secs(5))),
+    };
+    let mut answer = text(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), error.message());
+    if let Some(wait) = wait {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    answer
+}
+
+/// An answer of one line.
+#[must_use]
+pub fn text(status: StatusCode, line: &str) -> Response<Bytes> {
+    let mut end = line.len().min(ERROR_BYTES_MAX - 1);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut answer = Response::new(Bytes::from(format!("{}\n", &line[..end])));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+fn unreadable(invalid: &Invalid) -> Error {
+    Error::status(if invalid.unsupported() { 415 } else { 400 }, None, invalid.to_string())
+}
+
+/// The headers that explain an event: its content type and its attributes, never credentials.
+fn kept_headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {
+    let explains = |name: &str| name == "content-type" || name.starts_with("ce-");
+    let kept = headers.iter().filter(|(name, _)| explains(name.as_str()));
+    kept.map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes()))).collect()
+}
+
+fn delivered(reply: Option<&Reply>) -> Response<Bytes> {
+    let Some(reply) = reply else { return empty(StatusCode::OK) };
+    let mut answer = Response::new(reply.body.clone());
+    *answer.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    if let Some(event) = &reply.event {
+        *answer.body_mut() = binary::encode(event, answer.headers_mut());
+    } else if let Some(content_type) = reply.headers.get(CONTENT_TYPE) {
+        answer.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+    }
+    answer
+}
+
+fn refused(reason: &Reason) -> Response<Bytes> {
+    let status = reason.status.unwrap_or(match reason.code {
+        Code::Unavailable => 503,
+        Code::TimedOut => 504,
+        _ => 502,
+    });
+    let wait = (status == 503).then_some(std::time::Duration::from_secs(1));
+    failure(&Error::status(status, wait, reason.to_string()))
+}
+
+/// A batch is a failure as soon as one member failed: its sender may send it again whole, and the members that
+/// the function already has are then duplicates. The answer says which.
+fn settled_batch(settlements: &[Settlement]) -> Response<Bytes> {
+    let failed = settlements.iter().enumerate().filter_map(|(index, settlement)| match settlement {
+        Settlement::Ack(_) => None,
+        Settlement::Reject(reason) => Some(json!({"index": index, "reason": reason.to_string()})),
+        Settlement::Release { .. } => Some(json!({"index": index, "reason": "no room; try again"})),
+    });
+    let failed: Vec<_> = failed.collect();
+    let status = if failed.is_empty() { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
+    let delivered = settlements.len() - failed.len();
+    json_body(status, &json!({"delivered": delivered, "failed": failed}))
+}
+
+fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = status;
+    answer
+}
+
+fn json_body(status: StatusCode, value: &serde_json::Value) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from(value.to_string()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

@@ -1,0 +1,23 @@
+//! Outrigger brings events to functions: in order per key, at least once, settled only when it is safe.
+//!
+//! The path, in reading order: [`app`] wires everything and stops it; [`ingress`] takes events; [`admit`] lets them
+//! in; [`dispatch`] keeps a target's lanes and workers; [`settle`] makes one attempt and does what follows.
+//! Beside it: [`registry`] (which adapters are compiled in), [`supervise`] and [`ready`] (the function as
+//! a process), [`admin`] and [`telemetry`] (what an operator sees), [`config`], [`cli`] and [`cmd`] (the verbs).
+//!
+//! It is a library so that tests, benchmarks and fuzz targets reach what the binary runs; its interface is the
+//! command line, and nothing here is stable.
+
+pub mod admin;
+pub mod admit;
+pub mod app;
+pub mod cli;
+pub mod cmd;
+pub mod config;
+pub mod dispatch;
+pub mod ingress;
+pub mod ready;
+pub mod registry;
+pub mod settle;
+pub mod supervise;
+pub mod telemetry;

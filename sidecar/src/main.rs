@@ -1,0 +1,21 @@
+//! The command `outrigger`: reads the command line, runs the verb, ends with its exit code.
+
+use clap::Parser as _;
+use outrigger::{
+    cli::{Cli, Command},
+    cmd, config,
+};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => cmd::run::run(args),
+        Command::Check(args) => cmd::check::run(&args, &config::Process),
+        Command::Config(command) => cmd::config::run(command),
+    };
+    let exit = done.unwrap_or_else(|failure| {
+        eprintln!("outrigger: {failure}");
+        failure.exit()
+    });
+    exit.into()
+}

@@ -1,0 +1,55 @@
+//! Whether the function can take calls: asked before the first event, so that no start costs an attempt.
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use std::time::Duration;
+use tokio::{net::TcpStream, time::timeout};
+
+/// The first pause between two looks; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
+const LOOK_MAX: Duration = Duration::from_secs(1);
+
+/// How readiness is asked.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// The function's address, `host:port`.
+    pub authority: String,
+    /// The path that answers 2xx when it is ready; `None` is content with a connection.
+    pub path: Option<String>,
+}
+
+impl Probe {
+    /// The probe of the function at `url`; the port is the scheme's where none is given.
+    #[must_use]
+    pub fn of(url: &Uri, path: Option<String>) -> Self {
+        let host = url.host().unwrap_or("127.0.0.1");
+        let authority = format!("{host}:{}", url.port_u16().unwrap_or(80));
+        Self { authority, path }
+    }
+
+    /// Waits until the function is ready, for as long as it takes. Cancel safe.
+    pub async fn ready(&self) {
+        let mut pause = PAUSE_MIN;
+        while !timeout(LOOK_MAX, self.look()).await.unwrap_or(false) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn look(&self) -> bool {
+        let Ok(stream) = TcpStream::connect(&self.authority).await else { return false };
+        let Some(path) = &self.path else { return true };
+        let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await else {
+            return false;
+        };
+        let request = hyper::Request::get(path.as_str()).header(http::header::HOST, self.authority.as_str());
+        let Ok(request) = request.body(Empty::<Bytes>::new()) else { return false };
+        tokio::select! {
+            answer = sender.send_request(request) => answer.is_ok_and(|answer| answer.status().is_success()),
+            _ = connection => false,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! One attempt and what follows from it: the only place that calls, marks, buries and settles.
+
+use crate::{
+    dispatch::{Job, OnPoison, Running, State, Target, now},
+    telemetry::Ended,
+};
+use outrigger_core::{
+    CallCx, Code, DeadLetter, Error, Mark, Reason, Reply, Result, Settlement, Step,
+    decide::{
+        step::{self, Attempt, Next},
+        verdict::{Verdict, is_down},
+    },
+};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How long a dead letter waits for its next try while its home cannot take it.
+const GRAVE_WAIT: Duration = Duration::from_secs(1);
+
+impl Target {
+    /// Takes one event through one attempt, up to its settlement or its next wait.
+    pub(crate) async fn attempt(&self, mut running: Running) {
+        let job = running.job();
+        if let Some(reason) = job.grave.clone() {
+            return self.bury(running, reason).await;
+        }
+        if !job.receipt.wanted() {
+            self.metrics.ended(Ended::Abandoned);
+            return; // dropping it releases: nobody waits for the outcome
+        }
+        if job.once.is_some_and(|deadline| deadline <= now()) {
+            let detail = "the caller's time was over before the function could be called".to_owned();
+            return self.reject(running, Reason { code: Code::TimedOut, status: None, detail });
+        }
+        if self.is_done_already(running.job()).await {
+            self.metrics.ended(Ended::Duplicate);
+            return self.acknowledge(running, None);
+        }
+        let outcome = self.call_once(running.job()).await;
+        self.judge(running, outcome).await;
+    }
+
+    async fn call_once(&self, job: &mut Job) -> Result<Reply> {
+        let started = now();
+        job.timeline.note(Step::Attempted, started);
+        job.receipt.attempted(job.attempts + 1);
+        let cx = CallCx {
+            target: self.id.clone(),
+            attempt: job.attempts + 1,
+            deadline: job.once,
+            timeline: job.timeline.clone(),
+        };
+        let event = job.item.as_ref().expect("what is malformed is buried, not called with");
+        let outcome = self.call.call(std::slice::from_ref(event), &cx).await;
+        let ended = now();
+        job.timeline.note(Step::Answered, ended);
+        self.metrics.attempted(&outcome, ended - started);
+        outcome.map(|mut replies| replies.pop().unwrap_or_default())
+    }
+
+    async fn judge(&self, mut running: Running, outcome: Result<Reply>) {
+        let ended = now();
+        let verdict = match &outcome {
+            Ok(_) => Verdict::Delivered,
+            Err(error) => match error.http_status() {
+                Some(status) => self.settings.statuses.verdict(Some(status)),
+                None if error.sent() || error.retry() != outrigger_core::Retry::Permanent => Verdict::Retry,
+                None => Verdict::Refused, // it could not even be encoded
+            },
+        };
+        if verdict == Verdict::Delivered {
+            self.state().breaker.succeeded(ended);
+            return self.delivered(running, outcome.unwrap_or_default()).await;
+        }
+        let error = outcome.expect_err("what is not delivered failed");
+        let next = {
+            let mut state = self.state();
+            let attempt = note_failure(&mut state, &mut running, &error, verdict, ended);
+            let dice = state.rng.f64();
+            step::next(&self.settings.policy, &attempt, dice)
+        };
+        let job = running.job();
+        job.receipt.attempted(job.attempts);
+        if job.once.is_some() {
+            let code = match (error.sent(), error.http_status()) {
+                (false, _) => Code::Unavailable,
+                (true, Some(_)) => Code::Refused,
+                (true, None) => Code::TimedOut,
+            };
+            return self.reject(running, reason(code, &error));
+        }
+        match next {
+            Next::Settle => unreachable!("a failed attempt is never settled as delivered"),
+            Next::Again(wait) => self.back_off(running, &error, ended, wait),
+            Next::GiveUp(code) => self.give_up(running, reason(code, &error)).await,
+        }
+    }
+
+    fn back_off(&self, mut running: Running, error: &Error, ended: Instant, wait: Duration) {
+        self.metrics.retried();
+        let job = running.job();
+        job.timeline.note(Step::BackedOff, ended);
+        tracing::debug!(id = job.event_id(), attempts = job.attempts, ?wait, %error, "the attempt failed");
+        let mut state = self.state();
+        let budget_wait = if error.sent() { state.budget.reserve(ended) } else { Duration::ZERO };
+        running.again(&mut state, ended + wait.max(budget_wait));
+    }
+
+    async fn give_up(&self, mut running: Running, reason: Reason) {
+        let job = running.job();
+        let id = job.event_id();
+        if self.settings.on_poison == OnPoison::Park && job.key.is_some() {
+            tracing::warn!(id, %reason, "the event is parked and holds its key");
+            job.grave = Some(reason);
+            self.metrics.parked();
+            return running.park(&mut self.state());
+        }
+        tracing::warn!(id, attempts = job.attempts, %reason, "the event becomes a dead letter");
+        self.bury(running, reason).await;
+    }
+
+    async fn delivered(&self, running: Running, reply: Reply) {
+        let mut running = running;
+        let job = running.job();
+        if job.attempts == 0 {
+            self.state().budget.deposit();
+        }
+        let latency = now().saturating_duration_since(job.admitted);
+        if let Some(mark) = self.mark_of(job)
+            && let Some(ledger) = &self.ledger
+            && let Err(error) = ledger.mark(&mark).await
+        {
+            tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
+        }
+        self.metrics.delivered(latency);
+        self.acknowledge(running, Some(reply));
+    }
+
+    /// Writes the dead letter, then acknowledges; keeps the event and tries again while its home cannot take it.
+    async fn bury(&self, mut running: Running, reason: Reason) {
+        let job = running.job();
+        let letter = DeadLetter {
+            item: job.item.clone(),
+            key: job.key.clone(),
+            origin: job.origin.clone(),
+            reason: reason.clone(),
+            attempts: job.attempts,
+            first_ms: job.received_ms,
+            last_ms: unix_ms(),
+        };
+        match self.dead.put(&letter).await {
+            Ok(()) => {
+                self.metrics.dead(reason.code);
+                self.acknowledge(running, None);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a dead letter could not be written; its event is kept and waits");
+                self.metrics.dead_failed();
+                job.grave = Some(reason);
+                running.again(&mut self.state(), now() + GRAVE_WAIT);
+            }
+        }
+    }
+
+    fn acknowledge(&self, running: Running, reply: Option<Reply>) {
+        self.settle(running, Settlement::Ack(reply));
+    }
+
+    fn reject(&self, running: Running, reason: Reason) {
+        self.metrics.ended(Ended::Rejected);
+        self.settle(running, Settlement::Reject(reason));
+    }
+
+    fn settle(&self, running: Running, settlement: Settlement) {
+        let job = running.finish();
+        job.timeline.note(Step::Settled, now());
+        if let Ok(event) = &job.item {
+            for observer in &self.observers {
+                observer.finished(event, &settlement, &job.timeline);
+            }
+        }
+        job.receipt.settle(settlement);
+    }
+
+    async fn is_done_already(&self, job: &Job) -> bool {
+        let (Some(ledger), Some(mark)) = (&self.ledger, self.mark_of(job)) else { return false };
+        ledger.ask(&mark).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "marks cannot be asked: the event is delivered, perhaps again");
+            false
+        })
+    }
+
+    fn mark_of(&self, job: &Job) -> Option<Mark> {
+        self.ledger.as_ref()?;
+        let event = job.item.as_ref().ok()?;
+        Some(Mark {
+            receiver: job.origin.source.clone(),
+            target: self.id.0.clone(),
+            source: event.source().to_owned(),
+            id: event.id().to_owned(),
+        })
+    }
+}
+
+/// Tells breaker and job of a failed attempt, and gives back what the decision needs.
+fn note_failure(
+    state: &mut State,
+    running: &mut Running,
+    error: &Error,
+    verdict: Verdict,
+    ended: Instant,
+) -> Attempt {
+    let down = is_down(error.http_status()) && error.retry() != outrigger_core::Retry::Permanent;
+    if down {
+        state.breaker.failed(ended, running.probe);
+    } else {
+        state.breaker.succeeded(ended);
+    }
+    let counts = error.sent() && !(running.probe && down);
+    let open = state.breaker.open_total(ended);
+    let job = running.job();
+    if counts && job.attempts == 0 {
+        state.budget.deposit();
+    }
+    job.attempts += u32::from(counts);
+    job.failures = job.failures.saturating_add(1);
+    let open_since = open.saturating_sub(job.open_before);
+    let elapsed = ended.saturating_duration_since(job.admitted).saturating_sub(open_since);
+    let (attempts, failures) = (job.attempts, job.failures);
+    Attempt { verdict, counts, attempts, failures, elapsed, retry_after: error.retry_after() }
+}
+
+fn reason(code: Code, error: &Error) -> Reason {
+    Reason { code, status: error.http_status(), detail: error.message().to_owned() }
+}
+
+/// The wall clock, for people: nothing is decided by it.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,252 @@
+//! Starting the function and keeping it running.
+//!
+//! The function gets a process group of its own: Ctrl-C and a pod's SIGTERM reach Outrigger, which drains while
+//! the function still lives, and only then stops it.
+
+use crate::{
+    config::{self, ENV_ALWAYS, Env, Output, Restart},
+    telemetry::Metrics,
+};
+use fastrand::Rng;
+use outrigger_core::{Drain, decide::backoff::Backoff};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::{
+    ffi::OsString,
+    io,
+    net::{Ipv4Addr, TcpListener},
+    os::unix::process::ExitStatusExt,
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    sync::watch,
+    time::Instant,
+};
+
+/// A function that ran for so long is healthy: its next restart waits the shortest time again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+/// Longer lines are cut into pieces of this size.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+/// After the child's end, how long its last output may take: a grandchild may hold the pipe open.
+const OUTPUT_TAIL: Duration = Duration::from_millis(200);
+
+/// The function as a process.
+pub struct Supervisor {
+    /// The program and its arguments, at least the program.
+    pub command: Vec<OsString>,
+    /// The port that it is told.
+    pub port: u16,
+    /// How it is started again, stopped and shown.
+    pub settings: config::Function,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The dice for restart waits.
+    pub rng: Rng,
+}
+
+/// Whether the process is there, for readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It runs since the n-th start.
+    Running(u32),
+    /// It ended and waits to be started again.
+    Down,
+}
+
+/// A free port of the loopback interface.
+///
+/// # Errors
+/// When the system has none.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+impl Supervisor {
+    /// Starts the function for the first time, so that a missing command is known before anything listens.
+    ///
+    /// # Errors
+    /// One line with what to do.
+    pub fn start(&self, env: &dyn Env) -> Result<Child, String> {
+        let (program, arguments) = self.command.split_first().ok_or("there is no command after --")?;
+        let mut command = Command::new(program);
+        command.args(arguments).process_group(0).kill_on_drop(true).stdin(Stdio::null());
+        if let Some(names) = &self.settings.env {
+            command.env_clear();
+            for name in ENV_ALWAYS.iter().copied().chain(names.iter().map(String::as_str)) {
+                command.envs(env.variable(name).map(|value| (name.to_owned(), value)));
+            }
+        }
+        command.env(&self.settings.port_env, self.port.to_string());
+        if self.settings.output == Output::Prefix {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
+        command.spawn().map_err(|error| {
+            let name = program.to_string_lossy();
+            match error.kind() {
+                io::ErrorKind::NotFound => {
+                    format!("the command {name:?} was not found; check its name, or give its whole path")
+                }
+                io::ErrorKind::PermissionDenied => format!("{name:?} may not be executed; try `chmod +x {name}`"),
+                _ => format!("the command {name:?} cannot be started: {error}"),
+            }
+        })
+    }
+
+    /// Keeps the function running until `stop` starts or it ends for good; then stops it. Gives back the exit code
+    /// that is the function's own, when it ended by itself.
+    pub async fn keep(
+        mut self,
+        mut child: Child,
+        env: Arc<dyn Env>,
+        life: watch::Sender<Life>,
+        mut stop: Drain,
+    ) -> Option<u8> {
+        let (mut starts, mut failures) = (1, 0);
+        loop {
+            let started = Instant::now();
+            life.send_replace(Life::Running(starts));
+            let output = Pipes::of(&mut child);
+            let ended = tokio::select! {
+                () = stop.started() => {
+                    self.stop(&mut child).await;
+                    output.finish().await;
+                    return None;
+                }
+                ended = child.wait() => ended,
+            };
+            life.send_replace(Life::Down);
+            output.finish().await;
+            let code = code(&ended);
+            if self.is_over(code) {
+                tracing::info!(code, "the function ended, and so do we");
+                return Some(code);
+            }
+            failures = if started.elapsed() >= HEALTHY_AFTER { 1 } else { failures + 1 };
+            let Some(next) = self.start_again(&*env, code, &mut failures, &mut stop).await else { return None };
+            child = next;
+            starts += 1;
+        }
+    }
+
+    fn is_over(&self, code: u8) -> bool {
+        match self.settings.restart {
+            Restart::Always => false,
+            Restart::OnFailure => code == 0,
+            Restart::Never => true,
+        }
+    }
+
+    async fn start_again(&mut self, env: &dyn Env, code: u8, failures: &mut u32, stop: &mut Drain) -> Option<Child> {
+        let bounds = self.settings.restart_backoff;
+        let backoff = Backoff { initial: bounds.initial, max: bounds.max };
+        loop {
+            // At least half of the ceiling: a function that ends at once must not be started in a tight loop.
+            let wait = backoff.wait(*failures, None, 0.5 + self.rng.f64() / 2.0);
+            tracing::warn!(code, ?wait, "the function ended; it is started again");
+            tokio::select! {
+                () = stop.started() => return None,
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.metrics.restarted();
+            match self.start(env) {
+                Ok(child) => return Some(child),
+                Err(error) => tracing::error!("{error}"),
+            }
+            *failures = failures.saturating_add(1);
+        }
+    }
+
+    /// SIGTERM to its whole group, and SIGKILL to what is left after the stop timeout.
+    async fn stop(&self, child: &mut Child) {
+        signal(child, Signal::TERM);
+        if tokio::time::timeout(self.settings.stop_timeout, child.wait()).await.is_err() {
+            let waited = self.settings.stop_timeout;
+            tracing::warn!(?waited, "the function did not end on SIGTERM and is killed");
+            signal(child, Signal::KILL);
+            let _ = child.wait().await; // killed, so it ends
+        }
+    }
+}
+
+/// Sends `signal` to the function's process group, if it still runs.
+pub fn signal(child: &Child, signal: Signal) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        let _ = kill_process_group(pid, signal); // it may have ended a moment ago
+    }
+}
+
+/// A shell's convention: the code, or 128 and the signal's number.
+fn code(ended: &io::Result<ExitStatus>) -> u8 {
+    let Ok(status) = ended else { return 1 };
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// The tasks that prefix the function's output.
+struct Pipes(Vec<tokio::task::JoinHandle<()>>);
+
+impl Pipes {
+    fn of(child: &mut Child) -> Self {
+        let mut tasks = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            tasks.push(tokio::spawn(prefix(stdout, tokio::io::stdout())));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tasks.push(tokio::spawn(prefix(stderr, tokio::io::stderr())));
+        }
+        Self(tasks)
+    }
+
+    async fn finish(self) {
+        for mut task in self.0 {
+            if tokio::time::timeout(OUTPUT_TAIL, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}
+
+async fn prefix(from: impl AsyncRead + Unpin, mut to: impl tokio::io::AsyncWrite + Unpin) {
+    let mut lines = BufReader::new(from);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        line.extend_from_slice(b"[function] ");
+        let mut piece = tokio::io::AsyncReadExt::take(&mut lines, LINE_BYTES_MAX as u64);
+        match piece.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) if line.ends_with(b"\n") => {}
+            Ok(_) => line.push(b'\n'),
+        }
+        if to.write_all(&line).await.is_err() || to.flush().await.is_err() {
+            return; // nobody reads our output any more; the function goes on
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn prefixed(text: &[u8]) -> String {
+        let mut out = Vec::new();
+        prefix(text, &mut out).await;
+        String::from_utf8(out).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_line_gets_its_prefix_and_the_last_one_its_end() {
+        assert_eq!(prefixed(b"one\n\ntwo").await, "[function] one\n[function] \n[function] two\n");
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_cut_into_pieces() {
+        let out = prefixed(&vec![b'x'; 2 * LINE_BYTES_MAX + 1]).await;
+        assert_eq!(out.lines().count(), 3);
+        assert_eq!(out.matches('x').count(), 2 * LINE_BYTES_MAX + 1);
+    }
+}

@@ -1,0 +1,310 @@
+//! What is counted, and how it is logged.
+//!
+//! Names follow OpenTelemetry's conventions in Prometheus' spelling (units and `_total` last). Labels are bounded:
+//! names from the configuration, codes and statuses, never anything that an event brings. Gauges are read when
+//! somebody asks.
+
+use hdrhistogram::Histogram as Percentiles;
+use outrigger_core::{Code, Error, Kind, Reply, Result};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// How an event left, when it was neither delivered nor dead-lettered.
+#[derive(Debug, Clone, Copy)]
+pub enum Ended {
+    /// A caller who waited was told that it failed.
+    Rejected,
+    /// The caller hung up before its turn.
+    Abandoned,
+    /// Its mark said that the target has it already.
+    Duplicate,
+}
+
+/// All counters of the process.
+pub struct Metrics {
+    registry: Registry,
+    accepted: IntCounter,
+    delivered: IntCounter,
+    retried: IntCounter,
+    parked: IntCounter,
+    dead: IntCounterVec,
+    dead_failed: IntCounter,
+    ended: IntCounterVec,
+    delivery_seconds: Histogram,
+    attempt_seconds: HistogramVec,
+    request_seconds: HistogramVec,
+    restarts: IntCounter,
+    gauges: Mutex<HashMap<&'static str, IntGauge>>,
+    percentiles: Mutex<Percentiles<u64>>,
+}
+
+/// The counters that the live table shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Totals {
+    /// Events accepted by the ingress.
+    pub accepted: u64,
+    /// Events that the function has.
+    pub delivered: u64,
+    /// Attempts that were followed by another.
+    pub retried: u64,
+    /// Events that became dead letters.
+    pub dead_lettered: u64,
+    /// Median from admission to delivery, in milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile of the same.
+    pub p99_ms: f64,
+}
+
+impl Metrics {
+    /// Registers everything at zero.
+    ///
+    /// # Errors
+    /// Two metrics of one name: a mistake in this file.
+    pub fn new() -> Result<Self> {
+        let registry = Registry::new();
+        let made = Maker(&registry);
+        let dead = made.counters("outrigger_events_dead_lettered_total", "Events that became dead letters", &["reason"])?;
+        for code in Code::ALL {
+            dead.with_label_values(&[code.name()]);
+        }
+        Ok(Self {
+            accepted: made.counter("outrigger_events_accepted_total", "Events accepted by the ingress")?,
+            delivered: made.counter("outrigger_events_delivered_total", "Events that the function has")?,
+            retried: made.counter("outrigger_events_retried_total", "Failed attempts that are followed by another")?,
+            parked: made.counter("outrigger_events_parked_total", "Events that were parked and hold their key")?,
+            dead,
+            dead_failed: made.counter(
+                "outrigger_dead_letter_failures_total",
+                "Dead letters that could not be written; their events are kept",
+            )?,
+            ended: made.counters("outrigger_events_ended_total", "Events that ended in another way", &["how"])?,
+            delivery_seconds: made.histogram(
+                "outrigger_delivery_duration_seconds",
+                "From admission to the function's success",
+            )?,
+            attempt_seconds: made.histograms(
+                "http_client_request_duration_seconds",
+                "Calls of the function",
+                "http_response_status_code",
+            )?,
+            request_seconds: made.histograms(
+                "http_server_request_duration_seconds",
+                "Requests to the ingress",
+                "http_response_status_code",
+            )?,
+            restarts: made.counter("outrigger_function_restarts_total", "Restarts of the supervised function")?,
+            gauges: Mutex::default(),
+            percentiles: Mutex::new(percentiles()?),
+            registry,
+        })
+    }
+
+    /// `count` events were accepted.
+    pub fn accepted(&self, count: usize) {
+        self.accepted.inc_by(count as u64);
+    }
+
+    /// One event was delivered, so long after its admission.
+    pub fn delivered(&self, latency: Duration) {
+        self.delivered.inc();
+        self.delivery_seconds.observe(latency.as_secs_f64());
+        let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        self.percentiles.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(us.max(1));
+    }
+
+    /// One attempt ended.
+    pub fn attempted(&self, outcome: &Result<Reply>, took: Duration) {
+        let label = match outcome {
+            Ok(reply) => status_label(reply.status),
+            Err(error) => error.http_status().map_or(failure_label(error), status_label),
+        };
+        self.attempt_seconds.with_label_values(&[label]).observe(took.as_secs_f64());
+    }
+
+    /// One request to the ingress was answered.
+    pub fn requested(&self, status: u16, took: Duration) {
+        self.request_seconds.with_label_values(&[status_label(status)]).observe(took.as_secs_f64());
+    }
+
+    /// A failed attempt is followed by another.
+    pub fn retried(&self) {
+        self.retried.inc();
+    }
+
+    /// An event holds its key.
+    pub fn parked(&self) {
+        self.parked.inc();
+    }
+
+    /// An event became a dead letter.
+    pub fn dead(&self, code: Code) {
+        self.dead.with_label_values(&[code.name()]).inc();
+    }
+
+    /// A dead letter could not be written.
+    pub fn dead_failed(&self) {
+        self.dead_failed.inc();
+    }
+
+    /// An event left in another way.
+    pub fn ended(&self, how: Ended) {
+        let label = match how {
+            Ended::Rejected => "rejected",
+            Ended::Abandoned => "abandoned",
+            Ended::Duplicate => "duplicate",
+        };
+        self.ended.with_label_values(&[label]).inc();
+    }
+
+    /// The supervised function was started again.
+    pub fn restarted(&self) {
+        self.restarts.inc();
+    }
+
+    /// The counters of the live table.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let percentiles = self.percentiles.lock().unwrap_or_else(PoisonError::into_inner);
+        let ms = |quantile| percentiles.value_at_quantile(quantile) as f64 / 1_000.0;
+        Totals {
+            accepted: self.accepted.get(),
+            delivered: self.delivered.get(),
+            retried: self.retried.get(),
+            dead_lettered: Code::ALL.iter().map(|code| self.dead.with_label_values(&[code.name()]).get()).sum(),
+            p50_ms: ms(0.5),
+            p99_ms: ms(0.99),
+        }
+    }
+
+    /// Sets the gauge `name`, which is registered when it is first set: a component that is absent shows nothing.
+    pub fn set(&self, name: &'static str, help: &'static str, value: u64) {
+        let mut gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        if let Some(gauge) = gauges.get(name) {
+            gauge.set(value);
+        } else if let Ok(gauge) = (Maker(&self.registry)).gauge(name, help) {
+            gauge.set(value);
+            gauges.insert(name, gauge);
+        }
+    }
+
+    /// The text exposition.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        // Writing to memory cannot fail, and the names were checked when they were registered.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+fn percentiles() -> Result<Percentiles<u64>> {
+    Percentiles::new_with_bounds(1, 3_600_000_000, 2).map_err(|error| Error::new(Kind::Invalid, error.to_string()))
+}
+
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn keep<M: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<M>) -> Result<M> {
+        let kept = made.and_then(|metric| self.0.register(Box::new(metric.clone())).map(|()| metric));
+        kept.map_err(|error| Error::new(Kind::Invalid, format!("a metric cannot be registered: {error}")))
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
+        self.keep(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+        self.keep(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
+        self.keep(IntGauge::new(name, help))
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Result<Histogram> {
+        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec())))
+    }
+
+    fn histograms(&self, name: &str, help: &str, label: &str) -> Result<HistogramVec> {
+        self.keep(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), &[label]))
+    }
+}
+
+/// A bounded set of labels for statuses: the ones that operators look for, and classes for the rest.
+fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        202 => "202",
+        204 => "204",
+        400 => "400",
+        401 => "401",
+        404 => "404",
+        408 => "408",
+        409 => "409",
+        413 => "413",
+        415 => "415",
+        429 => "429",
+        431 => "431",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+fn failure_label(error: &Error) -> &'static str {
+    match error.kind() {
+        Kind::Unreachable => "unreachable",
+        Kind::TimedOut => "timeout",
+        Kind::BadAnswer => "bad_answer",
+        _ => "interrupted",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_table_counts_what_happened() {
+        let metrics = Metrics::new().unwrap();
+        metrics.accepted(3);
+        metrics.delivered(Duration::from_millis(10));
+        metrics.delivered(Duration::from_millis(10));
+        metrics.dead(Code::Refused);
+        metrics.retried();
+        let totals = metrics.totals();
+        assert_eq!((totals.accepted, totals.delivered, totals.retried, totals.dead_lettered), (3, 2, 1, 1));
+        assert!((9.9..10.2).contains(&totals.p50_ms), "{totals:?}");
+    }
+
+    #[test]
+    fn the_exposition_has_every_name_and_gauges_as_set() {
+        let metrics = Metrics::new().unwrap();
+        metrics.set("outrigger_lane_events", "Events in lanes", 6);
+        metrics.set("outrigger_lane_events", "Events in lanes", 7);
+        let text = metrics.render();
+        for line in [
+            "outrigger_events_accepted_total 0",
+            "outrigger_events_dead_lettered_total{reason=\"refused\"} 0",
+            "outrigger_lane_events 7",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+}
