@@ -9,6 +9,8 @@
 //!
 //! Nothing of this is on the path from broker to function, where the payload stays as it is.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use cloudevents::{
     AttributesReader, AttributesWriter, Data,
@@ -24,6 +26,8 @@ impl TryFrom<&Event> for cloudevents::Event {
     /// When the SDK cannot read `time` or `dataschema`: it takes fewer URIs than RFC 3986 has.
     fn try_from(event: &Event) -> Result<Self, Invalid> {
         let mut sdk = cloudevents::Event::default();
+        // A default event happened now; this one says itself when, if it does.
+        sdk.set_time(None::<SystemTime>);
         for (name, value) in event.attributes() {
             let text = value.text().into_owned();
             match (name, value) {

@@ -1,1 +1,148 @@
-//! (tests follow)
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::{
+    Value,
+    tests::{events, typed},
+};
+
+fn encoded(event: &Event) -> Bytes {
+    let mut out = Vec::new();
+    encode(event, &mut out);
+    Bytes::from(out)
+}
+
+/// These bytes are in databases: this test may get a sibling for a new version, but must never change.
+#[test]
+fn version_1_is_written_and_read_as_documented() {
+    let mut event = Event::new("1", "/s", "t").unwrap();
+    event.set("time", Value::String("2018-04-05T17:31:00Z")).unwrap();
+    event.set("urgent", Value::Boolean(true)).unwrap();
+    event.set_data(Some(Bytes::from_static(b"\0data")));
+    let mut expected = vec![1, 1, 5, 0, 34, 0, 0, 0];
+    expected.extend([1, 3, 0, 1, 0, 0, 0]);
+    expected.extend([2, 6, 0, 2, 0, 0, 0]);
+    expected.extend([3, 3, 0, 1, 0, 0, 0]);
+    expected.extend([7, 7, 0, 20, 0, 0, 0]);
+    expected.extend([0, 1, 6, 4, 0, 0, 0]);
+    expected.extend(b"1/st2018-04-05T17:31:00Zurgenttrue");
+    expected.extend(b"\0data");
+    assert_eq!(encoded(&event), expected);
+    let again = decode(Bytes::from(expected)).unwrap();
+    assert_eq!(typed(&again), typed(&event));
+    assert_eq!(again, event);
+}
+
+#[test]
+fn the_data_is_a_slice_of_the_record() {
+    let event =
+        Event::new("1", "/s", "t").unwrap().with_data("text/plain", Bytes::from_static(b"text")).unwrap();
+    let record = encoded(&event);
+    let again = decode(record.clone()).unwrap();
+    assert_eq!(again.data().unwrap().as_ptr_range().end, record.as_ptr_range().end);
+}
+
+#[test]
+fn a_record_is_appended_to_what_is_there() {
+    let event = Event::new("1", "/s", "t").unwrap();
+    let mut out = b"before".to_vec();
+    encode(&event, &mut out);
+    assert_eq!(out[6..], encoded(&event));
+    assert_eq!(&out[..6], b"before");
+}
+
+#[test]
+fn no_data_and_empty_data_stay_apart() {
+    let mut event = Event::new("1", "/s", "t").unwrap();
+    assert_eq!(decode(encoded(&event)).unwrap().data(), None);
+    event.set_data(Some(Bytes::new()));
+    assert_eq!(decode(encoded(&event)).unwrap().data(), Some(&Bytes::new()));
+}
+
+#[test]
+fn an_unknown_version_says_what_to_do() {
+    let refused = decode(Bytes::from_static(&[2, 0, 0])).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("record: \"version 2\" is not a version that this Outrigger reads"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn what_was_accepted_once_is_read_even_if_it_would_be_refused_today() {
+    let mut record = encoded(&Event::new("1", "/s", "t").unwrap()).to_vec();
+    let source = record.windows(2).position(|w| w == b"/s").unwrap();
+    record[source] = b'^';
+    let event = decode(Bytes::from(record)).unwrap();
+    assert_eq!(event.source(), "^s");
+}
+
+#[test]
+fn damage_is_an_error_and_never_another_event() {
+    let mut event = Event::new("1", "/s", "t").unwrap();
+    event.set("count", Value::Integer(1)).unwrap();
+    let good = encoded(&event).to_vec();
+    let changes: [(usize, u8, &str); 10] = [
+        (1, 2, "an unknown flag"),
+        (2, 2, "too few attributes"),
+        (3, 2, "too many attributes"),
+        (4, 1, "a shorter text"),
+        (8, 2, "the source first"),
+        (8, 9, "an unknown name"),
+        (9, 0, "an unknown type"),
+        (10, 1, "a name where there is none"),
+        (11, 0, "an empty id"),
+        (30, 1, "an integer that is none"),
+    ];
+    for (at, byte, what) in changes {
+        let mut record = good.clone();
+        assert_ne!(record[at], byte, "{what}");
+        record[at] = byte;
+        assert!(decode(Bytes::from(record)).is_err(), "{what}");
+    }
+    assert!(decode(Bytes::new()).is_err());
+}
+
+proptest! {
+    #[test]
+    fn every_event_goes_there_and_back_with_its_types(event in events()) {
+        let again = decode(encoded(&event)).unwrap();
+        prop_assert_eq!(&again, &event);
+        prop_assert_eq!(typed(&again), typed(&event));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(mut bytes: Vec<u8>, event in events(), at: prop::sample::Index, byte: u8) {
+        let _ = decode(Bytes::from(bytes.clone()));
+        if let Some(version) = bytes.first_mut() {
+            *version = VERSION;
+        }
+        let _ = decode(Bytes::from(bytes));
+        let mut damaged = encoded(&event).to_vec();
+        let at = at.index(damaged.len());
+        damaged[at] = byte;
+        if let Ok(event) = decode(Bytes::from(damaged.clone())) {
+            // Whatever is read can be written again, here and on every wire.
+            prop_assert_eq!(&decode(encoded(&event)).unwrap(), &event);
+            let mut headers = ::http::HeaderMap::new();
+            crate::event::http::encode(&event, &mut headers);
+            prop_assert_eq!(headers.len(), event.attributes().count() + 1);
+        }
+    }
+
+    #[test]
+    fn a_cut_is_seen_unless_it_only_shortens_the_data(event in events(), at: prop::sample::Index) {
+        let record = encoded(&event);
+        let at = at.index(record.len());
+        // How long the data is, the storage knows.
+        let data_len = event.data().map_or(0, Bytes::len);
+        match decode(record.slice(..at)) {
+            Ok(shorter) => {
+                prop_assert!(at >= record.len() - data_len);
+                prop_assert_eq!(typed(&shorter), typed(&event));
+                prop_assert!(event.data().unwrap().starts_with(shorter.data().unwrap()));
+            }
+            Err(_) => prop_assert!(at < record.len() - data_len),
+        }
+    }
+}
