@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flag;
 
 /// Brings events to a function: in order per key, at least once, with retries and dead letters.
 ///
-/// Start your function with it and send an event:
+/// Start your function with it, and send it an event from another terminal:
 ///
 ///     outrigger run -- python3 app.py
 ///     outrigger send -d '{"hello": "world"}'
@@ -26,23 +26,58 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Take events and bring them to the function, which it can also start
+    ///
+    /// With a COMMAND, starts it with a free port in PORT, restarts it when it fails and stops it at the end.
+    /// Without one, calls function.url. No configuration is needed: events come in at http://127.0.0.1:8080/,
+    /// health and metrics are at http://127.0.0.1:9464/, the journal is in .outrigger/. SIGTERM or Ctrl-C
+    /// drains.
+    ///
+    /// Examples:
+    ///     outrigger run -- python3 app.py
+    ///     outrigger run --url http://127.0.0.1:3000/ -c outrigger.yaml
+    ///
+    /// Exit status: 0 after a drain, 1 for a fault, 2 for a wrong call or configuration.
+    #[command(verbatim_doc_comment)]
     Run(RunArgs),
     /// Tell every mistake in a configuration
+    ///
+    /// Each with its line, what was expected, and what was probably meant.
+    ///
+    /// Exit status: 0 when there is none, 2 otherwise.
+    #[command(verbatim_doc_comment)]
     Check(CheckArgs),
     /// Print what can be configured
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Send events to an ingress
+    ///
+    /// Each FILE is one event's data, unless it is a CloudEvent in JSON, an array of them, or lines of JSON
+    /// (.jsonl, .ndjson), of which each is a CloudEvent or an event's data; --input says which.
+    /// `-` is standard input. Attributes given here go before those of a CloudEvent that is read.
+    ///
+    /// Examples:
+    ///     outrigger send -d '{"hello": "world"}'
+    ///     outrigger send --mode batch --type shop.order --key customer-7 orders/*.json
+    ///     outrigger send --from-lines --rate 100/s < events.jsonl
+    ///
+    /// Answers 429 and 503 are tried again after the time that they name. A 429 or 503 that outlasts
+    /// --retry-for counts as refused.
+    ///
+    /// Exit status: 0 when all were accepted, 1 when some were not, 2 for a wrong call.
+    #[command(verbatim_doc_comment)]
+    Send(SendArgs),
+    /// Find, show, replay or drop dead letters
+    ///
+    /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.
+    ///
+    /// Exit status: 0 when it is done, 1 when there is no such letter or the journal cannot be used, 2 for a
+    /// wrong call or configuration.
+    #[command(subcommand, verbatim_doc_comment)]
+    Dead(DeadCommand),
 }
 
-/// Takes events and brings them to the function.
-///
-/// With a COMMAND, starts it with a free port in PORT, restarts it when it fails and stops it at the end.
-/// Without one, calls `function.url`. No configuration is needed: events come in at http://127.0.0.1:8080/,
-/// health and metrics are at http://127.0.0.1:9464/, the journal is in .outrigger/. SIGTERM or Ctrl-C drains.
-///
-/// Exit status: 0 after a drain, 1 for a fault, 2 for a wrong call or configuration.
+/// What `outrigger run` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct RunArgs {
     /// The configuration; else the file that OUTRIGGER_CONFIG names, else outrigger.yaml where there is one
     #[arg(short, long, value_name = "FILE")]
@@ -66,6 +101,7 @@ pub struct RunArgs {
 
 impl RunArgs {
     /// The flags that stand for settings.
+    #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
         let texts = [
             ("--url", "function.url", &self.url),
@@ -81,11 +117,8 @@ impl RunArgs {
     }
 }
 
-/// Tells every mistake in a configuration, with its line, what was expected and what was probably meant.
-///
-/// Exit status: 0 when there is none, 2 otherwise.
+/// What `outrigger check` takes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct CheckArgs {
     /// The file; else the one that OUTRIGGER_CONFIG names, else outrigger.yaml
     #[arg(value_name = "FILE")]
@@ -102,6 +135,194 @@ pub enum ConfigCommand {
     Example,
     /// Print every setting as a Markdown table
     Table,
+}
+
+/// What `outrigger send` takes.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The ingress
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
+    pub to: String,
+    /// How events are written into requests
+    #[arg(long, value_enum, default_value_t = SendMode::Binary)]
+    pub mode: SendMode,
+    /// The data of one event
+    #[arg(short, long, value_name = "BODY", conflicts_with = "files")]
+    pub data: Option<String>,
+    /// Files with events or their data; - is standard input
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What the files hold
+    #[arg(long, value_enum, default_value_t = Input::Auto)]
+    pub input: Input,
+    /// The same as --input lines; reads standard input where no FILE is named
+    #[arg(long, conflicts_with_all = ["input", "data"])]
+    pub from_lines: bool,
+    /// How an event is described
+    #[command(flatten)]
+    pub attributes: AttributeArgs,
+    /// Send N events: the input again and again, or only its first ones
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// The most events per time, such as 100/s
+    #[arg(long, value_name = "N/s")]
+    pub rate: Option<String>,
+    /// The events in one request of --mode batch
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub batch_size: u32,
+    /// The most requests at once; with more than one, events may arrive in another order
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub concurrency: u32,
+    /// A file with the bearer token
+    #[arg(long, value_name = "FILE")]
+    pub bearer_file: Option<PathBuf>,
+    /// How long one request is tried again after 429, 503 or a lost connection
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub retry_for: String,
+    /// How long one answer may take
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub timeout: String,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How an event is described.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AttributeArgs {
+    /// The id; several events get ID, ID-2, ID-3, …
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The type [default: outrigger.send]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub ty: Option<String>,
+    /// The source, a URI reference [default: /outrigger/send]
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// The subject
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+    /// The partitionkey: events of one key are delivered in order
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Any other attribute; can be repeated
+    #[arg(long = "attr", value_name = "NAME=VALUE")]
+    pub attributes: Vec<String>,
+    /// The data's type [default: application/json for JSON, text/plain for other text,
+    /// application/octet-stream for the rest]
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+}
+
+/// How events are written into requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SendMode {
+    /// Attributes as ce- headers, the data as the body
+    Binary,
+    /// One event as one JSON object
+    Structured,
+    /// Many events as one JSON array
+    Batch,
+}
+
+/// What the files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Input {
+    /// By name and content: see above
+    Auto,
+    /// Each file is one event's data, whatever it is
+    Data,
+    /// Each file is a CloudEvent in JSON or an array of them
+    Event,
+    /// Each line is a CloudEvent in JSON, or an event's data
+    Lines,
+}
+
+/// The verbs of `outrigger dead`.
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// List dead letters, oldest first
+    List {
+        /// Which ones.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Where and how.
+        #[command(flatten)]
+        common: DeadArgs,
+    },
+    /// Show one dead letter with its attributes, its history and its data
+    Show {
+        /// The letter's number, as `list` prints it
+        #[arg(value_name = "N")]
+        id: u64,
+        /// Write the data alone, byte for byte
+        #[arg(long, conflicts_with = "json")]
+        raw: bool,
+        /// Where and how.
+        #[command(flatten)]
+        common: DeadArgs,
+    },
+    /// Deliver dead letters again: they go back to the journal's queue with no attempts counted
+    Replay {
+        /// Which ones.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+        /// Where and how.
+        #[command(flatten)]
+        common: DeadArgs,
+    },
+    /// Delete dead letters for good
+    Drop {
+        /// Which ones.
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// All of them
+        #[arg(long)]
+        all: bool,
+        /// Where and how.
+        #[command(flatten)]
+        common: DeadArgs,
+    },
+}
+
+/// Where the dead letters are and how they are printed.
+#[derive(Debug, Args)]
+pub struct DeadArgs {
+    /// The configuration that outrigger runs with; found as by `run`
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which dead letters: those that all given filters take.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterArgs {
+    /// The letter's number; can be repeated
+    #[arg(long, value_name = "N")]
+    pub id: Vec<u64>,
+    /// The event's type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub ty: Option<String>,
+    /// The event's source
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// Why it died: malformed, refused, exhausted or deadline
+    #[arg(long, value_name = "CODE")]
+    pub reason: Option<String>,
+    /// Died within the last so long, such as 1h
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
+    /// Died longer ago than so long, such as 10m
+    #[arg(long, value_name = "DURATION")]
+    pub until: Option<String>,
+    /// The most letters
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
 }
 
 #[cfg(test)]

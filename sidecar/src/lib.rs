@@ -14,6 +14,7 @@ pub mod app;
 pub mod cli;
 pub mod cmd;
 pub mod config;
+pub mod dead_api;
 pub mod dispatch;
 pub mod ingress;
 pub mod ready;

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod config;
+pub mod send;
 pub mod run;
 
 use std::{io, process::ExitCode};
@@ -47,6 +48,7 @@ pub enum Failure {
 
 impl Failure {
     /// How the process ends for it. A reader that went away (`outrigger … | head`) is no failure.
+    #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
             Self::Wrong(_) => Exit::Wrong,

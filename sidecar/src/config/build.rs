@@ -16,7 +16,7 @@ use super::{
 
 /// Reads every setting; what is wrong becomes a problem and has its default in the result, so that the rules
 /// between settings can still be checked.
-pub fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config {
+pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config {
     let values = Values::read(raw, problems);
     let journal = values.journal(env);
     Config {

@@ -194,7 +194,7 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The path that takes events.
     pub path: String,
-    /// The file with one bearer token per line; none lets anyone send.
+    /// The file that holds the bearer token; none lets anyone send.
     pub bearer_file: Option<PathBuf>,
     /// Whether the answer is the function's outcome. True wherever the journal is ephemeral and loss is refused.
     pub sync: bool,

@@ -4,14 +4,14 @@
 use std::path::Path;
 
 /// Names the configuration file, where `-c` does not.
-pub const CONFIG_VARIABLE: &str = "OUTRIGGER_CONFIG";
+pub(crate) const CONFIG_VARIABLE: &str = "OUTRIGGER_CONFIG";
 /// Set by Kubernetes in every container: the storage is taken for the pod's.
-pub const KUBERNETES_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";
+pub(crate) const KUBERNETES_VARIABLE: &str = "KUBERNETES_SERVICE_HOST";
 /// The file that is used when none is named and this one is there.
-pub const FILE_DEFAULT: &str = "outrigger.yaml";
+pub(crate) const FILE_DEFAULT: &str = "outrigger.yaml";
 
 /// What is around the process.
-pub trait Env {
+pub trait Env: Send + Sync {
     /// The value of an environment variable; `None` when it is unset, empty, or no UTF-8.
     fn variable(&self, name: &str) -> Option<String>;
     /// Whether there is a file of this name.

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::settings::{SECTIONS, SETTINGS, Setting};
+use super::settings::{SECTIONS, SETTINGS};
 
 /// Every setting with its default, its bounds and what it is for, as YAML that passes `outrigger check`.
+#[must_use]
 pub fn yaml() -> String {
     let mut out = String::from(
         "# Every setting of outrigger with its default. Keep what you change and leave out the rest.\n\
@@ -16,19 +17,19 @@ pub fn yaml() -> String {
         open_sections(&mut out, open, parent);
         open = parent;
         let indent = indent_of(setting.path);
-        for line in comment(setting) {
-            let _ = writeln!(out, "{indent}# {line}");
-        }
+        let bounds = setting.kind.bounds().map(|bounds| format!(" ({bounds})")).unwrap_or_default();
+        let _ = writeln!(out, "{indent}# {}{bounds}", setting.doc);
         let _ = writeln!(out, "{indent}{}: {}", last(setting.path), setting.default);
     }
     out
 }
 
 /// The same as a Markdown table: key, default, what it may hold, what it is for.
+#[must_use]
 pub fn markdown() -> String {
     let mut out = String::from("| key | default | may be | for |\n|---|---|---|---|\n");
     for setting in SETTINGS {
-        let expected = setting.kind.expected();
+        let expected = setting.kind.bounds().unwrap_or_else(|| setting.kind.expected());
         let cells =
             [&format!("`{}`", setting.path), &format!("`{}`", setting.default), &expected, setting.doc];
         let _ = writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
@@ -45,10 +46,6 @@ fn open_sections(out: &mut String, open: &str, parent: &str) {
             let _ = writeln!(out, "\n{indent}# {}\n{indent}{}:", section.doc, last(section.path));
         }
     }
-}
-
-fn comment(setting: &Setting) -> [String; 2] {
-    [setting.doc.to_owned(), format!("May be {}.", setting.kind.expected())]
 }
 
 fn indent_of(path: &str) -> String {
@@ -75,6 +72,6 @@ mod tests {
     fn the_table_has_a_row_for_every_setting() {
         let table = markdown();
         assert_eq!(table.lines().count(), SETTINGS.len() + 2);
-        assert!(table.contains("| `function.timeout` | `30s` | a duration with a unit"), "{table}");
+        assert!(table.contains("| `function.timeout` | `30s` | 1ms to 24h |"), "{table}");
     }
 }

@@ -12,7 +12,7 @@ use super::{
 
 /// What may stand at a key. Every bound includes its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `true` or `false`.
     Flag,
     /// A whole number.
@@ -74,7 +74,7 @@ pub enum Kind {
 
 /// What stood at a key, as the kind of the same name reads it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     Flag(bool),
     Count(u64),
     Number(f64),
@@ -88,14 +88,14 @@ pub enum Value {
     Url(http::Uri),
     Listen(SocketAddr),
     Statuses(BTreeMap<String, &'static str>),
-    /// The file with the bearer tokens, or none.
+    /// The file with the bearer token, or none.
     Auth(Option<PathBuf>),
     /// The word of [`Kind::Or`].
     Absent,
 }
 
 /// What a function's status may be made to mean.
-pub const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
+pub(crate) const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
 /// The most entries of a list or map in one setting.
 const ENTRIES_MAX: usize = 1_000;
 /// The longest text of one setting, in bytes.
@@ -106,7 +106,7 @@ impl Kind {
     ///
     /// # Errors
     /// The mistakes, at the place of the node or of the entry within it.
-    pub fn read(&self, key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
+    pub(crate) fn read(&self, key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
         let wrong = || vec![Problem::new(node.place, key, node.found(), self.expected())];
         match self {
             Self::Or(word, _) if node.is_word(word) || matches!(node.shape, Shape::Null) => Ok(Value::Absent),
@@ -166,8 +166,30 @@ impl Kind {
         }
     }
 
+    /// The words and bounds alone, where the default does not tell them: `1ms to 1h`.
+    pub(crate) fn bounds(&self) -> Option<String> {
+        match self {
+            Self::Count { min, max: u64::MAX } => Some(format!("at least {min}")),
+            Self::Count { min, max } => Some(format!("{min} to {max}")),
+            Self::Number { min, max } => Some(format!("{min} to {max}")),
+            Self::Span { min, max } => {
+                Some(format!("{} to {}", units::duration_text(*min), units::duration_text(*max)))
+            }
+            Self::Size { min, max } => {
+                Some(format!("{} to {}", units::size_text(*min), units::size_text(*max)))
+            }
+            Self::Rate { max } => Some(format!("at most {max}/s")),
+            Self::Flag => Some("true, false".to_owned()),
+            Self::Word(words) => Some(words.join(", ")),
+            Self::Or(word, kind) => {
+                Some(format!("{}; {word}", kind.bounds().unwrap_or_else(|| kind.expected())))
+            }
+            _ => None,
+        }
+    }
+
     /// What may stand there, as a phrase.
-    pub fn expected(&self) -> String {
+    pub(crate) fn expected(&self) -> String {
         match self {
             Self::Flag => "true or false".to_owned(),
             Self::Count { min, max: u64::MAX } => format!("a whole number, at least {min}"),
@@ -327,7 +349,7 @@ fn url(text: &str) -> Option<http::Uri> {
 }
 
 /// A text as a value of the command line: the flag's place, and what YAML would have read.
-pub fn node_of_flag(flag: &'static str, text: &str) -> Node {
+pub(crate) fn node_of_flag(flag: &'static str, text: &str) -> Node {
     let shape = match text {
         "true" => Shape::Flag(true),
         "false" => Shape::Flag(false),

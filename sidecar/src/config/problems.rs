@@ -57,6 +57,7 @@ impl Problem {
     }
 
     /// The same with what was probably meant, if anything is near enough.
+    #[must_use]
     pub fn meant(mut self, nearest: Option<String>) -> Self {
         self.nearest = nearest;
         self
@@ -73,6 +74,7 @@ impl Problem {
 
 impl Problems {
     /// None yet, in the file of this name.
+    #[must_use]
     pub fn of(file: &str) -> Self {
         Self { file: file.to_owned(), list: Vec::new() }
     }
@@ -106,6 +108,7 @@ impl Problems {
     }
 
     /// The mistakes for programs: a list of `{file, line, column, flag, key, found, expected, nearest}`.
+    #[must_use]
     pub fn json(&self) -> serde_json::Value {
         let one = |problem: &Problem| {
             let (line, column, flag) = match problem.place {
@@ -135,7 +138,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// A text as it is repeated in a message: quoted, escaped and cut.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(FOUND_CHARS_MAX) {
         None => format!("{text:?}"),
         Some((cut, _)) => format!("{:?}…", &text[..cut]),
@@ -143,7 +146,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// The word among `known` that `word` was probably meant to be.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer words than any key are not compared: the distance costs the product of both lengths.
     if word.chars().count() > FOUND_CHARS_MAX {
         return None;

@@ -14,11 +14,11 @@ use super::{
 };
 
 /// The largest file that is read, in bytes.
-pub const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Where it stands.
     pub place: Place,
     /// What it is.
@@ -27,7 +27,7 @@ pub struct Node {
 
 /// What YAML makes of a value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Shape {
+pub(crate) enum Shape {
     Null,
     Flag(bool),
     /// A number, as it is printed.
@@ -40,7 +40,7 @@ pub enum Shape {
 
 /// A key of a map with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Name {
+pub(crate) struct Name {
     /// Where it stands.
     pub place: Place,
     /// The key.
@@ -49,13 +49,13 @@ pub struct Name {
 
 /// The settings that a file (or a flag) names.
 #[derive(Debug, Clone, Default)]
-pub struct Raw {
+pub(crate) struct Raw {
     given: HashMap<&'static str, Node>,
 }
 
 impl Raw {
     /// Reads a file's text. What has no place in the table is a problem; the rest is in the result all the same.
-    pub fn read(text: &str, problems: &mut Problems) -> Self {
+    pub(crate) fn read(text: &str, problems: &mut Problems) -> Self {
         let mut raw = Self::default();
         match parse(text) {
             Ok(Node { shape: Shape::Null, .. }) => {}
@@ -67,17 +67,17 @@ impl Raw {
     }
 
     /// What is given for the setting.
-    pub fn get(&self, path: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, path: &str) -> Option<&Node> {
         self.given.get(path)
     }
 
     /// Where the setting is given; [`Place::Whole`] when it has its default.
-    pub fn place(&self, path: &str) -> Place {
+    pub(crate) fn place(&self, path: &str) -> Place {
         self.get(path).map_or(Place::Whole, |node| node.place)
     }
 
     /// Gives a setting, in place of what the file says.
-    pub fn set(&mut self, path: &'static str, node: Node) {
+    pub(crate) fn set(&mut self, path: &'static str, node: Node) {
         self.given.insert(path, node);
     }
 
@@ -138,7 +138,7 @@ fn elsewhere(name: &str) -> Option<String> {
 
 impl Node {
     /// The text of a scalar; none of a list, a map or nothing.
-    pub fn text(&self) -> Option<Cow<'_, str>> {
+    pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
         match &self.shape {
             Shape::Flag(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
             Shape::Number(text) | Shape::Text(text) => Some(Cow::Borrowed(text)),
@@ -147,12 +147,12 @@ impl Node {
     }
 
     /// Whether it is exactly this word.
-    pub fn is_word(&self, word: &str) -> bool {
+    pub(crate) fn is_word(&self, word: &str) -> bool {
         matches!(&self.shape, Shape::Text(text) if text == word)
     }
 
     /// What stands there, as a phrase.
-    pub fn found(&self) -> String {
+    pub(crate) fn found(&self) -> String {
         match &self.shape {
             Shape::Null => "nothing".to_owned(),
             Shape::Flag(flag) => flag.to_string(),
@@ -166,7 +166,7 @@ impl Node {
 }
 
 /// A key as it is repeated in a message: as it stands when it is short and plain.
-pub fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     let plain = name.len() <= 64 && name.chars().all(|c| !c.is_control() && !c.is_whitespace());
     if plain { name.to_owned() } else { quoted(name) }
 }
@@ -175,7 +175,7 @@ pub fn printable(name: &str) -> String {
 ///
 /// # Errors
 /// The problem that stopped the YAML parser.
-pub fn parse(text: &str) -> Result<Node, Problem> {
+pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
     // "off" is a word here, not a flag; a tag or a merge key has no use in a configuration.
     // The limits hold for documents that are small but unfold: 1,000 aliases of a list of 1,000.
     let options = serde_saphyr::options! {

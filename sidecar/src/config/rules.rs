@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Checks every rule. `purpose` says whether a function must be known.
-pub fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut Problems) {
+pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut Problems) {
     let mut rules = Rules { config, raw, problems };
     rules.in_order();
     rules.window();

@@ -12,7 +12,7 @@ use super::{
 
 /// A group of settings.
 #[derive(Debug)]
-pub struct Section {
+pub(crate) struct Section {
     /// Its path, such as `function.breaker`.
     pub path: &'static str,
     /// What it is for, in one line.
@@ -21,7 +21,7 @@ pub struct Section {
 
 /// One setting.
 #[derive(Debug)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its path, such as `function.timeout`.
     pub path: &'static str,
     /// What it may hold, within which bounds.
@@ -65,7 +65,7 @@ const TO_A_DAY: Kind = span(MILLISECOND, DAY);
 const PAUSE: Kind = span(Duration::ZERO, HOUR);
 
 /// Every section, in the order of the example.
-pub static SECTIONS: &[Section] = &[
+pub(crate) static SECTIONS: &[Section] = &[
     section("function", "The function that gets the events."),
     section("function.restart_backoff", "How long a restart waits; the wait doubles up to max."),
     section("delivery", "In which order, how often and how long an event is tried."),
@@ -89,7 +89,7 @@ pub static SECTIONS: &[Section] = &[
 ];
 
 /// Every setting, in the order of the example; those of one section stand together.
-pub static SETTINGS: &[Setting] = &[
+pub(crate) static SETTINGS: &[Setting] = &[
     setting(
         "function.url",
         Kind::Or("none", &Kind::Url),
@@ -249,7 +249,7 @@ pub static SETTINGS: &[Setting] = &[
         "ingress.http.auth",
         Kind::Auth,
         "none",
-        "Who may send: none (anyone who can connect), or {bearer_file: PATH} with one token per line.",
+        "Who may send: none (anyone who can connect), or {bearer_file: PATH}, a file that holds the token.",
     ),
     setting(
         "ingress.http.sync",
@@ -285,7 +285,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     setting(
         "ingress.http.batch_events_max",
-        count(1, 100_000),
+        count(1, 65_536),
         "1000",
         "The most events in one batch; beyond it 413.",
     ),
@@ -407,7 +407,7 @@ pub static SETTINGS: &[Setting] = &[
 
 impl Setting {
     /// The default, read as if it stood in a file; that each can be read is tested.
-    pub fn default_value(&self) -> Value {
+    pub(crate) fn default_value(&self) -> Value {
         let value = raw::parse(self.default).map_err(|problem| vec![problem]);
         match value.and_then(|node| self.kind.read(self.path, &node)) {
             Ok(value) => value,

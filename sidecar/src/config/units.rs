@@ -25,16 +25,19 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 ];
 
 /// Reads a duration; `None` when it is no whole number with a unit, or does not fit 64 bits of milliseconds.
+#[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
     scaled(text, DURATION_UNITS).map(Duration::from_millis)
 }
 
 /// Reads a size in bytes; `None` when it is no whole number with a unit, or does not fit 64 bits.
+#[must_use]
 pub fn size(text: &str) -> Option<u64> {
     scaled(text, SIZE_UNITS)
 }
 
 /// Reads a rate, per second; `None` when it is no positive number with `/s`, `/m` or `/h`.
+#[must_use]
 pub fn rate(text: &str) -> Option<f64> {
     let (number, unit) = text.split_once('/')?;
     let seconds = match unit {
@@ -50,6 +53,7 @@ pub fn rate(text: &str) -> Option<f64> {
 }
 
 /// Writes a duration as it would be written in a configuration, by the largest unit that divides it.
+#[must_use]
 pub fn duration_text(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if milliseconds == 0 {
@@ -59,6 +63,7 @@ pub fn duration_text(duration: Duration) -> String {
 }
 
 /// Writes a size as it would be written in a configuration, by the largest binary unit that divides it.
+#[must_use]
 pub fn size_text(bytes: u64) -> String {
     let binary = SIZE_UNITS.iter().rev().filter(|(unit, _)| unit.len() != 2);
     if bytes == 0 { "0B".to_owned() } else { written(bytes, binary) }
