@@ -1,0 +1,78 @@
+//! New connections: a name becomes addresses, and the first that answers is taken.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use outrigger_core::{Body, Error, Kind, Result};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout, timeout_at},
+};
+
+/// Where to connect to.
+#[derive(Debug)]
+pub(crate) struct Address {
+    pub(crate) host: Box<str>,
+    pub(crate) port: u16,
+    pub(crate) timeout: Duration,
+}
+
+impl Address {
+    /// A connection that has carried no request yet; hyper drives it on a task of its own, which ends when
+    /// the connection is closed or its sender is dropped.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] when no address of the host accepts within the timeout.
+    pub(crate) async fn connect(&self) -> Result<SendRequest<Body>> {
+        let stream = self.stream().await.map_err(|error| self.unreachable(&error))?;
+        // Without it small requests wait for the acknowledgement of earlier ones. A connection that is
+        // gone already refuses the option; the request will tell.
+        let _ = stream.set_nodelay(true);
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| Error::new(Kind::Unreachable, format!("{self}: {error}")))?;
+        // Whoever waits for the answer gets the connection's error.
+        tokio::spawn(async move { connection.await.unwrap_or_default() });
+        Ok(sender)
+    }
+
+    async fn stream(&self) -> io::Result<TcpStream> {
+        let deadline = Instant::now() + self.timeout;
+        let addresses = self.resolve(deadline).await?;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        for (tried, address) in addresses.iter().enumerate() {
+            // One address that swallows packets must not use up the time of the others.
+            let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let share = deadline.saturating_duration_since(Instant::now()) / left;
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+
+    async fn resolve(&self, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
+        // A URL brackets an IPv6 address, a resolver does not know it so.
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let lookup = timeout_at(deadline, tokio::net::lookup_host((host, self.port)));
+        Ok(lookup.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??.collect())
+    }
+
+    fn unreachable(&self, error: &io::Error) -> Error {
+        let what = match error.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused; is the function running?".to_owned(),
+            io::ErrorKind::TimedOut => format!("no connection within {} ms", self.timeout.as_millis()),
+            _ => error.to_string(),
+        };
+        Error::new(Kind::Unreachable, format!("{self}: {what}"))
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}

@@ -1,0 +1,191 @@
+//! Idle connections to one function, the youngest first.
+//!
+//! Taking the youngest lets the others grow old and go, so a burst's connections do not stay. An idle
+//! connection that the function closes is closed here at once (hyper's task sees it) and skipped when it
+//! comes up; one whose other end vanished without a word is dropped by its age.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use hyper::client::conn::http1::SendRequest;
+use outrigger_core::Body;
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    idle_max: usize,
+    idle_timeout: Duration,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The oldest in front.
+    idle: VecDeque<Idle>,
+    /// A sweeper is at work; it ends when there is nothing to wait for.
+    sweeping: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<Body>,
+    since: Instant,
+}
+
+impl Pool {
+    pub(crate) fn new(idle_max: usize, idle_timeout: Duration) -> Arc<Pool> {
+        Arc::new(Pool { state: Mutex::default(), idle_max, idle_timeout })
+    }
+
+    /// The connection that was used last, if it still counts as alive. Its last exchange may need one more
+    /// turn of hyper's task; `ready` waits for that.
+    pub(crate) fn take(&self) -> Option<SendRequest<Body>> {
+        let mut state = self.state();
+        let youngest = state.idle.pop_back()?;
+        if youngest.since.elapsed() >= self.idle_timeout {
+            state.idle.clear(); // the others are older still
+            return None;
+        }
+        Some(youngest.sender)
+    }
+
+    /// Takes back a connection whose answer was read to its end. Above the limit the oldest goes.
+    pub(crate) fn put(self: &Arc<Self>, sender: SendRequest<Body>) {
+        if sender.is_closed() || self.idle_max == 0 {
+            return;
+        }
+        let mut state = self.state();
+        if state.idle.len() >= self.idle_max {
+            state.idle.pop_front();
+        }
+        let since = Instant::now();
+        state.idle.push_back(Idle { sender, since });
+        if !std::mem::replace(&mut state.sweeping, true) {
+            tokio::spawn(sweep(Arc::downgrade(self), since + self.idle_timeout));
+        }
+    }
+
+    /// Drops all idle connections: one of their kind turned out to be dead without a sign.
+    pub(crate) fn clear(&self) {
+        self.state().idle.clear();
+    }
+
+    /// Drops what is too old, and says when to look again.
+    fn drop_old(&self) -> Option<Instant> {
+        let mut state = self.state();
+        while state.idle.front().is_some_and(|idle| idle.since.elapsed() >= self.idle_timeout) {
+            state.idle.pop_front();
+        }
+        let next = state.idle.front().map(|idle| idle.since + self.idle_timeout);
+        state.sweeping = next.is_some();
+        next
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock panics halfway through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops old connections also when no call comes by to find them.
+async fn sweep(pool: Weak<Pool>, mut next: Instant) {
+    loop {
+        tokio::time::sleep_until(next).await;
+        let Some(later) = pool.upgrade().and_then(|pool| pool.drop_old()) else { return };
+        next = later;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, DuplexStream};
+
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(10);
+
+    async fn connection() -> (SendRequest<Body>, DuplexStream) {
+        let (ours, function) = tokio::io::duplex(64);
+        let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await.unwrap();
+        tokio::spawn(connection);
+        sender.ready().await.unwrap();
+        (sender, function)
+    }
+
+    async fn is_closed(mut function: DuplexStream) -> bool {
+        function.read(&mut [0]).await.unwrap() == 0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_after_its_time_though_nobody_calls() {
+        let pool = Pool::new(8, IDLE);
+        let (sender, function) = connection().await;
+        pool.put(sender);
+        let started = Instant::now();
+        assert!(is_closed(function).await);
+        assert_eq!(started.elapsed(), IDLE);
+        assert!(pool.take().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sweeper_waits_for_the_oldest_and_starts_anew() {
+        let pool = Pool::new(8, IDLE);
+        for _ in 0..2 {
+            let (older, first) = connection().await;
+            pool.put(older);
+            tokio::time::advance(IDLE / 2).await;
+            let (younger, second) = connection().await;
+            pool.put(younger);
+            let started = Instant::now();
+            assert!(is_closed(first).await);
+            assert_eq!(started.elapsed(), IDLE / 2);
+            assert!(is_closed(second).await);
+            assert_eq!(started.elapsed(), IDLE);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_youngest_is_taken_and_the_oldest_makes_room() {
+        let pool = Pool::new(2, IDLE);
+        let mut functions = Vec::new();
+        for _ in 0..3 {
+            let (sender, function) = connection().await;
+            pool.put(sender);
+            functions.push(function);
+        }
+        let oldest = functions.remove(0);
+        assert!(is_closed(oldest).await, "above the limit the oldest goes");
+        drop(pool.take().unwrap());
+        assert!(is_closed(functions.remove(1)).await, "the youngest was taken");
+        assert!(pool.take().is_some() && pool.take().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_old_is_not_taken_even_before_the_sweeper_came() {
+        let pool = Pool::new(8, IDLE);
+        let (sender, _function) = connection().await;
+        pool.put(sender);
+        // The clock moves without giving the sweeper a turn.
+        let paused = tokio::time::advance(IDLE);
+        let mut paused = std::pin::pin!(paused);
+        let _ = futures_util::poll!(paused.as_mut());
+        assert!(pool.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_is_not_taken_back() {
+        let pool = Pool::new(8, IDLE);
+        let (mut sender, function) = connection().await;
+        drop(function);
+        while sender.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        pool.put(sender);
+        assert!(pool.take().is_none());
+    }
+}
