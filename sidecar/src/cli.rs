@@ -314,6 +314,9 @@ pub struct FilterArgs {
     /// Why it died: malformed, refused, exhausted or deadline
     #[arg(long, value_name = "CODE")]
     pub reason: Option<String>,
+    /// Part of the event's id, type, source or key, or of why it died
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
     /// Died within the last so long, such as 1h
     #[arg(long, value_name = "DURATION")]
     pub since: Option<String>,

@@ -2,9 +2,11 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /dead?id=…&type=…&source=…&reason=…&since_ms=…&until_ms=…&after=…&limit=…` | `{"letters": […]}`, oldest first |
-//! | `GET /dead/{id}` | the letter with its data, or 404 |
-//! | `POST /dead/replay`, `POST /dead/drop` with a filter in JSON | `{"count": n}` |
+//! | `GET /dead?id=…&type=…&source=…&reason=…&text=…&since_ms=…&until_ms=…&after=…&limit=…` | [`Listed`] |
+//! | `GET /dead/{id}` | the [`Letter`], or 404 |
+//! | `POST /dead/replay`, `POST /dead/drop` with a [`Filter`] in JSON | [`Changed`] |
+//!
+//! Every answer is one page: `next` says with which `after` to go on, and is null at the end.
 //!
 //! [`Dead`] is who answers: the journal in this process, or, in `outrigger dead`, the socket of another one.
 //! Nothing here is for the network.
@@ -35,7 +37,7 @@ pub trait Dead: Send + Sync + 'static {
     ///
     /// # Errors
     /// What keeps them from being read.
-    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Summary>>>;
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Listed>>;
 
     /// One letter with its data; none when there is none of that number.
     ///
@@ -43,17 +45,17 @@ pub trait Dead: Send + Sync + 'static {
     /// What keeps it from being read.
     fn get(&self, id: u64) -> BoxFuture<'_, Result<Option<Letter>>>;
 
-    /// Puts the letters that the filter takes back into the queue, with no attempts counted, and returns how many.
+    /// Puts the letters that the filter takes back into the queue, with no attempts counted.
     ///
     /// # Errors
     /// `Full` or `Storage`; what was not put back is still a dead letter.
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<u64>>;
+    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>>;
 
-    /// Deletes the letters that the filter takes and returns how many.
+    /// Deletes the letters that the filter takes.
     ///
     /// # Errors
     /// What keeps them from being deleted.
-    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<u64>>;
+    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>>;
 }
 
 /// Which letters: those that everything given takes. An empty filter takes all.
@@ -69,6 +71,8 @@ pub struct Filter {
     pub source: Option<String>,
     /// The reason's code, one of [`Code::name`].
     pub reason: Option<String>,
+    /// Part of the event's id, type, source or key, or of the reason's detail.
+    pub text: Option<String>,
     /// Given up at this time or later, in Unix milliseconds.
     pub since_ms: Option<u64>,
     /// Given up before this time, in Unix milliseconds.
@@ -79,6 +83,35 @@ pub struct Filter {
     pub limit: Option<u32>,
     /// That all letters are meant, where nothing else is given: replay and drop ask for it.
     pub all: bool,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The letters, oldest first; there may be none although there is a next page.
+    pub letters: Vec<Summary>,
+    /// The `after` of the next page.
+    pub next: Option<u64>,
+}
+
+/// What a page of a replay or drop did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The letters that were replayed or dropped.
+    pub done: Vec<u64>,
+    /// The letters that stay although they were meant.
+    pub refused: Vec<Refused>,
+    /// The `after` of the next page.
+    pub next: Option<u64>,
+}
+
+/// A letter that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its number.
+    pub id: u64,
+    /// Why it stays.
+    pub why: String,
 }
 
 /// One dead letter in a list.
@@ -105,6 +138,14 @@ pub struct Summary {
     pub first_ms: u64,
     /// When it was given up, in Unix milliseconds.
     pub last_ms: u64,
+    /// Whether what came in was no event; it cannot be replayed.
+    pub malformed: bool,
+    /// The source's configured name.
+    pub origin: String,
+    /// The position there.
+    pub position: String,
+    /// The ordering key, made text.
+    pub key: Option<String>,
     /// What it takes on disk.
     pub bytes: u64,
 }
@@ -187,8 +228,9 @@ impl Filter {
     /// Whether it takes every letter.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let rest = (&self.ty, &self.source, &self.reason, self.since_ms, self.until_ms);
-        self.ids.is_empty() && rest == (&None, &None, &None, None, None)
+        let texts = [&self.ty, &self.source, &self.reason, &self.text];
+        let times = self.since_ms.or(self.until_ms);
+        self.ids.is_empty() && times.is_none() && texts.into_iter().all(Option::is_none)
     }
 
     /// The filter as a query.
@@ -196,7 +238,8 @@ impl Filter {
     pub fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.ids.iter().map(|id| ("id", id.to_string())));
-        let texts = [("type", &self.ty), ("source", &self.source), ("reason", &self.reason)];
+        let texts =
+            [("type", &self.ty), ("source", &self.source), ("reason", &self.reason), ("text", &self.text)];
         query.extend_pairs(texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))));
         let limit = self.limit.map(u64::from);
         let numbers = [
@@ -223,12 +266,13 @@ impl Filter {
                 "type" => filter.ty = Some(value.into_owned()),
                 "source" => filter.source = Some(value.into_owned()),
                 "reason" => filter.reason = Some(value.into_owned()),
+                "text" => filter.text = Some(value.into_owned()),
                 "since_ms" => filter.since_ms = Some(number()?),
                 "until_ms" => filter.until_ms = Some(number()?),
                 "after" => filter.after = Some(number()?),
                 "limit" => filter.limit = Some(u32::try_from(number()?).unwrap_or(u32::MAX)),
                 _ => {
-                    let known = "id, type, source, reason, since_ms, until_ms, after, limit";
+                    let known = "id, type, source, reason, text, since_ms, until_ms, after, limit";
                     return Err(invalid(format!("{name} is no filter; there are {known}")));
                 }
             }
@@ -280,8 +324,7 @@ where
 async fn list(dead: &dyn Dead, query: &str) -> Result<serde_json::Value> {
     let filter = Filter::of_query(query)?;
     let limit = filter.limit.unwrap_or(PAGE).min(PAGE_MAX);
-    let letters = dead.list(Filter { limit: Some(limit), ..filter }).await?;
-    Ok(serde_json::json!({ "letters": letters }))
+    dead.list(Filter { limit: Some(limit), ..filter }).await.map(|listed| serde_json::json!(listed))
 }
 
 async fn one(dead: &dyn Dead, path: &str) -> Response<Full<Bytes>> {
@@ -308,9 +351,11 @@ where
     if filter.is_empty() && !filter.all {
         return Err(invalid("an empty filter needs \"all\": true".to_owned()));
     }
-    let count = if path == "/dead/replay" { dead.replay(filter).await? } else { dead.drop(filter).await? };
-    tracing::info!(count, path, "dead letters were changed by the owner");
-    Ok(serde_json::json!({ "count": count }))
+    let filter = Filter { limit: Some(filter.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)), ..filter };
+    let changed = if path == "/dead/replay" { dead.replay(filter).await? } else { dead.drop(filter).await? };
+    let (done, refused) = (changed.done.len(), changed.refused.len());
+    tracing::info!(path, done, refused, "dead letters were changed by the owner");
+    Ok(serde_json::json!(changed))
 }
 
 fn failed(error: &Error) -> Response<Full<Bytes>> {
@@ -347,5 +392,7 @@ mod as_base64 {
     }
 }
 
+#[cfg(feature = "journal")]
+mod journal;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,8 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(args),
         Command::Check(args) => cmd::check::run(&args, &config::Process),
         Command::Config(command) => cmd::config::run(command),
+        Command::Send(args) => cmd::send::run(&args),
+        Command::Dead(command) => cmd::dead::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("outrigger: {failure}");

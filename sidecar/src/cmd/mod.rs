@@ -3,8 +3,9 @@
 
 pub mod check;
 pub mod config;
-pub mod send;
+pub mod dead;
 pub mod run;
+pub mod send;
 
 use std::{io, process::ExitCode};
 

@@ -333,7 +333,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "journal.dead_bytes_max",
         size(MIB, 1024 * GIB),
         "1GiB",
-        "The most bytes of dead letters; beyond it the oldest go, counted.",
+        "The most bytes of dead letters; beyond it events that fail wait until some are replayed or dropped.",
     ),
     setting(
         "journal.dead_age_max",

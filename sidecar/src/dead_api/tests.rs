@@ -24,8 +24,8 @@ impl Fake {
 }
 
 impl Dead for Fake {
-    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Vec<Summary>>> {
-        self.ask("list", filter, Vec::new())
+    fn list(&self, filter: Filter) -> BoxFuture<'_, Result<Listed>> {
+        self.ask("list", filter, Listed { letters: Vec::new(), next: Some(3) })
     }
 
     fn get(&self, id: u64) -> BoxFuture<'_, Result<Option<Letter>>> {
@@ -33,12 +33,12 @@ impl Dead for Fake {
         self.ask("get", Filter { ids: vec![id], ..Filter::default() }, letter)
     }
 
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<u64>> {
-        self.ask("replay", filter, 2)
+    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+        self.ask("replay", filter, Changed::default())
     }
 
-    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<u64>> {
-        self.ask("drop", filter, 2)
+    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+        self.ask("drop", filter, Changed::default())
     }
 }
 
@@ -68,7 +68,7 @@ async fn ask(dead: &Fake, method: Method, uri: &str, body: &str) -> (StatusCode,
 async fn a_list_takes_its_filter_from_the_query_and_is_never_unbounded() {
     let dead = Fake::default();
     let (status, body) = ask(&dead, Method::GET, "/dead?type=a%20b&id=3&id=4&since_ms=5", "").await;
-    assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"letters":[]}"#));
+    assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"letters":[],"next":3}"#));
     let _ = ask(&dead, Method::GET, "/dead?limit=4000000000", "").await;
     let asked = dead.asked.into_inner().unwrap();
     let expected = Filter {
@@ -143,7 +143,7 @@ fn an_unknown_filter_is_told() {
     let message = |query| Filter::of_query(query).unwrap_err().message().to_owned();
     assert_eq!(
         message("typ=x"),
-        "typ is no filter; there are id, type, source, reason, since_ms, until_ms, after, limit"
+        "typ is no filter; there are id, type, source, reason, text, since_ms, until_ms, after, limit"
     );
     assert_eq!(message("id=x"), "id=x is no number");
     assert!(message("reason=bored").starts_with("\"bored\" is no reason; there are malformed, refused"));
@@ -156,7 +156,7 @@ proptest! {
         after: Option<u64>, limit: Option<u32>
     ) {
         let reason = ty.is_some().then(|| "exhausted".to_owned());
-        let filter = Filter { ids, ty, source, reason, since_ms, until_ms, after, limit, all: false };
+        let filter = Filter { ids, text: source.clone(), ty, source, reason, since_ms, until_ms, after, limit, all: false };
         prop_assert_eq!(Filter::of_query(&filter.query()).unwrap(), filter);
     }
 
