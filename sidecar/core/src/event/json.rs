@@ -50,7 +50,7 @@ pub fn decode_batch(input: Bytes) -> Result<Vec<Result<Event, (Bytes, Invalid)>>
 /// else, a payload without a type included, becomes `data_base64`.
 #[must_use]
 pub fn encode(event: &Event) -> Bytes {
-    let mut out = Vec::with_capacity(write::capacity(event));
+    let mut out = Vec::new();
     write::event(event, &mut out);
     Bytes::from(out)
 }

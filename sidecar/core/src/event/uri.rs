@@ -67,6 +67,18 @@ fn is_authority(authority: &str) -> bool {
     is_made_of(user, b":") && host_is_good && port_is_good
 }
 
+/// Unreserved characters and sub-delims, which may stand in every part.
+const ALWAYS: [bool; 256] = {
+    let mut table = [false; 256];
+    let legal = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=";
+    let mut at = 0;
+    while at < legal.len() {
+        table[legal[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// Whether `part` has only unreserved characters, sub-delims, percent-encoded octets and those of `more`.
 fn is_made_of(part: &str, more: &[u8]) -> bool {
     let mut bytes = part.bytes();
@@ -75,7 +87,7 @@ fn is_made_of(part: &str, more: &[u8]) -> bool {
             b'%' => {
                 [bytes.next(), bytes.next()].iter().flatten().filter(|b| b.is_ascii_hexdigit()).count() == 2
             }
-            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) || more.contains(&byte),
+            _ => ALWAYS[usize::from(byte)] || more.contains(&byte),
         };
         if !good {
             return false;
@@ -116,7 +128,7 @@ mod tests {
             "cloudevents/spec/pull/123",
             "1-555-123-4567",
             "./a:b",
-            "/subscriptions/{id}".trim_end_matches("{id}"),
+            "/subscriptions/",
         ] {
             assert!(is_uri_reference(text), "{text:?}");
             assert!(!is_uri(text), "{text:?}");

@@ -8,17 +8,18 @@ use serde::de::IgnoredAny;
 use super::Event;
 use crate::event::{media, value::Kind};
 
-/// About how many bytes the event will take, so that they are allocated once.
-pub(super) fn capacity(event: &Event) -> usize {
-    const NAMES_AND_PUNCTUATION: usize = 160;
-    let data = event.data.as_ref().map_or(0, |data| match member(event, data) {
-        Member::Base64 => data.len().div_ceil(3) * 4,
-        Member::Json | Member::Text(_) => data.len(),
-    });
-    event.attributes.heap() + data + NAMES_AND_PUNCTUATION
-}
+/// Room for the punctuation, `specversion`, the names that the specification defines and some escapes.
+const BYTES_AROUND: usize = 192;
 
 pub(super) fn event(event: &Event, out: &mut Vec<u8>) {
+    let data = event.data.as_deref().map(|data| Member::of(event, data));
+    let data_len = match &data {
+        None => 0,
+        Some(Member::Json(data)) => data.len(),
+        Some(Member::Text(text)) => text.len(),
+        Some(Member::Base64(data)) => data.len().div_ceil(3) * 4,
+    };
+    out.reserve(BYTES_AROUND + event.attributes.heap() + data_len);
     out.extend_from_slice(br#"{"specversion":"1.0""#);
     for attribute in event.attributes.iter() {
         // Names are of a-z and 0-9.
@@ -30,21 +31,20 @@ pub(super) fn event(event: &Event, out: &mut Vec<u8>) {
             _ => string(attribute.text, out),
         }
     }
-    if let Some(data) = &event.data {
-        match member(event, data) {
-            Member::Json => {
-                out.extend_from_slice(br#","data":"#);
-                out.extend_from_slice(data);
-            }
-            Member::Text(text) => {
-                out.extend_from_slice(br#","data":"#);
-                string(text, out);
-            }
-            Member::Base64 => {
-                out.extend_from_slice(br#","data_base64":""#);
-                base64(data, out);
-                out.push(b'"');
-            }
+    match data {
+        None => {}
+        Some(Member::Json(data)) => {
+            out.extend_from_slice(br#","data":"#);
+            out.extend_from_slice(data);
+        }
+        Some(Member::Text(text)) => {
+            out.extend_from_slice(br#","data":"#);
+            string(text, out);
+        }
+        Some(Member::Base64(data)) => {
+            out.extend_from_slice(br#","data_base64":""#);
+            base64(data, out);
+            out.push(b'"');
         }
     }
     out.push(b'}');
@@ -52,23 +52,25 @@ pub(super) fn event(event: &Event, out: &mut Vec<u8>) {
 
 /// How the payload is written.
 enum Member<'a> {
-    Json,
+    Json(&'a [u8]),
     Text(&'a str),
-    Base64,
+    Base64(&'a [u8]),
 }
 
-/// The type says what the payload should be, its bytes whether it is.
-fn member<'a>(event: &Event, data: &'a [u8]) -> Member<'a> {
-    let Some(content_type) = event.datacontenttype() else { return Member::Base64 };
-    let is_json = media::is_json(content_type);
-    if !is_json && !media::is_text(content_type) {
-        return Member::Base64;
-    }
-    match str::from_utf8(data) {
-        // Validated without a tree, and without recursion.
-        Ok(text) if is_json && serde_json::from_str::<IgnoredAny>(text).is_ok() => Member::Json,
-        Ok(text) if !is_json => Member::Text(text),
-        _ => Member::Base64,
+impl<'a> Member<'a> {
+    /// The type says what the payload should be, its bytes whether it is.
+    fn of(event: &Event, data: &'a [u8]) -> Member<'a> {
+        let Some(content_type) = event.datacontenttype() else { return Member::Base64(data) };
+        let is_json = media::is_json(content_type);
+        if !is_json && !media::is_text(content_type) {
+            return Member::Base64(data);
+        }
+        match str::from_utf8(data) {
+            // Validated without a tree, and without recursion.
+            Ok(text) if is_json && serde_json::from_str::<IgnoredAny>(text).is_ok() => Member::Json(data),
+            Ok(text) if !is_json => Member::Text(text),
+            _ => Member::Base64(data),
+        }
     }
 }
 

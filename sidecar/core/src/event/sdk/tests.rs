@@ -41,6 +41,9 @@ fn json_without_a_type_gets_the_one_it_implies() {
     assert_eq!(event.data().unwrap(), r#"{"a":1}"#);
 }
 
+/// What makes a good event of the SDK a bad one.
+type Breaks = fn(&mut cloudevents::Event);
+
 #[test]
 fn what_the_sdk_lets_through_and_the_specification_does_not_is_refused() {
     let good = || {
@@ -49,7 +52,6 @@ fn what_the_sdk_lets_through_and_the_specification_does_not_is_refused() {
         sdk
     };
     assert!(Event::try_from(&good()).is_ok());
-    type Breaks = fn(&mut cloudevents::Event);
     let broken: [(&str, Breaks); 6] = [
         ("id", |e| drop(e.set_id(""))),
         ("source", |e| drop(e.set_source("a b"))),
