@@ -117,3 +117,6 @@ impl Dead for Socket {
         Box::pin(async move { self.change("drop", filter).await })
     }
 }
+
+#[cfg(test)]
+mod tests;

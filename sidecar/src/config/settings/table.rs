@@ -1,0 +1,351 @@
+//! The table itself: one entry per setting.
+
+use std::time::Duration;
+
+use super::Setting;
+use crate::config::kind::Kind;
+
+/// Every setting, in the order of the example; those of one section stand together.
+pub(crate) static SETTINGS: &[Setting] = &[
+    setting(
+        "function.url",
+        Kind::Or("none", &Kind::Url),
+        "none",
+        "Where the function listens. Needed unless `outrigger run` is given a COMMAND.",
+    ),
+    setting(
+        "function.port",
+        Kind::Or("auto", &count(1, 65_535)),
+        "auto",
+        "The port that a COMMAND is told to listen on; auto takes a free one.",
+    ),
+    setting(
+        "function.port_env",
+        Kind::Variable,
+        "PORT",
+        "The environment variable that tells a COMMAND its port.",
+    ),
+    setting(
+        "function.mode",
+        Kind::Word(&["binary", "structured"]),
+        "binary",
+        "How an event is written into the request: attributes as ce- headers, or all of it as one JSON.",
+    ),
+    setting("function.connect_timeout", TO_AN_HOUR, "1s", "How long a connection may take to be made."),
+    setting(
+        "function.idle_timeout",
+        TO_AN_HOUR,
+        "15s",
+        "How long an unused connection is kept; shorter than the function's own keep-alive.",
+    ),
+    setting(
+        "function.timeout",
+        TO_A_DAY,
+        "30s",
+        "How long one attempt may take, from connecting to the reply's last byte.",
+    ),
+    setting("function.concurrency", count(1, 10_000), "64", "The most requests at once."),
+    setting(
+        "function.rate",
+        Kind::Or("none", &Kind::Rate { max: 1_000_000.0 }),
+        "none",
+        "The most requests per time, such as 100/s.",
+    ),
+    setting(
+        "function.reply_bytes_max",
+        size(0, GIB),
+        "1MiB",
+        "The largest reply that is read; a larger one fails the attempt.",
+    ),
+    setting(
+        "function.ready_path",
+        Kind::Or("none", &Kind::UrlPath),
+        "none",
+        "A path that answers 2xx once the function is ready; none asks only for a TCP connection.",
+    ),
+    setting(
+        "function.ready_timeout",
+        Kind::Or("none", &TO_A_DAY),
+        "none",
+        "How long the function may take to be ready before outrigger gives up; none waits.",
+    ),
+    setting(
+        "function.statuses",
+        Kind::Statuses,
+        "{}",
+        "Statuses that mean something else than usual, such as {\"404\": refused, \"5xx\": retry}.",
+    ),
+    setting(
+        "function.restart",
+        Kind::Word(&["on-failure", "always", "never"]),
+        "on-failure",
+        "Whether a COMMAND that ends is started again.",
+    ),
+    setting("function.restart_backoff.initial", TO_AN_HOUR, "200ms", "The first wait."),
+    setting("function.restart_backoff.max", TO_AN_HOUR, "30s", "The longest wait."),
+    setting(
+        "function.output",
+        Kind::Word(&["prefix", "pass"]),
+        "prefix",
+        "Whether a COMMAND's output lines get a prefix or pass as they are.",
+    ),
+    setting(
+        "function.stop_timeout",
+        PAUSE,
+        "10s",
+        "How long a COMMAND may take to end after SIGTERM before it is killed.",
+    ),
+    setting(
+        "function.env",
+        Kind::Or("all", &Kind::Variables),
+        "all",
+        "The variables that a COMMAND inherits besides PATH, HOME, LANG and TZ: all, or a list of names.",
+    ),
+    setting(
+        "delivery.key",
+        Kind::Or("none", &Kind::Attributes),
+        "partitionkey",
+        "The attribute whose equal values are delivered in order; of a list, the first that an event has.",
+    ),
+    setting("delivery.attempts_max", count(1, 1_000), "5", "Attempts before an event is poison."),
+    setting(
+        "delivery.deadline",
+        span(MILLISECOND, YEAR),
+        "1h",
+        "How long an event is tried in all before it is poison; stands still while the breaker is open.",
+    ),
+    setting(
+        "delivery.on_poison",
+        Kind::Word(&["skip", "park"]),
+        "skip",
+        "What a poison event does to its key: skip makes it a dead letter and goes on, park holds the key.",
+    ),
+    setting("delivery.backoff.initial", TO_AN_HOUR, "200ms", "The ceiling after the first failure."),
+    setting("delivery.backoff.max", TO_A_DAY, "60s", "The longest wait, a Retry-After included."),
+    setting(
+        "delivery.retry_budget.ratio",
+        Kind::Number { min: 0.0, max: 10.0 },
+        "0.2",
+        "Retries per first attempt.",
+    ),
+    setting(
+        "delivery.retry_budget.per_second_min",
+        Kind::Number { min: 0.1, max: 100_000.0 },
+        "10",
+        "Retries per second that are always allowed.",
+    ),
+    setting(
+        "delivery.retry_budget.burst",
+        count(1, 1_000_000),
+        "100",
+        "The most retries that may be saved up.",
+    ),
+    setting(
+        "delivery.breaker.failures",
+        count(1, 1_000_000),
+        "10",
+        "Failures in a row, without any answer that counts, that open it.",
+    ),
+    setting(
+        "delivery.breaker.open",
+        TO_AN_HOUR,
+        "1s",
+        "How long it first stays open; doubles up to open_max.",
+    ),
+    setting("delivery.breaker.open_max", TO_AN_HOUR, "30s", "The longest it stays open between two probes."),
+    setting("window.events", count(1, 1_000_000), "1024", "The most events."),
+    setting("window.bytes", size(64 * KIB, 64 * GIB), "32MiB", "The most bytes of events."),
+    setting(
+        "ingress.http.listen",
+        Kind::Or("off", &Kind::Listen),
+        "127.0.0.1:8080",
+        "The address; beyond loopback it needs an auth line, if only `auth: none`.",
+    ),
+    setting("ingress.http.path", Kind::UrlPath, "/", "The path that takes events."),
+    setting(
+        "ingress.http.auth",
+        Kind::Auth,
+        "none",
+        "Who may send: none (anyone who can connect), or {bearer_file: PATH}, a file that holds the token.",
+    ),
+    setting(
+        "ingress.http.sync",
+        Kind::Word(&["auto", "true", "false"]),
+        "auto",
+        "true answers with the function's outcome, false as soon as the journal has the event; auto is false \
+         where the journal is durable.",
+    ),
+    setting(
+        "ingress.http.sync_timeout",
+        TO_AN_HOUR,
+        "30s",
+        "How long a synchronous sender waits for the outcome before it gets a 504.",
+    ),
+    setting(
+        "ingress.http.body_bytes_max",
+        size(1, GIB),
+        "1MiB",
+        "The largest body on the wire; beyond it 413.",
+    ),
+    setting(
+        "ingress.http.decompressed_bytes_max",
+        size(1, GIB),
+        "4MiB",
+        "The largest body after gzip; beyond it 413.",
+    ),
+    setting("ingress.http.headers_max", count(8, 1_000), "100", "The most headers; beyond it 431."),
+    setting(
+        "ingress.http.header_bytes_max",
+        size(8 * KIB, MIB),
+        "64KiB",
+        "The most bytes of headers; beyond it 431.",
+    ),
+    setting(
+        "ingress.http.batch_events_max",
+        count(1, 65_536),
+        "1000",
+        "The most events in one batch; beyond it 413.",
+    ),
+    setting(
+        "ingress.http.connections_max",
+        count(1, 100_000),
+        "1024",
+        "The most connections; further ones wait in the kernel's queue.",
+    ),
+    setting("ingress.http.header_timeout", TO_AN_HOUR, "10s", "How long a request's headers may take."),
+    setting("ingress.http.body_timeout", TO_AN_HOUR, "30s", "How long a request's body may take."),
+    setting(
+        "ingress.http.idle_timeout",
+        TO_AN_HOUR,
+        "75s",
+        "How long a connection may rest between requests.",
+    ),
+    setting(
+        "ingress.http.control",
+        Kind::Flag,
+        "false",
+        "Whether events from here may steer outrigger (types io.outrigger.*, class and rank attributes).",
+    ),
+    setting("journal.path", Kind::File, ".outrigger/journal.db", "The file; readable by its owner only."),
+    setting(
+        "journal.storage",
+        Kind::Word(&["auto", "durable", "ephemeral"]),
+        "auto",
+        "Whether the file outlives the pod or machine; auto says no in Kubernetes, in memory (tmpfs) and in a \
+         container's own layer (overlay).",
+    ),
+    setting(
+        "journal.ephemeral",
+        Kind::Word(&["refuse", "accept-loss"]),
+        "refuse",
+        "On ephemeral storage: refuse makes ingress synchronous, accept-loss answers 202 all the same.",
+    ),
+    setting(
+        "journal.bytes_max",
+        size(MIB, 1024 * GIB),
+        "1GiB",
+        "The most bytes of waiting events; beyond it ingress answers 503.",
+    ),
+    setting(
+        "journal.dead_bytes_max",
+        size(MIB, 1024 * GIB),
+        "1GiB",
+        "The most bytes of dead letters; beyond it events that fail wait until some are replayed or dropped.",
+    ),
+    setting(
+        "journal.dead_age_max",
+        Kind::Or("none", &span(Duration::from_secs(1), YEAR)),
+        "none",
+        "The age at which a dead letter goes, counted; none keeps them.",
+    ),
+    setting(
+        "journal.commit_every",
+        span(MILLISECOND, Duration::from_secs(10)),
+        "100ms",
+        "How often settled events are written down: what may be delivered again after a crash.",
+    ),
+    setting("journal.group_events_max", count(1, 65_536), "1024", "The most events that share one fsync."),
+    setting(
+        "journal.marks_age_max",
+        span(Duration::from_secs(1), YEAR),
+        "24h",
+        "How long a delivered event is remembered where deduplication is on.",
+    ),
+    setting(
+        "journal.marks_max",
+        count(1, 1_000_000_000),
+        "1000000",
+        "The most delivered events that are remembered.",
+    ),
+    setting(
+        "admin.listen",
+        Kind::Or("off", &Kind::Listen),
+        "127.0.0.1:9464",
+        "Where /livez, /readyz and /metrics are answered.",
+    ),
+    setting(
+        "admin.socket",
+        Kind::File,
+        ".outrigger/admin.sock",
+        "The Unix socket, for its owner only, through which `outrigger dead` talks to a running outrigger.",
+    ),
+    setting(
+        "drain.lame_duck",
+        PAUSE,
+        "0s",
+        "How long events are still taken after /readyz says no, so that senders can notice.",
+    ),
+    setting(
+        "drain.deadline",
+        TO_AN_HOUR,
+        "25s",
+        "How long the rest may take; what is left is delivered again later.",
+    ),
+    setting(
+        "log.level",
+        Kind::Word(&["error", "warn", "info", "debug", "trace"]),
+        "info",
+        "The least level.",
+    ),
+    setting(
+        "log.format",
+        Kind::Word(&["auto", "text", "json"]),
+        "auto",
+        "auto is text on a terminal, else JSON.",
+    ),
+    setting("runtime.threads", count(1, 256), "1", "Worker threads; one costs the least per event."),
+    setting(
+        "runtime.seed",
+        Kind::Or("none", &count(0, u64::MAX)),
+        "none",
+        "Makes random choices repeatable, for tests; none takes a fresh one.",
+    ),
+];
+
+const fn setting(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
+    Setting { path, kind, default, doc }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const YEAR: Duration = Duration::from_hours(24 * 366);
+
+const fn count(min: u64, max: u64) -> Kind {
+    Kind::Count { min, max }
+}
+
+const fn span(min: Duration, max: Duration) -> Kind {
+    Kind::Span { min, max }
+}
+
+const fn size(min: u64, max: u64) -> Kind {
+    Kind::Size { min, max }
+}
+
+const TO_AN_HOUR: Kind = span(MILLISECOND, HOUR);
+const TO_A_DAY: Kind = span(MILLISECOND, DAY);
+const PAUSE: Kind = span(Duration::ZERO, HOUR);
