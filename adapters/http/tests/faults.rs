@@ -137,6 +137,26 @@ async fn row_17_a_connection_that_fell_silent_is_closed_and_not_used_again() {
 }
 
 #[tokio::test]
+async fn row_17_a_timeout_closes_the_idle_connections_too() {
+    let held = Rule::new(Match::any(), Action::hold("gate")).times(2);
+    let silent = Rule::new(Match::id("silent"), Action::fault(Fault::Hang));
+    let f = Fixture::with(Program::default().rule(held).rule(silent), |config| config.timeout = 10 * SOON);
+    let both = futures_util::future::join(f.one(), f.one());
+    let ((first, second), ()) = futures_util::future::join(both, async {
+        f.function.wait_for(|stats| stats.held == 2).await;
+        f.function.open("gate");
+    })
+    .await;
+    assert!(first.is_ok() && second.is_ok());
+    // Two connections are idle now; the silent one and the other may lead to the same vanished host.
+    let cx = outrigger_core::CallCx { deadline: Some(Instant::now() + SOON), ..cx() };
+    let error = f.call.call(&[event("silent")], &cx).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TimedOut);
+    f.send(&event("2")).await.unwrap();
+    assert_eq!(f.function.stats().connections, 3);
+}
+
+#[tokio::test]
 async fn row_18_a_success_that_breaks_off_is_a_failure_where_the_reply_is_used() {
     for fault in [Fault::Truncate, Fault::ResetBody] {
         let error = Fixture::start(faulty(fault)).one().await.unwrap_err();
