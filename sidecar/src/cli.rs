@@ -27,10 +27,11 @@ pub struct Cli {
 pub enum Command {
     /// Take events and bring them to the function, which it can also start
     ///
-    /// With a COMMAND, starts it with a free port in PORT, restarts it when it fails and stops it at the end.
-    /// Without one, calls function.url. No configuration is needed: events come in at http://127.0.0.1:8080/,
-    /// health and metrics are at http://127.0.0.1:9464/, the journal is in .outrigger/. SIGTERM or Ctrl-C
-    /// drains.
+    /// With a COMMAND, starts it with a free port in PORT, restarts it when it fails and stops it
+    /// at the end. Without one, calls function.url.
+    ///
+    /// No configuration is needed: events come in at http://127.0.0.1:8080/, health and metrics are
+    /// at http://127.0.0.1:9464/, the journal is in .outrigger/. SIGTERM or Ctrl-C drains.
     ///
     /// Examples:
     ///     outrigger run -- python3 app.py
@@ -51,17 +52,18 @@ pub enum Command {
     Config(ConfigCommand),
     /// Send events to an ingress
     ///
-    /// Each FILE is one event's data, unless it is a CloudEvent in JSON, an array of them, or lines of JSON
-    /// (.jsonl, .ndjson), of which each is a CloudEvent or an event's data; --input says which.
-    /// `-` is standard input. Attributes given here go before those of a CloudEvent that is read.
+    /// Each FILE is one event's data, unless it is a CloudEvent in JSON, an array of them, or lines
+    /// of JSON (.jsonl, .ndjson), of which each is a CloudEvent or an event's data; --input says
+    /// which. `-` is standard input. Attributes given here go before those of a CloudEvent that is
+    /// read.
     ///
     /// Examples:
     ///     outrigger send -d '{"hello": "world"}'
     ///     outrigger send --mode batch --type shop.order --key customer-7 orders/*.json
     ///     outrigger send --from-lines --rate 100/s < events.jsonl
     ///
-    /// Answers 429 and 503 are tried again after the time that they name. A 429 or 503 that outlasts
-    /// --retry-for counts as refused.
+    /// After 429 and 503 an event is sent again at the time that the answer names; when that lasts
+    /// longer than --retry-for, it counts as refused.
     ///
     /// Exit status: 0 when all were accepted, 1 when some were not, 2 for a wrong call.
     #[command(verbatim_doc_comment)]
@@ -70,8 +72,8 @@ pub enum Command {
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.
     ///
-    /// Exit status: 0 when it is done, 1 when there is no such letter or the journal cannot be used, 2 for a
-    /// wrong call or configuration.
+    /// Exit status: 0 when it is done, 1 when there is no such letter or the journal cannot be used,
+    /// 2 for a wrong call or configuration.
     #[command(subcommand, verbatim_doc_comment)]
     Dead(DeadCommand),
 }
