@@ -3,7 +3,7 @@
 //! `live` talks to the owner's socket, `show` prints; this file finds out which home there is and does the work
 //! page by page.
 
-mod live;
+pub(crate) mod live;
 mod show;
 
 use std::{
@@ -74,7 +74,7 @@ impl Home {
     fn letters(&self) -> Arc<dyn Dead> {
         match self {
             Self::Live(letters) => letters.clone(),
-            Self::AtRest(storage) => storage.journal.clone(),
+            Self::AtRest(storage) => storage.letters.clone(),
         }
     }
 
