@@ -6,7 +6,8 @@
 use crate::{
     dead_api,
     dispatch::{OnPoison, Target},
-    telemetry::Metrics,
+    registry::Storage,
+    telemetry::{Metrics, Totals},
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -33,6 +34,24 @@ pub trait Health: Send + Sync + 'static {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
 }
 
+/// What `outrigger status` shows: one JSON object of `GET /status`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Snapshot {
+    /// The counters.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// Events in lanes that do not run.
+    pub waiting: u64,
+    /// Calls of the function at this moment.
+    pub running: u64,
+    /// Keys that are held by a poisoned event.
+    pub parked: u64,
+    /// Whether the function is taken for down.
+    pub breaker_open: bool,
+    /// Whether the function takes calls.
+    pub ready: bool,
+}
+
 /// Everything that admin shows and does.
 pub struct Admin {
     /// What is counted.
@@ -52,6 +71,20 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// What is shown of these parts.
+    #[must_use]
+    pub fn new(metrics: &Arc<Metrics>, target: &Arc<Target>, intake: &Intake, storage: Option<&Storage>) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            target: target.clone(),
+            intake: intake.clone(),
+            journal: storage.map(|storage| storage.health.clone()),
+            dead: storage.map(|storage| storage.letters.clone()),
+            draining: AtomicBool::new(false),
+            listening: OnceLock::new(),
+        }
+    }
+
     /// Answers a request from the network.
     pub async fn public(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         self.read(request.method(), request.uri().path())
@@ -62,7 +95,7 @@ impl Admin {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         match (&parts.method, path) {
-            (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.metrics.totals())),
+            (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.snapshot())),
             (&Method::GET, "/parked") => self.parked(),
             (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
             (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
@@ -70,6 +103,18 @@ impl Admin {
                 None => line(StatusCode::NOT_FOUND, "there is no journal, so there are no dead letters here"),
             },
             (method, path) => self.read(method, path),
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let status = self.target.status();
+        Snapshot {
+            totals: self.metrics.totals(),
+            waiting: status.queued as u64,
+            running: status.running as u64,
+            parked: status.parked as u64,
+            breaker_open: status.breaker != breaker::State::Closed,
+            ready: status.ready,
         }
     }
 
@@ -144,7 +189,9 @@ impl Admin {
     }
 
     fn unpark(&self, query: Option<&str>, path: &str) -> Answer {
-        let id = query.and_then(|query| query.strip_prefix("id="));
+        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let id = pairs.into_iter().find_map(|(name, value)| (name == "id").then_some(value));
+        let id = id.as_deref();
         let then = if path.ends_with("skip") { OnPoison::Skip } else { OnPoison::Park };
         let count = self.target.unpark(id, then);
         tracing::info!(count, id, skipped = then == OnPoison::Skip, "parked events were released by the owner");

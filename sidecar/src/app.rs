@@ -51,7 +51,7 @@ const HTTP: &str = "http";
 ///
 /// # Errors
 /// One line with what to do, for everything that keeps it from starting, and for a fault of the storage.
-pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env + Send + Sync>) -> Result<Exit, Failure> {
+pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env>) -> Result<Exit, Failure> {
     let metrics = Arc::new(Metrics::new().map_err(problem)?);
     let mut rng = config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
 
@@ -83,7 +83,8 @@ pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env + Send
     let (fatal, mut faults) = oneshot::channel();
     let storage = open_storage(&config, fatal)?;
     let plugins = registry::plugins(&config);
-    let call = registry::function(&config.function, &url, &plugins).map_err(wrong)?;
+    let replies = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
+    let call = registry::function(&config.function, &url, replies, &plugins).map_err(wrong)?;
     let parts = dispatch::Parts {
         call,
         dead: storage.as_ref().map_or_else(|| Arc::new(Homeless) as _, |storage| storage.dead.clone()),

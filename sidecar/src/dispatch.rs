@@ -452,3 +452,7 @@ pub(crate) fn now() -> Instant {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

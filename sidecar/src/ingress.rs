@@ -21,7 +21,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use outrigger_core::{
     BoxFuture, Code, DeadLetter, DeadLetters, Delivery, Error, Event, Inbound, Inbox, Intake, Key, Kind, Malformed,
-    Origin, Outcome, Reason, Receipt, Result, Settlement, Step, Timeline,
+    Origin, Outcome, Reason, Receipt, Result, Settlement, Timeline,
 };
 use outrigger_net::{
     body::{self, BodyLimits},

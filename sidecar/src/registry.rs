@@ -1,18 +1,23 @@
 //! From the configuration to the adapters: the one file that knows which ones are compiled in.
 
-use crate::{admin::Health, config, ingress::Accept};
+use crate::{admin::Health, config, dead_api::Dead, ingress::Accept};
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Key, Kind, Ledger, Plugin, Result, Source,
 };
 use std::sync::Arc;
 
-/// The function client, plugins wrapped around it in their order.
+/// The function client, plugins wrapped around it in their order. `replies` says whether a caller waits for what
+/// the function answers.
 ///
 /// # Errors
 /// When the URL or a setting is not what the adapter takes.
-pub fn function(config: &config::Function, url: &http::Uri, plugins: &[Arc<dyn Plugin>]) -> Result<Arc<dyn Call>> {
+pub fn function(
+    config: &config::Function,
+    url: &http::Uri,
+    replies: bool,
+    plugins: &[Arc<dyn Plugin>],
+) -> Result<Arc<dyn Call>> {
     let settings = outrigger_http::Config {
-        url: url.clone(),
         mode: match config.mode {
             config::Mode::Binary => outrigger_http::Mode::Binary,
             config::Mode::Structured => outrigger_http::Mode::Structured,
@@ -20,14 +25,16 @@ pub fn function(config: &config::Function, url: &http::Uri, plugins: &[Arc<dyn P
         connect_timeout: config.connect_timeout,
         idle_timeout: config.idle_timeout,
         timeout: config.timeout,
-        connections_idle_max: config.concurrency,
+        idle_connections_max: config.concurrency,
+        replies: if replies { outrigger_http::Replies::Used } else { outrigger_http::Replies::Ignored },
         reply_bytes_max: config.reply_bytes_max,
+        ..outrigger_http::Config::new(url.clone())?
     };
-    let mut exchange: Arc<dyn Exchange> = Arc::new(outrigger_http::Client::new(&settings)?);
+    let mut exchange: Arc<dyn Exchange> = Arc::new(outrigger_http::Client::new(&settings));
     for plugin in plugins {
         exchange = plugin.around_exchange(exchange);
     }
-    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange)?);
+    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange));
     for plugin in plugins {
         call = plugin.around_call(call);
     }
@@ -52,7 +59,9 @@ pub struct Storage {
     pub ledger: Arc<dyn Ledger>,
     /// How it is.
     pub health: Arc<dyn Health>,
-    /// The journal itself, for the dead letters' verbs and the last flush.
+    /// They are listed, replayed and dropped here.
+    pub letters: Arc<dyn Dead>,
+    /// The journal itself, for the last flush.
     pub journal: Arc<outrigger_journal::Journal>,
 }
 
@@ -84,6 +93,7 @@ pub fn journal(config: &config::Journal, on_fatal: impl FnOnce(Error) + Send + '
         dead: journal.clone(),
         ledger: journal.clone(),
         health: shared,
+        letters: journal.clone(),
         journal,
     })
 }
@@ -102,7 +112,12 @@ impl Accept for Shared {
 
 impl Health for Shared {
     fn trouble(&self) -> Option<String> {
-        self.0.health().err().map(|error| error.to_string())
+        match self.0.health() {
+            outrigger_journal::stats::Health::Sound => None,
+            outrigger_journal::stats::Health::Full(error) | outrigger_journal::stats::Health::Failed(error) => {
+                Some(error.to_string())
+            }
+        }
     }
 
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
@@ -113,6 +128,7 @@ impl Health for Shared {
             ("outrigger_journal_dead_letters", "Dead letters that are kept", stats.dead),
             ("outrigger_journal_dead_bytes", "Their bytes", stats.dead_bytes),
             ("outrigger_journal_commits", "Commits since the start, each with one fsync", stats.commits),
+            ("outrigger_journal_discarded", "Dead letters discarded for their age since the start", stats.discarded),
         ]
     }
 }

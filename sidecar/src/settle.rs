@@ -53,8 +53,9 @@ impl Target {
         let outcome = self.call.call(std::slice::from_ref(event), &cx).await;
         let ended = now();
         job.timeline.note(Step::Answered, ended);
+        let outcome = outcome.map(|mut replies| replies.pop().unwrap_or_default());
         self.metrics.attempted(&outcome, ended - started);
-        outcome.map(|mut replies| replies.pop().unwrap_or_default())
+        outcome
     }
 
     async fn judge(&self, mut running: Running, outcome: Result<Reply>) {

@@ -84,11 +84,6 @@ impl Receipt {
         self.permit = Some(permit);
     }
 
-    /// Takes the permit out again, for a delivery that is given back to its source.
-    pub(crate) fn yield_permit(&mut self) -> Option<Permit> {
-        self.permit.take()
-    }
-
     /// One receipt for each of `targets`; this one, the parent, is settled when all of them are.
     ///
     /// The parent acks when every child has. If any child released, the parent releases, after the longest of
@@ -99,7 +94,11 @@ impl Receipt {
     pub fn split(self, targets: &[TargetId], reply_target: Option<&TargetId>) -> Vec<Receipt> {
         let split = Arc::new(Split {
             reply_token: reply_target.and_then(|wanted| targets.iter().position(|t| t == wanted)),
-            state: Mutex::new(SplitState { parent: Some(self), left: targets.len(), ..SplitState::default() }),
+            state: Mutex::new(SplitState {
+                parent: Some(self),
+                left: targets.len(),
+                ..SplitState::default()
+            }),
         });
         (0..targets.len()).map(|i| Receipt::new(split.clone(), i as u64)).collect()
     }

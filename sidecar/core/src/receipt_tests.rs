@@ -101,7 +101,10 @@ fn a_reject_wins_over_acks_and_loses_to_a_release() {
     let (other, mut children) = split_in_three();
     children.remove(0).settle(reject("first"));
     drop(children);
-    assert_eq!((recorder.told(), other.told()), (vec!["7 reject first".into()], vec!["7 release None".into()]));
+    assert_eq!(
+        (recorder.told(), other.told()),
+        (vec!["7 reject first".into()], vec!["7 release None".into()])
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod config;
 pub mod dead;
 pub mod run;
 pub mod send;
+pub mod status;
 
 use std::{io, process::ExitCode};
 

@@ -46,12 +46,12 @@ impl Inbound for CloudEvents {
                     return Err(Error::status(413, None, detail));
                 }
                 let malformed = |(raw, why): (Bytes, Invalid)| Malformed {
-                    raw,
+                    raw: Bytes::copy_from_slice(&raw),
                     headers: kept_headers(&parts.headers),
                     key: None,
                     why: why.to_string(),
                 };
-                let items = members.into_iter().map(|member| member.map_err(malformed)).collect();
+                let items = members.into_iter().map(|member| member.map(own).map_err(malformed)).collect();
                 Ok(Inbox::Events { items, batch: true })
             }
         }
@@ -104,6 +104,13 @@ pub fn text(status: StatusCode, line: &str) -> Response<Bytes> {
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
+}
+
+/// A member with a payload of its own: a slice would keep the whole batch in memory until its last member is done.
+fn own(mut event: Event) -> Event {
+    let data = event.data().map(|data| Bytes::copy_from_slice(data));
+    event.set_data(data);
+    event
 }
 
 fn unreadable(invalid: &Invalid) -> Error {

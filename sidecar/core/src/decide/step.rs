@@ -105,7 +105,10 @@ mod tests {
 
     #[test]
     fn a_refusal_gives_up_at_once_and_a_delivery_settles() {
-        assert_eq!(next(&POLICY, &Attempt { verdict: Verdict::Refused, ..FAILED }, 0.0), Next::GiveUp(Code::Refused));
+        assert_eq!(
+            next(&POLICY, &Attempt { verdict: Verdict::Refused, ..FAILED }, 0.0),
+            Next::GiveUp(Code::Refused)
+        );
         assert_eq!(next(&POLICY, &Attempt { verdict: Verdict::Delivered, ..FAILED }, 0.0), Next::Settle);
     }
 

@@ -1,0 +1,382 @@
+//! A target at work under paused time, with a scripted function and a source that writes down what it is told.
+
+use super::*;
+use crate::telemetry::Metrics;
+use outrigger_core::{
+    BoxFuture, CallCx, DeadLetter, Error, Kind, Reply, Result, Settler,
+    decide::{backoff::Backoff, breaker},
+};
+use std::collections::HashMap;
+
+type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;
+
+/// The function: what it answers to the n-th call with an event, after how long.
+struct Scripted {
+    script: Script,
+    calls: Mutex<HashMap<String, u32>>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Call for Scripted {
+    fn call<'a>(&'a self, events: &'a [Event], _cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async move {
+            let id = events[0].id().to_owned();
+            let nth = *lock(&self.calls).entry(id.clone()).and_modify(|n| *n += 1).or_insert(1);
+            lock(&self.log).push(format!("call {id}"));
+            let (delay, answer) = (self.script)(&id, nth);
+            tokio::time::sleep(delay).await;
+            answer.map(|reply| vec![reply])
+        })
+    }
+}
+
+/// Source and home of dead letters in one.
+struct Book {
+    log: Arc<Mutex<Vec<String>>>,
+    ids: Mutex<Vec<String>>,
+    dead_is_down: Mutex<u32>,
+    attempts: Mutex<HashMap<u64, u32>>,
+    settled: Notify,
+    unwanted: Mutex<Vec<u64>>,
+}
+
+impl Settler for Book {
+    fn settle(&self, token: u64, settlement: Settlement) {
+        let id = lock(&self.ids)[usize::try_from(token).unwrap()].clone();
+        lock(&self.log).push(match settlement {
+            Settlement::Ack(_) => format!("ack {id}"),
+            Settlement::Release { .. } => format!("release {id}"),
+            Settlement::Reject(reason) => format!("reject {id} {reason}"),
+        });
+        self.settled.notify_one();
+    }
+
+    fn wanted(&self, token: u64) -> bool {
+        !lock(&self.unwanted).contains(&token)
+    }
+
+    fn attempted(&self, token: u64, attempts: u32) {
+        lock(&self.attempts).insert(token, attempts);
+    }
+}
+
+impl DeadLetters for Book {
+    fn put<'a>(&'a self, letter: &'a DeadLetter) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut down = lock(&self.dead_is_down);
+            if *down > 0 {
+                *down -= 1;
+                return Err(Error::new(Kind::Full, "no space"));
+            }
+            let id = letter.item.as_ref().map_or("malformed", Event::id);
+            lock(&self.log).push(format!("dead {id} {} after {}", letter.reason.code, letter.attempts));
+            Ok(())
+        })
+    }
+}
+
+struct Bench {
+    target: Arc<Target>,
+    book: Arc<Book>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut Settings), script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static) -> Self {
+        let log = Arc::<Mutex<Vec<String>>>::default();
+        let book = Arc::new(Book {
+            log: log.clone(),
+            ids: Mutex::default(),
+            dead_is_down: Mutex::new(0),
+            attempts: Mutex::default(),
+            settled: Notify::new(),
+            unwanted: Mutex::default(),
+        });
+        let mut settings = Settings {
+            policy: Policy {
+                attempts_max: 3,
+                deadline: Duration::from_mins(10),
+                backoff: Backoff { initial: Duration::from_millis(200), max: Duration::from_secs(10) },
+            },
+            statuses: Statuses::default(),
+            on_poison: OnPoison::Skip,
+            concurrency: 8,
+            per_second: None,
+            retry_budget: (0.2, 10.0, 100.0),
+            breaker: breaker::Settings { failures: 4, open: Duration::from_secs(1), open_max: Duration::from_secs(8) },
+        };
+        change(&mut settings);
+        let parts = Parts {
+            call: Arc::new(Scripted { script: Box::new(script), calls: Mutex::default(), log: log.clone() }),
+            dead: book.clone(),
+            ledger: None,
+            observers: Vec::new(),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            rng: Rng::with_seed(7),
+        };
+        let target = Target::new(TargetId("function".into()), settings, parts);
+        tokio::spawn(target.clone().keep_time());
+        target.set_ready(true);
+        Self { target, book, log }
+    }
+
+    fn delivery(&self, id: &str, key: Option<&str>) -> Delivery {
+        let mut ids = lock(&self.book.ids);
+        ids.push(id.to_owned());
+        Delivery {
+            item: Ok(Event::new(id, "/test", "t").unwrap()),
+            key: key.map(|key| Key::new("test", key.as_bytes())),
+            origin: Origin { source: "test".into(), position: String::new(), headers: Vec::new() },
+            received_ms: 0,
+            attempts: 0,
+            once: None,
+            timeline: Timeline::off(),
+            receipt: Receipt::new(self.book.clone(), ids.len() as u64 - 1),
+        }
+    }
+
+    fn push(&self, id: &str, key: Option<&str>) {
+        self.target.push(self.delivery(id, key));
+    }
+
+    async fn settled(&self, count: usize) {
+        let is_end = |line: &&String| !line.starts_with("call") && !line.starts_with("dead");
+        while lock(&self.log).iter().filter(is_end).count() < count {
+            self.book.settled.notified().await;
+        }
+    }
+
+    fn log(&self) -> Vec<String> {
+        lock(&self.log).clone()
+    }
+}
+
+fn ok() -> Result<Reply> {
+    Ok(Reply { status: 200, ..Reply::default() })
+}
+
+fn status(status: u16) -> Result<Reply> {
+    Err(Error::status(status, None, ""))
+}
+
+fn unreachable() -> Result<Reply> {
+    Err(Error::new(Kind::Unreachable, "connection refused"))
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_key_keeps_its_order_while_its_first_event_backs_off_and_others_pass() {
+    let bench = Bench::new(|_| (), |id, nth| (MS, if id == "a1" && nth < 3 { status(500) } else { ok() }));
+    for (id, key) in [("a1", "a"), ("a2", "a"), ("b1", "b")] {
+        bench.push(id, Some(key));
+    }
+    bench.settled(3).await;
+    let log = bench.log();
+    let acks: Vec<_> = log.iter().filter(|line| line.starts_with("ack")).collect();
+    assert_eq!(acks, ["ack b1", "ack a1", "ack a2"], "{log:?}");
+    assert_eq!(log.iter().filter(|line| *line == "call a1").count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_19_a_poisoned_event_is_buried_after_its_attempts_before_it_is_acknowledged() {
+    let bench = Bench::new(|_| (), |id, _| (MS, if id == "a1" { status(500) } else { ok() }));
+    bench.push("a1", Some("a"));
+    bench.push("a2", Some("a"));
+    bench.settled(2).await;
+    let calls = ["call a1", "call a1", "call a1"].map(String::from);
+    let rest = ["dead a1 exhausted after 3", "ack a1", "call a2", "ack a2"].map(String::from);
+    assert_eq!(bench.log(), [&calls[..], &rest[..]].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_14_a_refusal_is_buried_at_once() {
+    let bench = Bench::new(|_| (), |_, _| (MS, status(422)));
+    bench.push("a", None);
+    bench.settled(1).await;
+    assert_eq!(bench.log(), ["call a", "dead a refused after 1", "ack a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_20_an_event_whose_dead_letter_cannot_be_written_is_kept_until_it_can() {
+    let bench = Bench::new(|_| (), |_, _| (MS, status(400)));
+    *lock(&bench.book.dead_is_down) = 3;
+    bench.push("a", None);
+    bench.settled(1).await;
+    assert_eq!(bench.log(), ["call a", "dead a refused after 1", "ack a"], "the function is not called again");
+    assert_eq!(*lock(&bench.book.dead_is_down), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_buries_nothing_and_everything_is_delivered_after_it() {
+    let started = tokio::time::Instant::now();
+    let back = Duration::from_hours(2);
+    let answer = move |_: &str, _| (MS, if started.elapsed() < back { unreachable() } else { ok() });
+    let bench = Bench::new(|settings| settings.policy.deadline = Duration::from_mins(1), answer);
+    for i in 0..20 {
+        bench.push(&format!("e{i}"), Some(&format!("k{}", i % 5)));
+    }
+    bench.settled(20).await;
+    let log = bench.log();
+    assert!(log.iter().all(|line| !line.starts_with("dead")), "{log:?}");
+    let calls = log.iter().filter(|line| line.starts_with("call")).count();
+    assert!(calls < 20 + 4 + 1_000, "the breaker spares the function: {calls} calls in two hours");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_503_gives_no_event_up_either_once_the_breaker_is_open() {
+    let started = tokio::time::Instant::now();
+    let answer = move |_: &str, _| (MS, if started.elapsed() < Duration::from_hours(1) { status(503) } else { ok() });
+    let bench = Bench::new(|settings| settings.breaker.failures = 2, answer);
+    for i in 0..4 {
+        bench.push(&format!("e{i}"), None);
+    }
+    bench.settled(4).await;
+    assert!(bench.log().iter().all(|line| !line.starts_with("dead")), "{:?}", bench.log());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_calls_run_at_once_than_configured() {
+    let running = Arc::new(Mutex::new((0_u32, 0_u32)));
+    let counted = running.clone();
+    let bench = Bench::new(|settings| settings.concurrency = 3, move |_, _| {
+        let mut running = lock(&counted);
+        running.0 += 1;
+        running.1 = running.1.max(running.0);
+        (10 * MS, ok())
+    });
+    // The script cannot see a call end, so each settlement takes one off.
+    for i in 0..12 {
+        bench.push(&format!("e{i}"), None);
+    }
+    for done in 1..=12 {
+        bench.settled(done).await;
+        lock(&running).0 = lock(&running).0.saturating_sub(1);
+    }
+    assert!(lock(&running).1 <= 4, "{:?}", lock(&running));
+    assert_eq!(bench.target.status().running, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_keep_to_their_rate() {
+    let started = tokio::time::Instant::now();
+    let bench = Bench::new(|settings| settings.per_second = Some(10.0), |_, _| (Duration::ZERO, ok()));
+    for i in 0..31 {
+        bench.push(&format!("e{i}"), None);
+    }
+    bench.settled(31).await;
+    let took = started.elapsed();
+    assert!((2_900..3_100).contains(&took.as_millis()), "{took:?} for 31 calls at 10 per second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_8_a_drain_finishes_what_it_can_and_releases_the_rest_without_counting_an_attempt() {
+    let bench = Bench::new(|settings| settings.concurrency = 2, |id, _| {
+        (if id == "slow" { Duration::from_mins(5) } else { MS }, ok())
+    });
+    bench.push("slow", Some("a"));
+    bench.push("behind", Some("a"));
+    bench.push("quick", None);
+    bench.settled(1).await;
+    assert_eq!(lock(&bench.book.attempts)[&0], 1, "an attempt that runs is noted");
+    let released = bench.target.drain(now() + Duration::from_secs(5)).await;
+    let mut log = bench.log();
+    log.sort();
+    assert_eq!((released, lock(&bench.book.attempts)[&0]), (2, 0));
+    assert_eq!(log, ["ack quick", "call quick", "call slow", "release behind", "release slow"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_event_holds_its_key_until_the_owner_lets_it_go() {
+    let park = |settings: &mut Settings| settings.on_poison = OnPoison::Park;
+    let bench = Bench::new(park, |id, nth| (MS, if id == "a1" && nth < 5 { status(500) } else { ok() }));
+    bench.push("a1", Some("a"));
+    bench.push("a2", Some("a"));
+    bench.push("b1", Some("b"));
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert_eq!(bench.target.parked(), [("a1".into(), "a".into(), 3, 1)]);
+    assert_eq!(bench.target.unpark(Some("other"), OnPoison::Park), 0);
+    assert_eq!(bench.target.unpark(Some("a1"), OnPoison::Park), 1);
+    bench.settled(3).await;
+    assert_eq!(bench.log()[bench.log().len() - 2..], ["call a2", "ack a2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_event_that_is_skipped_becomes_a_dead_letter() {
+    let park = |settings: &mut Settings| settings.on_poison = OnPoison::Park;
+    let bench = Bench::new(park, |id, _| (MS, if id == "a1" { status(400) } else { ok() }));
+    bench.push("a1", Some("a"));
+    bench.push("a2", Some("a"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bench.target.unpark(None, OnPoison::Skip), 1);
+    bench.settled(2).await;
+    assert_eq!(bench.log()[1..], ["dead a1 refused after 1", "ack a1", "call a2", "ack a2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_waits_gets_one_attempt_and_no_dead_letter() {
+    let bench = Bench::new(|_| (), |_, _| (MS, status(500)));
+    let delivery = Delivery { once: Some(now() + Duration::from_secs(1)), ..bench.delivery("a", None) };
+    bench.target.push(delivery);
+    bench.settled(1).await;
+    assert_eq!(bench.log(), ["call a", "reject a refused (status 500)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_time_is_over_or_who_left_costs_no_call() {
+    let bench = Bench::new(|settings| settings.concurrency = 1, |_, _| (Duration::from_secs(3), ok()));
+    bench.push("first", None);
+    let late = Delivery { once: Some(now() + Duration::from_secs(1)), ..bench.delivery("late", None) };
+    bench.target.push(late);
+    lock(&bench.book.unwanted).push(2);
+    let left = Delivery { once: Some(now() + Duration::from_mins(1)), ..bench.delivery("left", None) };
+    bench.target.push(left);
+    bench.settled(3).await;
+    let log = bench.log();
+    assert_eq!((log[0].as_str(), log[1].as_str()), ("call first", "ack first"));
+    assert!(log[2].starts_with("reject late timed-out"), "{log:?}");
+    assert_eq!(log[3], "release left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_refused_at_once_while_the_breaker_is_open() {
+    let bench = Bench::new(|settings| settings.breaker.failures = 1, |_, _| (MS, unreachable()));
+    bench.push("a", None);
+    tokio::time::sleep(100 * MS).await;
+    let once = Delivery { once: Some(now() + Duration::from_mins(1)), ..bench.delivery("b", None) };
+    bench.target.push(once);
+    assert!(bench.log().last().unwrap().starts_with("reject b unavailable"), "{:?}", bench.log());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_delivery_is_buried_without_a_call() {
+    let bench = Bench::new(|_| (), |_, _| (MS, ok()));
+    let malformed = Malformed { raw: "x".into(), headers: Vec::new(), key: None, why: "no id".into() };
+    bench.target.push(Delivery { item: Err(malformed), ..bench.delivery("m", None) });
+    bench.settled(1).await;
+    assert_eq!(bench.log(), ["dead malformed malformed after 0", "ack m"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_called_before_the_function_is_ready() {
+    let bench = Bench::new(|_| (), |_, _| (MS, ok()));
+    bench.target.set_ready(false);
+    bench.push("a", None);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(bench.log().is_empty());
+    bench.target.set_ready(true);
+    bench.settled(1).await;
+    assert_eq!(bench.log(), ["call a", "ack a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_panics_releases_its_event_and_the_key_goes_on() {
+    let bench = Bench::new(|_| (), |id, _| {
+        assert!(id != "a1", "planted");
+        (MS, ok())
+    });
+    bench.push("a1", Some("a"));
+    bench.push("a2", Some("a"));
+    bench.settled(2).await;
+    assert_eq!(bench.log(), ["call a1", "release a1", "call a2", "ack a2"]);
+}
