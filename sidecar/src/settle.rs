@@ -133,7 +133,9 @@ impl Target {
             tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
         }
         self.metrics.delivered(latency);
-        self.acknowledge(running, Some(reply));
+        // Boxed only where somebody may read it: most functions answer nothing.
+        let wanted = reply.event.is_some() || running.job().once.is_some();
+        self.acknowledge(running, wanted.then(|| Box::new(reply)));
     }
 
     /// Writes the dead letter, then acknowledges; keeps the event and tries again while its home cannot take it.
@@ -162,7 +164,7 @@ impl Target {
         }
     }
 
-    fn acknowledge(&self, running: Running, reply: Option<Reply>) {
+    fn acknowledge(&self, running: Running, reply: Option<Box<Reply>>) {
         self.settle(running, Settlement::Ack(reply));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A map, in reading order:
 //!
-//! - [`event`]: the CloudEvent and its codecs.
+//! - [`event`]: the event and its codecs, after `CloudEvents` 1.0.
 //! - [`delivery`], [`receipt`]: an event on its way, and the promise to tell its source what became of it.
 //! - [`source`], [`inbound`]: where deliveries come from, pulled or pushed.
 //! - [`call`], [`exchange`]: how a function is called.

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone)]
 pub enum Settlement {
     /// It is done: delivered, or durable among the dead letters.
-    Ack(Option<Reply>),
+    Ack(Option<Box<Reply>>),
     /// Deliver it again, after that time if one is given. No attempt is counted by us.
     Release {
         /// The shortest wait before it comes again, where the source can wait.
@@ -125,7 +125,10 @@ impl Drop for Receipt {
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt").field("token", &self.token).field("open", &self.settler.is_some()).finish()
+        f.debug_struct("Receipt")
+            .field("token", &self.token)
+            .field("open", &self.settler.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,15 +141,18 @@ struct Split {
 struct SplitState {
     parent: Option<Receipt>,
     left: usize,
-    release: Option<Option<Duration>>,
+    release: Option<Longest>,
     reject: Option<Reason>,
-    reply: Option<Reply>,
+    reply: Option<Box<Reply>>,
 }
+
+/// The longest wait that a child asked for, if any did.
+struct Longest(Option<Duration>);
 
 impl SplitState {
     fn outcome(&mut self) -> Settlement {
         match (self.release.take(), self.reject.take()) {
-            (Some(after), _) => Settlement::Release { after },
+            (Some(Longest(after)), _) => Settlement::Release { after },
             (None, Some(reason)) => Settlement::Reject(reason),
             (None, None) => Settlement::Ack(self.reply.take()),
         }
@@ -159,7 +165,10 @@ impl Settler for Split {
         match settlement {
             Settlement::Ack(reply) if self.reply_token == usize::try_from(token).ok() => state.reply = reply,
             Settlement::Ack(_) => {}
-            Settlement::Release { after } => state.release = Some(state.release.flatten().max(after)),
+            Settlement::Release { after } => {
+                let longest = state.release.take().and_then(|Longest(known)| known).max(after);
+                state.release = Some(Longest(longest));
+            }
             Settlement::Reject(reason) => state.reject = state.reject.take().or(Some(reason)),
         }
         state.left -= 1;

@@ -25,8 +25,8 @@ fn short(settlement: &Settlement) -> String {
     }
 }
 
-fn reply(status: u16) -> Option<Reply> {
-    Some(Reply { status, ..Reply::default() })
+fn ack(status: u16) -> Settlement {
+    Settlement::Ack(Some(Box::new(Reply { status, ..Reply::default() })))
 }
 
 fn reject(detail: &str) -> Settlement {
@@ -66,7 +66,7 @@ fn a_split_acks_once_all_targets_have_and_not_before() {
 fn only_the_reply_of_the_reply_target_reaches_the_parent() {
     let (recorder, children) = split_in_three();
     for (child, status) in children.into_iter().zip([200, 201, 203]) {
-        child.settle(Settlement::Ack(reply(status)));
+        child.settle(ack(status));
     }
     assert_eq!(recorder.told(), ["7 ack Some(201)"]);
 }
@@ -122,7 +122,7 @@ fn a_split_of_a_split_settles_the_root_last() {
     let inner = outer.remove(0).split(&names, Some(&names[1]));
     outer.remove(0).settle(Settlement::Ack(None));
     for child in inner {
-        child.settle(Settlement::Ack(reply(200)));
+        child.settle(ack(200));
     }
     assert_eq!(recorder.told(), ["1 ack Some(200)"]);
 }
@@ -131,7 +131,7 @@ fn a_split_of_a_split_settles_the_root_last() {
 async fn a_batch_answers_in_the_order_of_its_members_however_they_finish() {
     let (mut receipts, outcome) = Receipt::batch(3);
     receipts.pop().unwrap().settle(reject("third"));
-    receipts.remove(0).settle(Settlement::Ack(reply(200)));
+    receipts.remove(0).settle(ack(200));
     drop(receipts);
     let told: Vec<_> = outcome.await.iter().map(short).collect();
     assert_eq!(told, ["ack Some(200)", "release None", "reject third"]);

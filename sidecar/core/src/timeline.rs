@@ -24,7 +24,9 @@ pub enum Step {
 
 /// A cloneable, append-only record of steps. Switched off it costs nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Timeline(Option<Arc<Mutex<Vec<(Step, Instant)>>>>);
+pub struct Timeline(Option<Arc<Steps>>);
+
+type Steps = Mutex<Vec<(Step, Instant)>>;
 
 impl Timeline {
     /// A timeline that begins now.

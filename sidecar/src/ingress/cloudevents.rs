@@ -64,7 +64,7 @@ impl Inbound for CloudEvents {
                 json_body(StatusCode::ACCEPTED, &json!({"accepted": events, "dead_lettered": dead}))
             }
             Outcome::Settled(settlements) => match settlements.as_slice() {
-                [Settlement::Ack(reply)] => delivered(reply.as_ref()),
+                [Settlement::Ack(reply)] => delivered(reply.as_deref()),
                 [Settlement::Reject(reason)] => refused(reason),
                 [Settlement::Release { after }] => {
                     let wait = after.map_or(1, |after| after.as_secs().max(1));

@@ -19,7 +19,7 @@ pub struct Ticket(usize);
 /// The lanes of one target.
 #[derive(Debug)]
 pub struct Lanes<T> {
-    lanes: Vec<Lane<T>>,
+    slots: Vec<Lane<T>>,
     free: Vec<usize>,
     by_key: HashMap<Key, usize>,
     ready: VecDeque<usize>,
@@ -46,7 +46,7 @@ enum State {
 impl<T> Default for Lanes<T> {
     fn default() -> Self {
         Self {
-            lanes: Vec::new(),
+            slots: Vec::new(),
             free: Vec::new(),
             by_key: HashMap::new(),
             ready: VecDeque::new(),
@@ -63,22 +63,22 @@ impl<T> Lanes<T> {
         self.queued += 1;
         let known = key.as_ref().and_then(|key| self.by_key.get(key)).copied();
         let lane = known.unwrap_or_else(|| self.open(key));
-        self.lanes[lane].queue.push_back(item);
+        self.slots[lane].queue.push_back(item);
     }
 
     /// The event that runs next, or `None` when every lane is empty, at work, waiting or parked.
     pub fn next(&mut self, now: Instant) -> Option<(Ticket, T)> {
         self.wake(now);
         let lane = self.ready.pop_front()?;
-        self.lanes[lane].state = State::Running;
-        let item = self.lanes[lane].queue.pop_front().expect("a ready lane holds an event");
+        let item = self.slots[lane].queue.pop_front()?; // there is one: an empty lane is never ready
+        self.slots[lane].state = State::Running;
         self.queued -= 1;
         Some((Ticket(lane), item))
     }
 
     /// The event is settled; its lane goes on with the next one.
     pub fn done(&mut self, Ticket(lane): Ticket) {
-        if self.lanes[lane].queue.is_empty() {
+        if self.slots[lane].queue.is_empty() {
             self.close(lane);
         } else {
             self.make_ready(lane);
@@ -87,23 +87,23 @@ impl<T> Lanes<T> {
 
     /// The event is tried again from `at` on; nothing of its key passes it.
     pub fn again(&mut self, Ticket(lane): Ticket, item: T, at: Instant) {
-        self.lanes[lane].queue.push_front(item);
+        self.slots[lane].queue.push_front(item);
         self.queued += 1;
-        self.lanes[lane].state = State::Waiting;
+        self.slots[lane].state = State::Waiting;
         self.waiting.push(Reverse((at, lane)));
     }
 
     /// The event holds its key until [`Lanes::unpark`].
     pub fn park(&mut self, Ticket(lane): Ticket, item: T) {
-        self.lanes[lane].queue.push_front(item);
+        self.slots[lane].queue.push_front(item);
         self.queued += 1;
-        self.lanes[lane].state = State::Parked;
+        self.slots[lane].state = State::Parked;
         self.parked += 1;
     }
 
     /// The events that hold their keys, with the number of events behind each.
     pub fn parked(&self) -> impl Iterator<Item = (&T, usize)> {
-        let parked = self.lanes.iter().filter(|lane| lane.state == State::Parked);
+        let parked = self.slots.iter().filter(|lane| lane.state == State::Parked);
         parked.filter_map(|lane| lane.queue.front().map(|head| (head, lane.queue.len() - 1)))
     }
 
@@ -116,9 +116,9 @@ impl<T> Lanes<T> {
     /// Lets those parked events run again that `choose` picks, which may change them. Returns how many.
     pub fn unpark(&mut self, mut choose: impl FnMut(&mut T) -> bool) -> usize {
         let mut count = 0;
-        for lane in 0..self.lanes.len() {
-            let chosen = self.lanes[lane].state == State::Parked
-                && self.lanes[lane].queue.front_mut().is_some_and(&mut choose);
+        for lane in 0..self.slots.len() {
+            let chosen = self.slots[lane].state == State::Parked
+                && self.slots[lane].queue.front_mut().is_some_and(&mut choose);
             if chosen {
                 self.parked -= 1;
                 self.make_ready(lane);
@@ -159,10 +159,10 @@ impl<T> Lanes<T> {
         self.parked = 0;
         self.queued = 0;
         let mut taken = Vec::new();
-        for lane in 0..self.lanes.len() {
-            let held = !self.lanes[lane].queue.is_empty();
-            taken.extend(self.lanes[lane].queue.drain(..));
-            if held && self.lanes[lane].state != State::Running {
+        for lane in 0..self.slots.len() {
+            let held = !self.slots[lane].queue.is_empty();
+            taken.extend(self.slots[lane].queue.drain(..));
+            if held && self.slots[lane].state != State::Running {
                 self.close(lane);
             }
         }
@@ -171,26 +171,26 @@ impl<T> Lanes<T> {
 
     fn open(&mut self, key: Option<Key>) -> usize {
         let lane = self.free.pop().unwrap_or_else(|| {
-            self.lanes.push(Lane { key: None, state: State::Ready, queue: VecDeque::new() });
-            self.lanes.len() - 1
+            self.slots.push(Lane { key: None, state: State::Ready, queue: VecDeque::new() });
+            self.slots.len() - 1
         });
         if let Some(key) = &key {
             self.by_key.insert(key.clone(), lane);
         }
-        self.lanes[lane].key = key;
+        self.slots[lane].key = key;
         self.make_ready(lane);
         lane
     }
 
     fn close(&mut self, lane: usize) {
-        if let Some(key) = self.lanes[lane].key.take() {
+        if let Some(key) = self.slots[lane].key.take() {
             self.by_key.remove(&key);
         }
         self.free.push(lane);
     }
 
     fn make_ready(&mut self, lane: usize) {
-        self.lanes[lane].state = State::Ready;
+        self.slots[lane].state = State::Ready;
         self.ready.push_back(lane);
     }
 

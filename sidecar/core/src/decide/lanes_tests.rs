@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn key(name: &str) -> Option<Key> {
-    Some(Key::new("test", name.as_bytes()))
+fn key(name: &str) -> Key {
+    Key::new("test", name.as_bytes())
 }
 
 fn lanes(events: &[(&str, u32)]) -> Lanes<u32> {
     let mut lanes = Lanes::default();
     for (name, item) in events {
-        lanes.push(if name.is_empty() { None } else { key(name) }, *item);
+        lanes.push((!name.is_empty()).then(|| key(name)), *item);
     }
     lanes
 }
@@ -69,7 +69,7 @@ fn clearing_takes_what_does_not_run_and_leaves_the_rest_usable() {
     lanes.again(waiting, item, now + SECOND);
     assert_eq!(lanes.clear(), [2, 3, 4]);
     assert!(lanes.is_empty() && lanes.wake_at().is_none());
-    lanes.push(key("a"), 5);
+    lanes.push(Some(key("a")), 5);
     assert!(lanes.next(now).is_none(), "the first of this key still runs");
     lanes.done(running);
     assert_eq!(lanes.next(now).unwrap().1, 5);
@@ -79,12 +79,12 @@ fn clearing_takes_what_does_not_run_and_leaves_the_rest_usable() {
 fn keys_that_are_done_leave_nothing_behind() {
     let (mut lanes, now) = (Lanes::default(), Instant::now());
     for round in 0..1_000_u32 {
-        lanes.push(key(&round.to_string()), round);
+        lanes.push(Some(key(&round.to_string())), round);
         let (ticket, _) = lanes.next(now).unwrap();
         lanes.done(ticket);
     }
     assert!(lanes.by_key.is_empty());
-    assert_eq!(lanes.lanes.len(), 1);
+    assert_eq!(lanes.slots.len(), 1);
 }
 
 #[derive(Debug, Clone)]
@@ -149,7 +149,7 @@ proptest! {
             };
             match action {
                 Action::Push(name) => {
-                    lanes.push(key(&name.to_string()), item);
+                    lanes.push(Some(key(&name.to_string())), item);
                     model.queues.entry(name).or_default().push(item);
                 }
                 Action::Next => match lanes.next(now) {

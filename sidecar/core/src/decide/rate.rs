@@ -29,7 +29,7 @@ impl Rate {
         let due = self.next.unwrap_or(now).max(now);
         let wait = due.duration_since(now);
         if wait > self.tolerance {
-            return Err(now + (wait - self.tolerance));
+            return Err(now + wait.saturating_sub(self.tolerance));
         }
         self.next = Some(due + self.interval);
         Ok(())
@@ -63,7 +63,8 @@ mod tests {
             let allowed = f64::from(per_second) * 1.1 + 1.0;
             for (i, from) in passed.iter().enumerate() {
                 let within = passed[i..].iter().take_while(|at| **at < *from + Duration::from_secs(1)).count();
-                prop_assert!(within as f64 <= allowed.ceil(), "{within} within a second at {per_second}/s");
+                let within = u32::try_from(within).unwrap();
+                prop_assert!(f64::from(within) <= allowed.ceil(), "{within} within a second at {per_second}/s");
             }
         }
     }
