@@ -1,1 +1,215 @@
-//! (in the making)
+//! The embedded journal: a durable queue, dead letters and marks in one SQLite file, written by one thread.
+//!
+//! A map, in reading order:
+//!
+//! - [`Config`]: every setting with its default and bounds.
+//! - [`Journal`]: the handle. [`Journal::append`] returns when the events are on disk.
+//! - `source`, `settle`, `sink`, `marks`: the journal as the core knows it: [`Source`](outrigger_core::Source),
+//!   [`Settler`](outrigger_core::Settler), [`DeadLetters`](outrigger_core::DeadLetters), [`Ledger`](outrigger_core::Ledger).
+//! - [`dead`]: looking at dead letters, replaying and dropping them.
+//! - `inbox`, `handoff`: the two bounded ways between the async side and the thread.
+//! - `writer`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
+//! - `store`, `letters`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
+//! - `open`, `guard`, `wal`: one process at a time, and damage found before anything is changed.
+//! - [`stats`], `failure`: what can be seen, and what a failing disk means.
+//!
+//! **Durable** means: in SQLite's log and fsynced. Settlements share the next commit, or get one of their own
+//! after [`Config::commit_every`]; what settled in between is delivered again after a kill, and attempts that
+//! were noted in between are not counted.
+//!
+//! Deliberately absent: a second connection (the log's index lives in memory instead of a shared file), retries
+//! of a failed fsync, and shrinking of the file (space that is free in it is used again).
+
+pub mod dead;
+pub mod stats;
+
+mod config;
+mod counters;
+mod failure;
+mod guard;
+mod handoff;
+mod inbox;
+mod letters;
+mod marks;
+mod open;
+mod retain;
+mod rows;
+mod schema;
+mod settle;
+mod sink;
+mod source;
+mod store;
+mod wal;
+mod writer;
+
+pub use config::Config;
+pub use open::{Cut, Opened};
+pub use store::Entry;
+
+use failure::Failure;
+use handoff::Handoff;
+use inbox::{Inbox, Write};
+use outrigger_core::{Error, Kind, Result};
+use stats::{Board, Health, Stats};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    thread::{self, JoinHandle},
+};
+use store::Store;
+use tokio::sync::{oneshot, watch};
+use writer::Writer;
+
+/// An open journal. Its files are held until it is closed or its last handle is dropped.
+///
+/// Every future of it can be dropped at any time without harm to the journal; where dropping one leaves it
+/// open whether something was written, its documentation says so.
+pub struct Journal {
+    config: Config,
+    opened: Opened,
+    shared: Arc<Shared>,
+    running: AtomicBool,
+    ended: watch::Receiver<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the handle and the writer's thread share.
+struct Shared {
+    inbox: Inbox,
+    handoff: Handoff,
+    board: Board,
+    /// Sequences up to this one were there at open, so many of them pending.
+    at_open: (u64, u64),
+}
+
+impl Journal {
+    /// Opens the journal, and makes it where there is none. Blocks for a few milliseconds.
+    ///
+    /// `on_fatal` is called at most once, from the writer's thread, when the storage failed in a way that
+    /// cannot be mended by trying again, such as a failed fsync. The process is to exit then: nobody knows what
+    /// is on the disk. From then on every call fails with the same error.
+    ///
+    /// # Errors
+    /// `Invalid` when the configuration is wrong, another process holds the journal, the file is not one or of a
+    /// newer version; `Storage` when it is damaged; `Full` when there is no space to open it.
+    pub fn open(config: Config, on_fatal: impl FnOnce(Error) + Send + 'static) -> Result<Arc<Self>> {
+        config.check()?;
+        let (lock, store, opened) = open::open(&config).map_err(Failure::into_error)?;
+        let shared = Arc::new(Shared {
+            inbox: Inbox::new(&config),
+            handoff: Handoff::new(&config),
+            board: Board::new(&store.counters),
+            at_open: (store.counters.last_seq, store.counters.pending),
+        });
+        let (end, ended) = watch::channel(());
+        let writer = Writer::new(store, lock, shared.clone(), Box::new(on_fatal), end);
+        let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run());
+        let thread = thread
+            .map_err(|e| Error::new(Kind::Storage, format!("journal: cannot start its thread: {e}")))?;
+        Ok(Arc::new(Self {
+            config,
+            opened,
+            shared,
+            running: AtomicBool::new(false),
+            ended,
+            thread: Mutex::new(Some(thread)),
+        }))
+    }
+
+    /// What was found at open.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Appends the events in one transaction, in their order, and returns their sequences once they are on disk.
+    ///
+    /// Dropping the future leaves it open whether they were kept.
+    ///
+    /// # Errors
+    /// `Overloaded` when too much waits for the writer, `Full` when the queue's bound or the disk is full: in
+    /// both cases nothing was kept, and a later try may succeed. `Storage` or `Closed` for good.
+    pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<u64>> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.shared.inbox.write(Write::Append(entries, answer))?;
+        self.answer(answered).await
+    }
+
+    /// Waits until everything that was settled so far is on disk. Cancel safe.
+    ///
+    /// # Errors
+    /// `Full`, and then it is tried again every [`Config::commit_every`]; `Storage` or `Closed` for good.
+    pub async fn flush(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.inbox.flush(answer)?;
+        self.answer(answered).await
+    }
+
+    /// Writes what waits, copies the log into the database and lets go of the files. Cancel safe; calling it
+    /// again waits for the same end.
+    ///
+    /// # Errors
+    /// `Storage` when the journal has failed before or does so now.
+    pub async fn close(&self) -> Result<()> {
+        self.shared.inbox.close();
+        let _ = self.ended.clone().changed().await; // fails when the thread is gone, which is the end
+        self.shared.board.failure().map_or(Ok(()), Err)
+    }
+
+    /// How it is. Cheap.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.board.health()
+    }
+
+    /// Numbers for metrics. Cheap.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.board.stats()
+    }
+
+    /// Runs `job` in the writer's thread.
+    async fn on_writer<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Store) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.inbox.job(Box::new(move |store| match job(store) {
+            Ok(value) => {
+                let _ = answer.send(Ok(value)); // nobody waits any more: nothing is lost by that
+                Ok(())
+            }
+            Err(failure) => {
+                let _ = answer.send(Err(failure.error().clone()));
+                Err(failure)
+            }
+        }))?;
+        self.answer(answered).await
+    }
+
+    /// The answer of the writer's thread; when it ended without one, the reason for that.
+    async fn answer<T>(&self, answered: oneshot::Receiver<Result<T>>) -> Result<T> {
+        let closed = || Error::new(Kind::Closed, "the journal is closed");
+        answered.await.unwrap_or_else(|_| Err(self.shared.board.failure().unwrap_or_else(closed)))
+    }
+}
+
+impl Drop for Journal {
+    /// Writes what waits, as [`Journal::close`] does, and blocks for that long.
+    fn drop(&mut self) {
+        self.shared.inbox.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread.filter(|t| t.thread().id() != thread::current().id()) {
+            let _ = thread.join(); // a panic there was reported by the thread itself
+        }
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("path", &self.config.path).finish_non_exhaustive()
+    }
+}

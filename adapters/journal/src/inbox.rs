@@ -1,0 +1,334 @@
+//! What waits for the writer: bounded, and the only thing that the async side and the writer's thread share
+//! under a lock besides the hand-off.
+
+use crate::{
+    config::Config,
+    failure::Failure,
+    handoff::Handed,
+    letters::Row,
+    store::{Entry, Store},
+};
+use outrigger_core::{Error, Kind, Mark, Result};
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// Jobs that may wait: reads and what people ask for.
+const JOBS_MAX: usize = 256;
+
+/// The other end of a caller who waits. One who no longer does is no error.
+pub(crate) type Answer<T> = oneshot::Sender<Result<T>>;
+
+/// Something to be written with the next group.
+pub(crate) enum Write {
+    Append(Vec<Entry>, Answer<Vec<u64>>),
+    Put(Box<Row>, Answer<()>),
+    Mark(Mark, Answer<()>),
+}
+
+/// Something to be done alone. It answers by itself, and returns only what concerns the writer.
+pub(crate) type Job = Box<dyn FnOnce(&mut Store) -> Result<(), Failure> + Send>;
+
+/// What the writer does in one round.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) writes: Vec<Write>,
+    /// Sequences with their bytes.
+    pub(crate) settled: Vec<(u64, u64)>,
+    /// Sequences with their attempts.
+    pub(crate) attempts: Vec<(u64, u32)>,
+    pub(crate) flushes: Vec<Answer<()>>,
+    /// No more will come.
+    pub(crate) closed: bool,
+}
+
+/// An event that was pushed and is not settled.
+struct Flight {
+    bytes: u64,
+    attempts: u32,
+    /// The attempts that are on disk.
+    stored: u32,
+}
+
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    wake: Condvar,
+    commit_every: Duration,
+    waiting_events_max: usize,
+    waiting_bytes_max: usize,
+    group_events_max: usize,
+    group_bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// With their events and bytes.
+    writes: VecDeque<(usize, usize, Write)>,
+    events: usize,
+    bytes: usize,
+    jobs: VecDeque<Job>,
+    flushes: Vec<Answer<()>>,
+    flights: HashMap<u64, Flight>,
+    settled: Vec<(u64, u64)>,
+    /// When the first of `settled` came, or the first attempt that is not on disk was noted.
+    dirty_since: Option<Instant>,
+    noted_since: Option<Instant>,
+    sleeping: bool,
+    closed: Option<Error>,
+}
+
+impl Inbox {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            commit_every: config.commit_every,
+            waiting_events_max: config.waiting_events_max,
+            waiting_bytes_max: config.waiting_bytes_max,
+            group_events_max: config.group_events_max,
+            group_bytes_max: config.group_bytes_max,
+        }
+    }
+
+    /// Leaves a write for the next group.
+    ///
+    /// # Errors
+    /// `Overloaded` when too much waits; `Closed` or `Storage` when no more is written.
+    pub(crate) fn write(&self, write: Write) -> Result<()> {
+        let (events, bytes) = write.size();
+        let mut state = self.state();
+        state.open()?;
+        let fits = state.events + events <= self.waiting_events_max
+            && state.bytes.saturating_add(bytes) <= self.waiting_bytes_max;
+        if !fits && state.events > 0 {
+            let waiting = state.events;
+            let message = format!("journal: {waiting} events wait to be written: try again in a moment");
+            return Err(Error::new(Kind::Overloaded, message));
+        }
+        state.events += events;
+        state.bytes += bytes;
+        state.writes.push_back((events, bytes, write));
+        self.wake(state);
+        Ok(())
+    }
+
+    /// Leaves a job for the next round.
+    pub(crate) fn job(&self, job: Job) -> Result<()> {
+        let mut state = self.state();
+        state.open()?;
+        if state.jobs.len() >= JOBS_MAX {
+            let message = format!("journal: {JOBS_MAX} requests wait: try again in a moment");
+            return Err(Error::new(Kind::Overloaded, message));
+        }
+        state.jobs.push_back(job);
+        self.wake(state);
+        Ok(())
+    }
+
+    /// Asks for a commit of everything that was settled so far.
+    pub(crate) fn flush(&self, answer: Answer<()>) -> Result<()> {
+        let mut state = self.state();
+        state.open()?;
+        state.flushes.push(answer);
+        self.wake(state);
+        Ok(())
+    }
+
+    /// Closes it: what waits is still written, nothing more is taken.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.closed.get_or_insert_with(|| Error::new(Kind::Closed, "the journal is closed"));
+        self.wake(state);
+    }
+
+    /// Ends it because the storage failed; everyone who waits is told.
+    pub(crate) fn poison(&self, error: &Error) {
+        let mut state = self.state();
+        state.closed = Some(error.clone());
+        let left = Work {
+            writes: state.writes.drain(..).map(|(_, _, write)| write).collect(),
+            flushes: mem::take(&mut state.flushes),
+            jobs: state.jobs.drain(..).collect(), // a job that is dropped tells its caller by that
+            ..Work::default()
+        };
+        drop(state);
+        left.refuse(error);
+    }
+
+    /// These events are about to be pushed. One that was released gets its newer count of attempts.
+    pub(crate) fn pushing(&self, rows: &mut [Handed]) {
+        let mut state = self.state();
+        for row in rows {
+            let new = Flight { bytes: row.bytes, attempts: row.attempts, stored: row.attempts };
+            row.attempts = state.flights.entry(row.seq).or_insert(new).attempts;
+        }
+    }
+
+    /// The event is settled and can be deleted.
+    pub(crate) fn settled(&self, seq: u64) {
+        let mut state = self.state();
+        let Some(flight) = state.flights.remove(&seq) else { return };
+        state.settled.push((seq, flight.bytes));
+        self.dirty(state);
+    }
+
+    /// The event now had so many attempts.
+    pub(crate) fn attempted(&self, seq: u64, attempts: u32) {
+        let mut state = self.state();
+        let Some(flight) = state.flights.get_mut(&seq) else { return };
+        flight.attempts = attempts;
+        if flight.stored != attempts {
+            state.noted_since.get_or_insert_with(Instant::now);
+            self.dirty(state);
+        }
+    }
+
+    /// Takes the next round's work, and sleeps until there is some or `until`. Only the writer calls it.
+    pub(crate) fn take(&self, until: Option<Instant>) -> Work {
+        let mut state = self.state();
+        while !state.is_urgent() {
+            let commit_at = state.dirty_since.map(|since| since + self.commit_every);
+            let wake_at = [commit_at, until].into_iter().flatten().min();
+            let left = wake_at.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break;
+            }
+            state.sleeping = true;
+            state = match left {
+                Some(left) => self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+            state.sleeping = false;
+        }
+        self.collect(&mut state)
+    }
+
+    fn collect(&self, state: &mut State) -> Work {
+        let mut work = Work {
+            jobs: state.jobs.drain(..).collect(),
+            flushes: mem::take(&mut state.flushes),
+            closed: state.closed.is_some(),
+            ..Work::default()
+        };
+        let (mut events, mut bytes) = (0, 0);
+        while let Some((more_events, more_bytes, _)) = state.writes.front() {
+            let full =
+                events + more_events > self.group_events_max || bytes + more_bytes > self.group_bytes_max;
+            if full && events > 0 {
+                break;
+            }
+            events += more_events;
+            bytes += more_bytes;
+            work.writes.extend(state.writes.pop_front().map(|(_, _, write)| write));
+        }
+        state.events -= events;
+        state.bytes -= bytes;
+        let now = Instant::now();
+        work.settled = mem::take(&mut state.settled);
+        let old = |since: Instant| now.duration_since(since) >= self.commit_every / 2;
+        if !work.flushes.is_empty() || work.closed || state.noted_since.is_some_and(old) {
+            work.attempts = state.unstored();
+        }
+        state.dirty_since = state.noted_since;
+        work
+    }
+
+    /// The transaction of `work` did not come about: what must not be forgotten goes back.
+    pub(crate) fn give_back(&self, settled: Vec<(u64, u64)>, attempts: &[(u64, u32)]) {
+        let mut state = self.state();
+        state.settled.extend(settled);
+        for (seq, _) in attempts {
+            if let Some(flight) = state.flights.get_mut(seq) {
+                flight.stored = u32::MAX; // whatever it is, it is not on disk
+            }
+        }
+        let now = Instant::now();
+        state.dirty_since = Some(now);
+        state.noted_since = Some(now);
+    }
+
+    fn dirty(&self, mut state: MutexGuard<'_, State>) {
+        if state.dirty_since.is_none() {
+            state.dirty_since = Some(Instant::now());
+            self.wake(state); // so that the writer sets its alarm
+        }
+    }
+
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        let sleeping = state.sleeping;
+        drop(state);
+        if sleeping {
+            self.wake.notify_one();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn open(&self) -> Result<()> {
+        self.closed.clone().map_or(Ok(()), Err)
+    }
+
+    fn is_urgent(&self) -> bool {
+        !self.writes.is_empty() || !self.jobs.is_empty() || !self.flushes.is_empty() || self.closed.is_some()
+    }
+
+    fn unstored(&mut self) -> Vec<(u64, u32)> {
+        self.noted_since = None;
+        let changed = self.flights.iter_mut().filter(|(_, flight)| flight.attempts != flight.stored);
+        let note = |(seq, flight): (&u64, &mut Flight)| {
+            flight.stored = flight.attempts;
+            (*seq, flight.attempts)
+        };
+        changed.map(note).collect()
+    }
+}
+
+impl Work {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.flushes.is_empty() && !self.writes_something()
+    }
+
+    /// Whether there is something to write.
+    pub(crate) fn writes_something(&self) -> bool {
+        !self.writes.is_empty() || !self.settled.is_empty() || !self.attempts.is_empty()
+    }
+
+    /// Tells everyone who waits that it failed.
+    pub(crate) fn refuse(self, error: &Error) {
+        for write in self.writes {
+            write.refuse(error);
+        }
+        for flush in self.flushes {
+            let _ = flush.send(Err(error.clone()));
+        }
+    }
+}
+
+impl Write {
+    /// Events and bytes, for the bounds.
+    fn size(&self) -> (usize, usize) {
+        match self {
+            Self::Append(entries, _) => {
+                (entries.len(), entries.iter().map(|entry| entry.event.size() + size_of::<Entry>()).sum())
+            }
+            Self::Put(row, _) => (1, row.body.len() + size_of::<Row>()),
+            Self::Mark(mark, _) => (1, mark.id.len() + mark.source.len() + size_of::<Mark>()),
+        }
+    }
+
+    pub(crate) fn refuse(self, error: &Error) {
+        match self {
+            Self::Append(_, answer) => drop(answer.send(Err(error.clone()))),
+            Self::Put(_, answer) | Self::Mark(_, answer) => drop(answer.send(Err(error.clone()))),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The one thread that writes: it takes everything that waits, makes one transaction and one fsync of it, and
+//! then answers all. The more waits, the less each costs.
+
+use crate::{
+    Shared,
+    failure::Failure,
+    guard::Lock,
+    handoff::Handed,
+    inbox::{Work, Write},
+    stats::Health,
+    store::Store,
+};
+use outrigger_core::{Error, Kind, Result};
+use std::{
+    mem,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// After so long without a commit the log is copied and emptied: then a kill finds nothing to recover.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often what has become too old is looked for.
+const RETAIN_EVERY: Duration = Duration::from_secs(10);
+/// A frame of the log: SQLite's header of it, and a page.
+const FRAME_BYTES: u64 = 24 + 8_192;
+
+pub(crate) struct Writer {
+    store: Store,
+    shared: Arc<Shared>,
+    on_fatal: Option<Box<dyn FnOnce(Error) + Send>>,
+    /// When the log was last written, if it holds anything that is not copied.
+    logged: Option<Instant>,
+    retain_at: Instant,
+    // Dropped last, in this order: whoever waits for the end may then open the files.
+    _lock: Lock,
+    _end: watch::Sender<()>,
+}
+
+/// What became of one write of a group, inside its transaction.
+enum Outcome {
+    /// Appended, after this sequence.
+    Appended(u64),
+    Kept,
+    Refused(Error),
+}
+
+impl Writer {
+    pub(crate) fn new(
+        store: Store,
+        lock: Lock,
+        shared: Arc<Shared>,
+        on_fatal: Box<dyn FnOnce(Error) + Send>,
+        end: watch::Sender<()>,
+    ) -> Self {
+        let retain_at = Instant::now() + RETAIN_EVERY;
+        Self { store, shared, on_fatal: Some(on_fatal), logged: None, retain_at, _lock: lock, _end: end }
+    }
+
+    /// Works until the inbox is closed and empty, or the storage fails.
+    pub(crate) fn run(mut self) {
+        loop {
+            let work = self.shared.inbox.take(self.alarm());
+            let last = work.closed && work.is_empty();
+            let done = if last { self.finish() } else { self.round(work) };
+            if let Err(failure) = done {
+                return self.fail(&failure.into_error());
+            }
+            if last {
+                self.on_fatal = None;
+                return;
+            }
+        }
+    }
+
+    /// When to look after the files although nobody asks for anything.
+    fn alarm(&self) -> Option<Instant> {
+        let idle_at = self.logged.map(|at| at + IDLE);
+        let retain_at = self.store.ages().then_some(self.retain_at);
+        [idle_at, retain_at].into_iter().flatten().min()
+    }
+
+    fn round(&mut self, mut work: Work) -> Result<(), Failure> {
+        for job in mem::take(&mut work.jobs) {
+            let commits = self.store.counters.commits;
+            match job(&mut self.store) {
+                Err(failure @ Failure::Fatal(_)) => {
+                    work.refuse(failure.error());
+                    return Err(failure);
+                }
+                Err(Failure::Damaged(error)) => tracing::error!(%error, "the journal is damaged"),
+                Ok(()) | Err(Failure::Full(_)) => {}
+            }
+            if self.store.counters.commits != commits {
+                self.logged = Some(Instant::now());
+                self.shared.board.update(&self.store.counters, |_| {});
+            }
+        }
+        self.group(work)?;
+        self.look_after()
+    }
+
+    fn group(&mut self, mut work: Work) -> Result<(), Failure> {
+        if work.writes_something() {
+            let started = Instant::now();
+            let now_ms = self.store.now_ms();
+            let (mut outcomes, mut sizes) = (Vec::with_capacity(work.writes.len()), Vec::new());
+            let written = self.store.write(|store| {
+                store.delete(&mut work.settled)?;
+                for (seq, attempts) in &work.attempts {
+                    store.note_attempts(*seq, *attempts)?;
+                }
+                for write in &work.writes {
+                    outcomes.push(apply(store, write, now_ms, &mut sizes)?);
+                }
+                Ok(())
+            });
+            match written {
+                Ok(()) => self.committed(&work, started, sizes.len()),
+                Err(Failure::Full(error)) => {
+                    self.full(work, &error);
+                    return Ok(());
+                }
+                Err(failure) => {
+                    work.refuse(failure.error());
+                    return Err(failure);
+                }
+            }
+            self.answer(mem::take(&mut work.writes), outcomes, &sizes, now_ms);
+        }
+        for flush in work.flushes {
+            let _ = flush.send(Ok(()));
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, work: &Work, started: Instant, appended: usize) {
+        let now = Instant::now();
+        self.logged = Some(now);
+        self.shared.board.update(&self.store.counters, |stats| {
+            stats.commits += 1;
+            stats.appended += appended as u64;
+            stats.settled += work.settled.len() as u64;
+            stats.commit_time_last = now - started;
+            stats.commit_time += now - started;
+            if appended > 0 {
+                stats.group_events_last = appended as u64;
+            }
+        });
+        if let Health::Full(_) = self.shared.board.set(Health::Sound) {
+            tracing::info!("the journal has space again");
+        }
+    }
+
+    fn answer(&self, writes: Vec<Write>, outcomes: Vec<Outcome>, sizes: &[u64], now_ms: u64) {
+        let mut appended = Vec::with_capacity(sizes.len());
+        let mut sizes = sizes.iter().copied();
+        for (write, outcome) in writes.into_iter().zip(outcomes) {
+            match (write, outcome) {
+                (Write::Append(entries, answer), Outcome::Appended(before)) => {
+                    let seqs = before + 1..=before + entries.len() as u64;
+                    let _ = answer.send(Ok(seqs.clone().collect()));
+                    appended.extend(seqs.zip(entries).zip(sizes.by_ref()).map(|((seq, entry), bytes)| {
+                        Handed {
+                            seq,
+                            event: entry.event,
+                            key: entry.key,
+                            attempts: 0,
+                            accepted_ms: now_ms,
+                            bytes,
+                        }
+                    }));
+                }
+                (Write::Put(_, answer) | Write::Mark(_, answer), Outcome::Kept) => drop(answer.send(Ok(()))),
+                (write, Outcome::Refused(error)) => write.refuse(&error),
+                (Write::Append(..), Outcome::Kept) | (_, Outcome::Appended(_)) => unreachable!("by `apply`"),
+            }
+        }
+        if !appended.is_empty() {
+            self.shared.handoff.committed(appended.into_iter());
+        }
+    }
+
+    /// No space: nothing was kept, everyone is told, and what was settled is tried again with the next commit.
+    fn full(&mut self, mut work: Work, error: &Error) {
+        self.shared.inbox.give_back(mem::take(&mut work.settled), &work.attempts);
+        if self.shared.board.set(Health::Full(error.clone())) == Health::Sound {
+            tracing::warn!(%error, "the journal takes nothing until there is space");
+        }
+        work.refuse(error);
+    }
+
+    /// Copies the log when it is large or nothing else is to be done, and discards what is too old.
+    fn look_after(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if let Some(logged) = self.logged {
+            let idle = now.duration_since(logged) >= IDLE;
+            if idle || self.store.log_frames()? * FRAME_BYTES >= self.store.config.wal_bytes_max {
+                self.checkpoint(idle)?;
+            }
+        }
+        if now >= self.retain_at && self.store.ages() {
+            self.retain_at = now + RETAIN_EVERY;
+            match self.store.retain() {
+                Ok(discarded) => {
+                    if discarded.may_go_on() {
+                        self.retain_at = now;
+                    }
+                    self.discarded(discarded);
+                }
+                Err(Failure::Full(_)) => {} // later
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    fn discarded(&mut self, discarded: crate::retain::Discarded) {
+        if discarded.letters + discarded.marks == 0 {
+            return;
+        }
+        if discarded.letters > 0 {
+            let letters = discarded.letters;
+            tracing::warn!(letters, "dead letters were discarded because they are older than dead_age_max");
+        }
+        self.logged = Some(Instant::now());
+        self.shared.board.update(&self.store.counters, |stats| {
+            stats.discarded += discarded.letters;
+            stats.forgotten += discarded.marks;
+        });
+    }
+
+    fn checkpoint(&mut self, idle: bool) -> Result<(), Failure> {
+        match self.store.checkpoint(idle) {
+            Ok(()) => {
+                self.logged = None;
+                self.shared.board.update(&self.store.counters, |stats| stats.checkpoints += 1);
+            }
+            // The database cannot grow, but the log holds everything; appends say so when it cannot grow either.
+            Err(Failure::Full(error)) => {
+                self.logged = Some(Instant::now());
+                tracing::warn!(%error, "the journal's log cannot be copied for want of space");
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        match self.store.checkpoint(true) {
+            Err(Failure::Full(_)) => Ok(()), // the log holds everything
+            done => done,
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        tracing::error!(%error, "the journal has failed");
+        self.shared.board.set(Health::Failed(error.clone()));
+        self.shared.inbox.poison(error);
+        if let Some(on_fatal) = self.on_fatal.take() {
+            on_fatal(error.clone());
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// A panic must not leave callers waiting for answers that never come.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.fail(&Error::new(
+                Kind::Storage,
+                "the journal's thread has panicked; this is a defect of Outrigger",
+            ));
+        }
+    }
+}
+
+fn apply(store: &mut Store, write: &Write, now_ms: u64, sizes: &mut Vec<u64>) -> Result<Outcome, Failure> {
+    Ok(match write {
+        Write::Append(entries, _) => match store.append(entries, now_ms, sizes)? {
+            Ok(before) => Outcome::Appended(before),
+            Err(error) => Outcome::Refused(error),
+        },
+        Write::Put(row, _) => match store.put(row)? {
+            Ok(()) => Outcome::Kept,
+            Err(error) => Outcome::Refused(error),
+        },
+        Write::Mark(mark, _) => {
+            store.mark(mark)?;
+            Outcome::Kept
+        }
+    })
+}
