@@ -61,7 +61,7 @@ impl Reader {
                     tokio::select! {
                         biased;
                         () = drain.started() => return Ok(()), // what is left stays on disk
-                        () = intake.room() => {}
+                        () = intake.room(delivery.size()) => {}
                     }
                 }
             }

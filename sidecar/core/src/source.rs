@@ -51,15 +51,15 @@ impl Intake {
         Ok(())
     }
 
-    /// Waits until the window has room for at least one event. Cancel safe.
+    /// Waits until the window has room for an event of `bytes` (see [`Delivery::size`]). Cancel safe.
     ///
     /// It promises nothing: somebody else may be faster, and then [`Intake::try_push`] says so.
-    pub async fn room(&self) {
+    pub async fn room(&self, bytes: usize) {
         loop {
             let freed = self.gate.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable(); // before looking, so that a permit freed in between is not missed
-            if self.gate.window().has_room() {
+            if self.gate.window().has_room(bytes) {
                 return;
             }
             freed.await;
@@ -135,7 +135,7 @@ mod tests {
         intake.try_push(delivery()).unwrap();
         let again = intake.try_push(delivery()).unwrap_err();
 
-        let waiting = intake.room();
+        let waiting = intake.room(again.size());
         tokio::pin!(waiting);
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         kept.0.lock().unwrap().pop().unwrap().receipt.settle(Settlement::Ack(None));

@@ -21,8 +21,7 @@ impl Window {
     /// An empty window takes any event: one that is larger than the bound would otherwise wait for ever.
     /// The limits on bodies keep such an event out, unless somebody set the window smaller than they are.
     pub fn take(&mut self, bytes: usize) -> bool {
-        let fits = self.events < self.events_max && self.bytes.saturating_add(bytes) <= self.bytes_max;
-        let taken = fits || self.events == 0;
+        let taken = self.has_room(bytes);
         if taken {
             self.events += 1;
             self.bytes += bytes;
@@ -36,10 +35,11 @@ impl Window {
         self.bytes -= bytes;
     }
 
-    /// Whether there is a place for a small event.
+    /// Whether there is a place for an event of `bytes`.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.events == 0 || (self.events < self.events_max && self.bytes < self.bytes_max)
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let fits = self.events < self.events_max && self.bytes.saturating_add(bytes) <= self.bytes_max;
+        fits || self.events == 0
     }
 
     /// What is inside: events and bytes.
@@ -58,9 +58,9 @@ mod tests {
     fn an_oversize_event_passes_alone_and_nothing_beside_it() {
         let mut window = Window::new(10, 100);
         assert!(window.take(1_000));
-        assert!(!window.has_room() && !window.take(1));
+        assert!(!window.has_room(1) && !window.take(1));
         window.give(1_000);
-        assert!(window.has_room());
+        assert!(window.has_room(1));
     }
 
     proptest! {
