@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Every fuzz target for a while, from seeds made of the demo's payloads, with the stable toolchain.
+#   scripts/fuzz.sh [SECONDS-FOR-EACH] [TARGET...]
+#
+# The instrumentation that cargo-fuzz asks a nightly compiler for is a pass of LLVM that stable has too; what it lacks is
+# only the address sanitizer, which code without `unsafe` can do without. First a planted fault must be found: a build
+# without working coverage would be silent about everything else as well.
+#
+# What was learnt is kept under target/fuzz/corpus. A finding is left under target/fuzz/artifacts with its target's name;
+# run the command that is printed to see it again, and put the input into fuzz/seeds/TARGET/ with the repair.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+. scripts/lib.sh
+
+seconds=${1:-5}
+shift
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+    mapfile -t targets < <(find fuzz/targets -name '*.rs' ! -name planted.rs -printf '%f\n' | sed 's/\.rs$//' | sort)
+fi
+
+if ! command -v c++ >/dev/null; then
+    skip fuzz "c++ is absent, and the fuzzer's engine is C++"
+    exit 0
+fi
+
+home=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
+host=$(rustc -vV | sed -n 's/^host: //p')
+corpus=$home/corpus
+artifacts=$home/artifacts
+mkdir -p "$corpus" "$artifacts"
+
+build() {
+    # The versions that are tested are the versions that are fuzzed.
+    cp Cargo.lock fuzz/Cargo.lock
+    # With --target the flags reach neither build scripts nor macros.
+    RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+        -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+        -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing" \
+        CARGO_TARGET_DIR=$home cargo build --quiet --manifest-path fuzz/Cargo.toml --target "$host"
+}
+
+# Seeds: what is committed, the demo's payloads in each mode, and the CloudEvents vectors where they are.
+seed() {
+    local number=0 file type source subject batch=
+    for target in "${targets[@]}"; do
+        mkdir -p "$corpus/$target"
+        cp -n fuzz/seeds/"$target"/* "$corpus/$target/" 2>/dev/null
+    done
+    if [ -d "$corpus/config" ]; then cp -n demo/*.yaml "$corpus/config/" 2>/dev/null; fi
+    mkdir -p "$corpus/http_binary" "$corpus/json_event" "$corpus/json_batch" "$corpus/record" "$corpus/gzip_body"
+    while IFS=$'\t' read -r file type source subject; do
+        number=$((number + 1))
+        local payload=demo/payloads/$file
+        printf 'ce-specversion: 1.0\nce-id: %s\nce-type: %s\nce-source: %s\ncontent-type: application/json\n\n' \
+            "$number" "$type" "$source" | cat - "$payload" >"$corpus/http_binary/demo-$number"
+        {
+            printf '{"specversion":"1.0","id":"%s","type":"%s","source":"%s",' "$number" "$type" "$source"
+            printf '"subject":"%s","datacontenttype":"application/json","data":' "$subject"
+            cat "$payload" && printf '}'
+        } >"$corpus/json_event/demo-$number"
+        { printf '\0\1\2\0\0' && cat "$corpus/json_event/demo-$number"; } >"$corpus/record/demo-$number"
+        gzip -nc "$payload" >"$corpus/gzip_body/demo-$number"
+        batch="$batch${batch:+,}$(cat "$corpus/json_event/demo-$number")"
+        if [ $((number % 4)) -eq 0 ]; then
+            printf '[%s]' "$batch" >"$corpus/json_batch/demo-$number"
+            batch=
+        fi
+    done < <(sed -nE 's/^\{"file": "([^"]*)", "type": "([^"]*)", "source": "([^"]*)"(, "subject": "([^"]*)")?.*/\1\t\2\t\3\t\5/p' \
+        demo/payloads/index.jsonl)
+    local vectors
+    vectors=$(shared_dir)/data/cloudevents/json
+    if [ -d "$vectors" ]; then
+        find "$vectors" -name '*.json' ! -name '*batch*' -exec cp {} "$corpus/json_event/" \;
+        find "$vectors" -name '*batch*.json' -exec cp {} "$corpus/json_batch/" \;
+        chmod -R u+w "$corpus"
+    fi
+}
+
+# run TARGET SECONDS: libFuzzer's own exit status; its output goes to a log.
+run() {
+    local binary=$home/$host/debug/$1
+    mkdir -p "$corpus/$1"
+    "$binary" -max_total_time="$2" -timeout=20 -rss_limit_mb=2048 -max_len=32768 -print_final_stats=1 \
+        -artifact_prefix="$artifacts/$1-" "$corpus/$1" >"$home/$1.log" 2>&1 </dev/null
+}
+
+build || exit 1
+seed
+
+passed=0
+failed=0
+rm -rf "$corpus/planted"
+if run planted 60; then
+    echo "fuzz planted: NOT found in 60 s: coverage does not steer the fuzzer ($home/planted.log)"
+    failed=1
+else
+    passed=1
+    rm -f "$artifacts"/planted-*
+    echo "fuzz planted: found, as it must be"
+fi
+
+for target in "${targets[@]}"; do
+    if run "$target" "$seconds"; then
+        passed=$((passed + 1))
+        verdict=ok
+    else
+        failed=$((failed + 1))
+        verdict=FAILED
+    fi
+    tries=$(sed -nE 's/^stat::number_of_executed_units: +//p' "$home/$target.log")
+    covered=$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$home/$target.log" | tail -n 1)
+    echo "fuzz $target: $verdict, ${tries:-?} inputs, ${covered:-?} places reached"
+    if [ "$verdict" = FAILED ]; then
+        tail -n 60 "$home/$target.log"
+        found=$(find "$artifacts" -name "$target-*" -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
+        echo "fuzz $target: again with: $home/$host/debug/$target ${found:-?}"
+    fi
+done
+
+echo "test result: $([ "$failed" -eq 0 ] && echo ok || echo FAILED). $passed passed; $failed failed"
+[ "$failed" -eq 0 ]
