@@ -2,7 +2,7 @@ use super::*;
 use crate::dead_api::{Refused, answer};
 use hyper::service::service_fn;
 use outrigger_core::Code;
-use std::{convert::Infallible, sync::Arc};
+use std::convert::Infallible;
 use tokio::net::UnixListener;
 
 /// Has one letter, number 7, that stays.

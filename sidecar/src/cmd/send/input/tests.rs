@@ -37,21 +37,33 @@ fn made(ty: &str, data: &str) -> (String, String) {
 #[test]
 fn a_file_is_data_unless_it_is_an_event_or_a_list_of_events() {
     let list = format!("[{EVENT}, {EVENT}]");
-    let files = [("a.json", r#"{"specversion": "is a word in here"}"#), ("b.json", EVENT), ("c.json", &list), ("d", "x")];
-    assert_eq!(read(&files, Input::Auto, None), [
-        Ok(made("outrigger.send", r#"{"specversion": "is a word in here"}"#)),
-        Ok(made("t", r#"{"a": 1}"#)),
-        Ok(made("t", r#"{"a": 1}"#)),
-        Ok(made("t", r#"{"a": 1}"#)),
-        Ok(made("outrigger.send", "x")),
-    ]);
+    let files = [
+        ("a.json", r#"{"specversion": "is a word in here"}"#),
+        ("b.json", EVENT),
+        ("c.json", &list),
+        ("d", "x"),
+    ];
+    assert_eq!(
+        read(&files, Input::Auto, None),
+        [
+            Ok(made("outrigger.send", r#"{"specversion": "is a word in here"}"#)),
+            Ok(made("t", r#"{"a": 1}"#)),
+            Ok(made("t", r#"{"a": 1}"#)),
+            Ok(made("t", r#"{"a": 1}"#)),
+            Ok(made("outrigger.send", "x")),
+        ]
+    );
     assert_eq!(read(&files[1..2], Input::Data, None), [Ok(made("outrigger.send", EVENT))]);
 }
 
 #[test]
 fn lines_are_events_or_data_and_empty_ones_are_none() {
     let lines = format!("{EVENT}\n\n  \n{{\"b\": 2}}\r\nplain");
-    let expected = [Ok(made("t", r#"{"a": 1}"#)), Ok(made("outrigger.send", r#"{"b": 2}"#)), Ok(made("outrigger.send", "plain"))];
+    let expected = [
+        Ok(made("t", r#"{"a": 1}"#)),
+        Ok(made("outrigger.send", r#"{"b": 2}"#)),
+        Ok(made("outrigger.send", "plain")),
+    ];
     assert_eq!(read(&[("a.jsonl", &lines)], Input::Auto, None), expected);
     assert_eq!(read(&[("a.txt", &lines)], Input::Lines, None), expected);
 }
@@ -61,7 +73,8 @@ fn what_is_no_event_is_told_with_its_place_and_the_rest_goes_on() {
     let bad = r#"{"specversion":"1.0","id":"","source":"/s","type":"t"}"#;
     let lines = format!("{bad}\n{EVENT}\n");
     let found = read(&[("a.jsonl", &lines), ("b.json", &format!("[{EVENT},{bad}]"))], Input::Auto, None);
-    let places: Vec<_> = found.iter().map(|found| found.as_ref().map_err(|e| e.split(": ").next().unwrap())).collect();
+    let places: Vec<_> =
+        found.iter().map(|found| found.as_ref().map_err(|e| e.split(": ").next().unwrap())).collect();
     assert_eq!(places[0], Err("a.jsonl:1"));
     assert_eq!(places[3], Err("b.json, member 2"));
     assert_eq!(found.iter().filter(|found| found.is_ok()).count(), 2);
@@ -83,7 +96,12 @@ fn a_count_repeats_the_input_or_cuts_it() {
 #[test]
 fn reading_stops_when_nobody_takes_the_events() {
     let template = Template::new(&AttributeArgs::default(), 1).unwrap();
-    let reader = Reader { from: vec![Origin::Body("x".to_owned())], input: Input::Auto, template, count: Some(u64::MAX) };
+    let reader = Reader {
+        from: vec![Origin::Body("x".to_owned())],
+        input: Input::Auto,
+        template,
+        count: Some(u64::MAX),
+    };
     let mut pushed = 0;
     reader.read(&mut |_| {
         pushed += 1;
