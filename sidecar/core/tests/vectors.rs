@@ -2,9 +2,9 @@
 //!
 //! They are cloudevents/conformance's, branch `format-tests`, in `cloudevents/json` of the shared data.
 
-#![allow(clippy::disallowed_methods, reason = "tests read files and the environment, the core does not")]
+#![allow(clippy::disallowed_methods, reason = "tests read files, the core does not")]
 
-use std::{env, fs, io::Write, path::PathBuf};
+use std::fs;
 
 use bytes::Bytes;
 use outrigger_core::event::{Event, json};
@@ -25,16 +25,7 @@ struct Vector {
 
 /// The vectors of a file, by id; nothing, and a line that says so, where the shared data is absent.
 fn vectors(test: &str, file: &str) -> Option<Vec<(String, Bytes)>> {
-    let shared = env::var_os("OUTRIGGER_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
-        PathBuf::from,
-    );
-    let path = shared.join("data/cloudevents/json").join(file);
-    if !path.exists() {
-        // Past the capture of test output, so that the skip is seen.
-        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {} is absent", path.display());
-        return None;
-    }
+    let path = outrigger_testkit::shared(test, &format!("data/cloudevents/json/{file}"))?;
     let vectors: Vectors = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert!(!vectors.tests.is_empty());
     let raw = |v: Vector| (v.id, Bytes::from(v.event.or(v.batch).unwrap().get().to_owned()));
