@@ -1,7 +1,8 @@
 //! Where tests find things: ports, the shared data folder; and how they say that something is not there.
 
 use std::{
-    io::Write,
+    fs::File,
+    io::{self, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU16, Ordering},
@@ -53,12 +54,15 @@ pub fn shared(test: &str, path: &str) -> Option<PathBuf> {
 pub fn skip(test: &str, why: &str) {
     let line = format!("SKIPPED {test}: {why}\n");
     // Not `eprintln!`: the test harness would swallow that for a test that passes.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let _ = io::stderr().write_all(line.as_bytes());
     let Some(file) = std::env::var_os("OUTRIGGER_SKIPS_FILE").filter(|name| !name.is_empty()) else { return };
-    let appended = std::fs::File::options().create(true).append(true).open(&file);
-    if let Err(error) = appended.and_then(|mut file| file.write_all(line.as_bytes())) {
-        panic!("the skip cannot be reported in {}: {error}", Path::new(&file).display());
+    if let Err(error) = append(Path::new(&file), &line) {
+        panic!("{} cannot be written ({error}), so the skip of {test} cannot be reported", file.display());
     }
+}
+
+fn append(file: &Path, line: &str) -> io::Result<()> {
+    File::options().create(true).append(true).open(file)?.write_all(line.as_bytes())
 }
 
 /// The root of the workspace.
@@ -84,5 +88,14 @@ mod tests {
     fn the_workspace_is_where_its_manifest_is() {
         let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[workspace]"));
+    }
+
+    #[test]
+    fn a_skip_is_added_to_those_before_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        append(file.path(), "SKIPPED a: x is absent\n").unwrap();
+        append(file.path(), "SKIPPED b: y is absent\n").unwrap();
+        let lines = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(lines, "SKIPPED a: x is absent\nSKIPPED b: y is absent\n");
     }
 }
