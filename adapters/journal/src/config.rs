@@ -99,7 +99,7 @@ impl Config {
             }
         }
         if self.path.file_name().is_none() {
-            let message = format!("journal: path {:?} names no file", self.path);
+            let message = format!("journal: path `{}` names no file", self.path.display());
             return Err(Error::new(Kind::Invalid, message));
         }
         Ok(())

@@ -97,6 +97,7 @@ pub struct Listed {
 }
 
 /// What a replay did.
+#[expect(clippy::struct_field_names, reason = "it is what became of the letters, beside `refused`")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {
     /// The numbers of the letters that went back into the queue, each with its new sequence there.

@@ -29,8 +29,8 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(held(config, &mut file)),
             Err(TryLockError::Error(error)) => return Err(cannot("lock", &path, &error)),
         }
-        let written = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        written.map_err(|error| cannot("write", &path, &error))?;
+        // Only for the message of a second process: a full disk must not keep the first one from draining.
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }

@@ -32,7 +32,7 @@ pub struct Opened {
 pub struct Cut {
     /// Frames of the log that were left out.
     pub frames: u64,
-    /// Whether a finished commit was among them: its events were accepted and are lost here. Without it, only
+    /// Whether a commit was among them: its events may have been accepted, and are lost here. Without it, only
     /// a write that nobody was told about was cut, as after a kill.
     pub commit_lost: bool,
 }
@@ -75,7 +75,7 @@ impl Opened {
         match self.cut {
             Some(Cut { frames, commit_lost: true }) => tracing::warn!(
                 %path, frames,
-                "the journal's last commit was torn and is cut off; its events are lost here"
+                "the journal's last commit was torn and is cut off; events in it are lost here"
             ),
             Some(Cut { frames, commit_lost: false }) => tracing::info!(
                 %path, frames,
@@ -160,7 +160,8 @@ fn cut(config: &Config, marked: Marked, counters: Counters, scan: Scan) -> Resul
     if missing > 1 && marked != Marked::Absent {
         return Err(lost(config, &format!("{missing} commits")));
     }
-    let remains = Cut { frames: scan.unfinished + scan.broken, commit_lost: missing > 0 };
+    let commit_lost = missing > 0 || scan.broken_commits > 0;
+    let remains = Cut { frames: scan.unfinished + scan.broken, commit_lost };
     Ok((remains.frames > 0 || remains.commit_lost).then_some(remains))
 }
 

@@ -73,7 +73,7 @@ impl Reader {
         loop {
             let now = tokio::time::Instant::now();
             let rows = match self.journal.shared.handoff.next(now, PAGE_EVENTS) {
-                Next::Again(seqs) => self.journal.on_writer(move |store| Ok(store.rows(&seqs)?)).await?,
+                Next::Again(seqs) => self.journal.on_writer(move |store| store.rows(&seqs)).await?,
                 Next::Rows(rows) => {
                     self.last = rows.last().map_or(self.last, |row| row.seq);
                     rows

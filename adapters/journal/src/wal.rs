@@ -99,11 +99,10 @@ impl Log {
 /// The running checksum over `bytes`, whose length is a multiple of eight.
 fn add(big_endian: bool, (mut a, mut b): (u32, u32), bytes: &[u8]) -> (u32, u32) {
     let read =
-        |bytes: [u8; 4]| if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
-    for pair in bytes.as_chunks::<8>().0 {
-        let [p, q, r, s, t, u, v, w] = *pair;
-        a = a.wrapping_add(read([p, q, r, s])).wrapping_add(b);
-        b = b.wrapping_add(read([t, u, v, w])).wrapping_add(a);
+        |word: &[u8; 4]| if big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
+    for pair in bytes.as_chunks::<4>().0.as_chunks::<2>().0 {
+        a = a.wrapping_add(read(&pair[0])).wrapping_add(b);
+        b = b.wrapping_add(read(&pair[1])).wrapping_add(a);
     }
     (a, b)
 }

@@ -21,6 +21,8 @@ use tokio::sync::watch;
 
 /// After so long without a commit the log is copied and emptied: then a kill finds nothing to recover.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often a full journal tries whether there is space again, when nothing is appended.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How often what has become too old is looked for.
 const RETAIN_EVERY: Duration = Duration::from_secs(10);
 /// A frame of the log: SQLite's header of it, and a page.
@@ -33,6 +35,8 @@ pub(crate) struct Writer {
     /// When the log was last written, if it holds anything that is not copied.
     logged: Option<Instant>,
     retain_at: Instant,
+    /// When a commit last failed for want of space, and none has succeeded since.
+    full_since: Option<Instant>,
     // Dropped last, in this order: whoever waits for the end may then open the files.
     _lock: Lock,
     _end: watch::Sender<()>,
@@ -54,12 +58,24 @@ impl Writer {
         on_fatal: Box<dyn FnOnce(Error) + Send>,
         end: watch::Sender<()>,
     ) -> Self {
-        let retain_at = Instant::now() + RETAIN_EVERY;
-        Self { store, shared, on_fatal: Some(on_fatal), logged: None, retain_at, _lock: lock, _end: end }
+        let now = Instant::now();
+        Self {
+            store,
+            shared,
+            on_fatal: Some(on_fatal),
+            logged: Some(now), // a killed process may have left a log
+            retain_at: now,
+            full_since: None,
+            _lock: lock,
+            _end: end,
+        }
     }
 
     /// Works until the inbox is closed and empty, or the storage fails.
     pub(crate) fn run(mut self) {
+        if let Err(failure) = self.look_after() {
+            return self.fail(&failure.into_error());
+        }
         loop {
             let work = self.shared.inbox.take(self.alarm());
             let last = work.closed && work.is_empty();
@@ -78,7 +94,8 @@ impl Writer {
     fn alarm(&self) -> Option<Instant> {
         let idle_at = self.logged.map(|at| at + IDLE);
         let retain_at = self.store.ages().then_some(self.retain_at);
-        [idle_at, retain_at].into_iter().flatten().min()
+        let probe_at = self.full_since.map(|at| at + PROBE_EVERY);
+        [idle_at, retain_at, probe_at].into_iter().flatten().min()
     }
 
     fn round(&mut self, mut work: Work) -> Result<(), Failure> {
@@ -119,8 +136,7 @@ impl Writer {
             match written {
                 Ok(()) => self.committed(&work, started, sizes.len()),
                 Err(Failure::Full(error)) => {
-                    self.full(work, &error);
-                    return Ok(());
+                    return self.full(work, &error);
                 }
                 Err(failure) => {
                     work.refuse(failure.error());
@@ -137,7 +153,6 @@ impl Writer {
 
     fn committed(&mut self, work: &Work, started: Instant, appended: usize) {
         let now = Instant::now();
-        self.logged = Some(now);
         self.shared.board.update(&self.store.counters, |stats| {
             stats.commits += 1;
             stats.appended += appended as u64;
@@ -148,9 +163,7 @@ impl Writer {
                 stats.group_events_last = appended as u64;
             }
         });
-        if let Health::Full(_) = self.shared.board.set(Health::Sound) {
-            tracing::info!("the journal has space again");
-        }
+        self.has_space();
     }
 
     fn answer(&self, writes: Vec<Write>, outcomes: Vec<Outcome>, sizes: &[u64], now_ms: u64) {
@@ -183,17 +196,43 @@ impl Writer {
     }
 
     /// No space: nothing was kept, everyone is told, and what was settled is tried again with the next commit.
-    fn full(&mut self, mut work: Work, error: &Error) {
-        self.shared.inbox.give_back(mem::take(&mut work.settled), &work.attempts);
+    fn full(&mut self, mut work: Work, error: &Error) -> Result<(), Failure> {
+        if !work.closed {
+            self.shared.inbox.give_back(mem::take(&mut work.settled), &work.attempts);
+        }
+        self.full_since = Some(Instant::now());
         if self.shared.board.set(Health::Full(error.clone())) == Health::Sound {
             tracing::warn!(%error, "the journal takes nothing until there is space");
         }
         work.refuse(error);
+        // A log that is copied is used again from its start: that is space, too.
+        if self.logged.is_some() { self.checkpoint(false) } else { Ok(()) }
+    }
+
+    /// Whoever looks at readiness sends nothing to a full journal, so it finds out by itself when it is not.
+    fn probe(&mut self) -> Result<(), Failure> {
+        match self.store.write(|_| Ok(())) {
+            Ok(()) => self.has_space(),
+            Err(Failure::Full(_)) => self.full_since = Some(Instant::now()),
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    fn has_space(&mut self) {
+        self.logged = Some(Instant::now());
+        if self.full_since.take().is_some() {
+            self.shared.board.set(Health::Sound);
+            tracing::info!("the journal has space again");
+        }
     }
 
     /// Copies the log when it is large or nothing else is to be done, and discards what is too old.
     fn look_after(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
+        if self.full_since.is_some_and(|since| now.duration_since(since) >= PROBE_EVERY) {
+            self.probe()?;
+        }
         if let Some(logged) = self.logged {
             let idle = now.duration_since(logged) >= IDLE;
             if idle || self.store.log_frames()? * FRAME_BYTES >= self.store.config.wal_bytes_max {
@@ -240,7 +279,7 @@ impl Writer {
             // The database cannot grow, but the log holds everything; appends say so when it cannot grow either.
             Err(Failure::Full(error)) => {
                 self.logged = Some(Instant::now());
-                tracing::warn!(%error, "the journal's log cannot be copied for want of space");
+                tracing::debug!(%error, "the journal's log cannot be copied for want of space");
             }
             Err(failure) => return Err(failure),
         }
