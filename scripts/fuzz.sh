@@ -48,7 +48,8 @@ seed() {
         cp -n fuzz/seeds/"$target"/* "$corpus/$target/" 2>/dev/null
     done
     if [ -d "$corpus/config" ]; then cp -n demo/*.yaml "$corpus/config/" 2>/dev/null; fi
-    mkdir -p "$corpus/http_binary" "$corpus/json_event" "$corpus/json_batch" "$corpus/record" "$corpus/gzip_body"
+    mkdir -p "$corpus/http_binary" "$corpus/json_event" "$corpus/json_batch" "$corpus/record" "$corpus/gzip_body" \
+        "$corpus/function_answer"
     while IFS=$'\t' read -r file type source subject; do
         number=$((number + 1))
         local payload=demo/payloads/$file
@@ -60,6 +61,7 @@ seed() {
             cat "$payload" && printf '}'
         } >"$corpus/json_event/demo-$number"
         { printf '\0\1\2\0\0' && cat "$corpus/json_event/demo-$number"; } >"$corpus/record/demo-$number"
+        { printf '\0\310' && cat "$corpus/http_binary/demo-$number"; } >"$corpus/function_answer/demo-$number"
         gzip -nc "$payload" >"$corpus/gzip_body/demo-$number"
         batch="$batch${batch:+,}$(cat "$corpus/json_event/demo-$number")"
         if [ $((number % 4)) -eq 0 ]; then

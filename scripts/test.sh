@@ -55,6 +55,7 @@ promtool_on_path() {
 
 promtool_on_path
 step format cargo fmt --all --check
+step format-fuzz cargo fmt --manifest-path fuzz/Cargo.toml --check
 step skips-checker scripts/skips_test.sh
 step deny scripts/deny.sh bans licenses sources
 step clippy cargo clippy --workspace --all-targets --locked -- -D warnings

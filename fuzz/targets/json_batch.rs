@@ -12,7 +12,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         match member {
             Ok(event) => events.push(event),
             Err((raw, _)) => {
-                assert!(data.windows(raw.len().max(1)).any(|window| window == raw), "{raw:?} is not of the input");
+                assert!(
+                    data.windows(raw.len().max(1)).any(|window| window == raw),
+                    "{raw:?} is not of the input"
+                );
                 assert!(json::decode(raw).is_err(), "a member that is refused in a batch is valid alone");
             }
         }
