@@ -73,7 +73,12 @@ pub struct Admin {
 impl Admin {
     /// What is shown of these parts.
     #[must_use]
-    pub fn new(metrics: &Arc<Metrics>, target: &Arc<Target>, intake: &Intake, storage: Option<&Storage>) -> Self {
+    pub fn new(
+        metrics: &Arc<Metrics>,
+        target: &Arc<Target>,
+        intake: &Intake,
+        storage: Option<&Storage>,
+    ) -> Self {
         Self {
             metrics: metrics.clone(),
             target: target.clone(),
@@ -138,8 +143,13 @@ impl Admin {
             (true, breaker::State::Closed) => Ok("ok".to_owned()),
             (true, _) => Err("down; the breaker is open".to_owned()),
         };
-        let drain = if self.draining.load(Ordering::Relaxed) { Err("draining".to_owned()) } else { Ok("ok".to_owned()) };
-        let ingress = self.listening.get().map(|()| "ok".to_owned()).ok_or_else(|| "not listening".to_owned());
+        let drain = if self.draining.load(Ordering::Relaxed) {
+            Err("draining".to_owned())
+        } else {
+            Ok("ok".to_owned())
+        };
+        let ingress =
+            self.listening.get().map(|()| "ok".to_owned()).ok_or_else(|| "not listening".to_owned());
         let journal = self.journal.as_ref().map(|journal| journal.trouble().map_or(Ok("ok".to_owned()), Err));
         let lanes = match status.parked {
             0 => "ok".to_owned(),
@@ -171,7 +181,11 @@ impl Admin {
         set("outrigger_calls_in_flight", "Calls of the function at this moment", status.running as u64);
         set("outrigger_window_events", "Admitted events that are not settled", events as u64);
         set("outrigger_window_bytes", "Their bytes", bytes as u64);
-        set("outrigger_breaker_open", "1 while the function is taken for down", u64::from(status.breaker != breaker::State::Closed));
+        set(
+            "outrigger_breaker_open",
+            "1 while the function is taken for down",
+            u64::from(status.breaker != breaker::State::Closed),
+        );
         set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
         for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {
             set(name, help, value);
@@ -194,7 +208,12 @@ impl Admin {
         let id = id.as_deref();
         let then = if path.ends_with("skip") { OnPoison::Skip } else { OnPoison::Park };
         let count = self.target.unpark(id, then);
-        tracing::info!(count, id, skipped = then == OnPoison::Skip, "parked events were released by the owner");
+        tracing::info!(
+            count,
+            id,
+            skipped = then == OnPoison::Skip,
+            "parked events were released by the owner"
+        );
         json_answer(StatusCode::OK, &json!({"released": count}))
     }
 }

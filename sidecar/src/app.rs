@@ -108,9 +108,9 @@ pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env>) -> R
     // Sources and the clock of the lanes.
     let (sources_stop, sources_drain) = drain::channel();
     tasks.push(tokio::spawn(target.clone().keep_time()));
-    let mut source = storage.as_ref().map(|storage| {
-        tokio::spawn(storage.source.clone().run(intake.clone(), sources_drain.clone()))
-    });
+    let mut source = storage
+        .as_ref()
+        .map(|storage| tokio::spawn(storage.source.clone().run(intake.clone(), sources_drain.clone())));
     tasks.extend(plugins.iter().filter_map(|p| p.background(sources_drain.clone())).map(tokio::spawn));
     if let (Some(http), Some(listener)) = (&config.ingress.http, ingress_listener) {
         let address = listener.address();
@@ -128,7 +128,8 @@ pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env>) -> R
     let probe = Probe::of(&url, config.function.ready_path.clone());
     let watcher = tokio::spawn(watch_readiness(target.clone(), probe, lives, config.function.ready_timeout));
     let (function_stop, function_drain) = drain::channel();
-    let mut function = child.map(|child| tokio::spawn(supervisor.keep(child, env, life.clone(), function_drain)));
+    let mut function =
+        child.map(|child| tokio::spawn(supervisor.keep(child, env, life.clone(), function_drain)));
 
     let end = tokio::select! {
         () = stop_signal() => End::Signal,
@@ -144,7 +145,8 @@ pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env>) -> R
     tracing::info!("draining: no new events, lanes finish");
     admin.draining.store(true, Ordering::Relaxed);
     tokio::time::sleep(config.drain.lame_duck).await;
-    let deadline = now() + if matches!(end, End::Function(_)) { Duration::ZERO } else { config.drain.deadline };
+    let deadline =
+        now() + if matches!(end, End::Function(_)) { Duration::ZERO } else { config.drain.deadline };
     let released = stop_lanes(&target, sources_stop, deadline).await;
     if let Some(storage) = &storage {
         storage.journal.flush().await.map_err(problem)?;
@@ -189,7 +191,9 @@ fn address_of(config: &Config, starts: bool) -> Result<(u16, Uri), Failure> {
 fn open_storage(config: &Config, fatal: oneshot::Sender<Error>) -> Result<Option<Storage>, Failure> {
     let journal = &config.journal;
     if journal.storage == crate::config::Storage::Ephemeral && !journal.accept_loss {
-        tracing::info!("the journal's storage is ephemeral, so events are not kept: senders wait for the outcome");
+        tracing::info!(
+            "the journal's storage is ephemeral, so events are not kept: senders wait for the outcome"
+        );
         std::mem::forget(fatal); // nobody will report a fault; dropping it would look like one
         return Ok(None);
     }
@@ -282,7 +286,8 @@ fn spawn_ingress(listener: Listener, ingress: Arc<Ingress>, limits: Limits, mut 
     tokio::spawn(async move {
         let service = move |request| ingress.clone().handle(request);
         let mut until = drain.clone();
-        serve(listener, limits, Arc::new(Counts::default()), service, async move { until.started().await }).await;
+        serve(listener, limits, Arc::new(Counts::default()), service, async move { until.started().await })
+            .await;
         drain.started().await;
     });
 }
@@ -291,7 +296,10 @@ fn spawn_public(listener: Listener, admin: &Arc<Admin>, mut drain: Drain) -> Joi
     let admin = admin.clone();
     tokio::spawn(async move {
         let service = move |request| admin.clone().public(request);
-        serve(listener, admin_limits(), Arc::new(Counts::default()), service, async move { drain.started().await }).await;
+        serve(listener, admin_limits(), Arc::new(Counts::default()), service, async move {
+            drain.started().await
+        })
+        .await;
     })
 }
 
@@ -299,7 +307,10 @@ fn spawn_owner(listener: Listener, admin: &Arc<Admin>, mut drain: Drain) -> Join
     let admin = admin.clone();
     tokio::spawn(async move {
         let service = move |request| admin.clone().owner(request);
-        serve(listener, admin_limits(), Arc::new(Counts::default()), service, async move { drain.started().await }).await;
+        serve(listener, admin_limits(), Arc::new(Counts::default()), service, async move {
+            drain.started().await
+        })
+        .await;
     })
 }
 
@@ -311,7 +322,9 @@ fn admin_limits() -> Limits {
 async fn open_socket(path: &Path) -> Result<Listener, Failure> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let made = std::fs::create_dir_all(folder);
-        made.map_err(|error| Failure::Wrong(format!("admin.socket: {} cannot be made: {error}", folder.display())))?;
+        made.map_err(|error| {
+            Failure::Wrong(format!("admin.socket: {} cannot be made: {error}", folder.display()))
+        })?;
     }
     Listener::unix(path, "admin.socket").await.map_err(wrong)
 }
@@ -332,7 +345,10 @@ async fn watch_readiness(
                     Some(patience) => tokio::time::sleep(patience).await,
                     None => std::future::pending().await,
                 }
-                tracing::error!(authority = probe.authority, "the function is still not ready; events wait for it");
+                tracing::error!(
+                    authority = probe.authority,
+                    "the function is still not ready; events wait for it"
+                );
                 std::future::pending::<()>().await;
             };
             let ready = tokio::select! {
@@ -391,7 +407,10 @@ async fn function_ended(function: &mut Option<JoinHandle<Option<u8>>>) -> u8 {
 }
 
 fn stopped(what: &str) -> Error {
-    Error::new(outrigger_core::Kind::Closed, format!("the {what} stopped without a reason; please report this"))
+    Error::new(
+        outrigger_core::Kind::Closed,
+        format!("the {what} stopped without a reason; please report this"),
+    )
 }
 
 fn problem(error: Error) -> Failure {

@@ -76,6 +76,65 @@ pub enum Command {
     /// 2 for a wrong call or configuration.
     #[command(subcommand, verbatim_doc_comment)]
     Dead(DeadCommand),
+    /// Show what a running outrigger has done so far
+    ///
+    /// Exit status: 0 when it answered (with --until-idle: once nothing waits), 1 when none runs there.
+    #[command(verbatim_doc_comment)]
+    Status(StatusArgs),
+    /// List, retry or skip events that hold their key (delivery.on_poison: park)
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+}
+
+/// What `outrigger status` takes.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// What every verb over the socket takes.
+    #[command(flatten)]
+    pub common: DeadArgs,
+    /// Show it again and again, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// Show it again and again until N events have come in and every one is delivered or a dead letter
+    #[arg(long, value_name = "N")]
+    pub until_idle: Option<u64>,
+}
+
+/// The verbs of `outrigger parked`.
+#[derive(Debug, Subcommand)]
+pub enum ParkedCommand {
+    /// List the parked events, with their keys and how many wait behind each
+    List {
+        /// What every verb over the socket takes.
+        #[command(flatten)]
+        common: DeadArgs,
+    },
+    /// Give a parked event its attempts again
+    Retry {
+        /// Which one.
+        #[command(flatten)]
+        which: ParkedArgs,
+    },
+    /// Make a parked event a dead letter, so that its key goes on
+    Skip {
+        /// Which one.
+        #[command(flatten)]
+        which: ParkedArgs,
+    },
+}
+
+/// Which parked events.
+#[derive(Debug, Args)]
+pub struct ParkedArgs {
+    /// What every verb over the socket takes.
+    #[command(flatten)]
+    pub common: DeadArgs,
+    /// The event's id
+    #[arg(long, value_name = "ID", required_unless_present = "all")]
+    pub id: Option<String>,
+    /// Every parked event
+    #[arg(long, conflicts_with = "id")]
+    pub all: bool,
 }
 
 /// What `outrigger run` takes.

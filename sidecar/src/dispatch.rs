@@ -7,8 +7,8 @@
 use crate::telemetry::Metrics;
 use fastrand::Rng;
 use outrigger_core::{
-    Call, Code, DeadLetters, Delivery, Event, Key, Ledger, Malformed, Observe, Origin, Reason, Receipt, Settlement,
-    TargetId, Timeline,
+    Call, Code, DeadLetters, Delivery, Event, Key, Ledger, Malformed, Observe, Origin, Reason, Receipt,
+    Settlement, TargetId, Timeline,
     decide::{
         breaker::{self, Breaker, Permission},
         budget::Budget,
@@ -287,12 +287,13 @@ impl Target {
     /// Lets a parked event (or all) go: `Skip` buries it and frees its key, `Park` tries it again from the first
     /// attempt. Gives back how many.
     pub fn unpark(self: &Arc<Self>, id: Option<&str>, then: OnPoison) -> usize {
-        let mut state = self.state();
+        let (now, mut state) = (now(), self.state());
+        let open_before = state.breaker.open_total(now);
         let count = state.lanes.unpark(|job| {
             let chosen = id.is_none_or(|id| job.event_id() == id);
-            if chosen {
-                job.grave = job.grave.take().filter(|_| then == OnPoison::Skip);
-                job.attempts = if then == OnPoison::Skip { job.attempts } else { 0 };
+            if chosen && then == OnPoison::Park {
+                (job.grave, job.attempts, job.failures) = (None, 0, 0);
+                (job.admitted, job.open_before) = (now, open_before);
             }
             chosen
         });

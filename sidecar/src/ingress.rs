@@ -5,12 +5,7 @@
 
 pub mod cloudevents;
 
-use crate::{
-    admit::Keys,
-    dispatch::now,
-    settle::unix_ms,
-    telemetry::Metrics,
-};
+use crate::{admit::Keys, dispatch::now, settle::unix_ms, telemetry::Metrics};
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
@@ -20,8 +15,8 @@ use http::{
 use http_body_util::Full;
 use hyper::body::Incoming;
 use outrigger_core::{
-    BoxFuture, Code, DeadLetter, DeadLetters, Delivery, Error, Event, Inbound, Inbox, Intake, Key, Kind, Malformed,
-    Origin, Outcome, Reason, Receipt, Result, Settlement, Timeline,
+    BoxFuture, Code, DeadLetter, DeadLetters, Delivery, Error, Event, Inbound, Inbox, Intake, Key, Kind,
+    Malformed, Origin, Outcome, Reason, Receipt, Result, Settlement, Timeline,
 };
 use outrigger_net::{
     body::{self, BodyLimits},
@@ -172,17 +167,24 @@ impl Ingress {
         for (item, receipt) in items.into_iter().zip(receipts) {
             match item {
                 // What finds no room is released, and its sender reads so.
-                Ok(event) => pushed += usize::from(intake.try_push(self.delivery(event, receipt, deadline)).is_ok()),
+                Ok(event) => {
+                    pushed += usize::from(intake.try_push(self.delivery(event, receipt, deadline)).is_ok())
+                }
                 Err(malformed) => receipt.settle(Settlement::Reject(not_an_event(malformed.why))),
             }
         }
         self.metrics.accepted(pushed);
         if pushed == 0 && !batch {
-            return Err(Error::new(Kind::Overloaded, "as many events as allowed are being worked on; try again"));
+            return Err(Error::new(
+                Kind::Overloaded,
+                "as many events as allowed are being worked on; try again",
+            ));
         }
         match tokio::time::timeout_at(deadline.into(), outcome).await {
             Ok(settlements) => Ok(Outcome::Settled(settlements)),
-            Err(_) => Err(Error::status(504, None, format!("the function did not answer within {timeout:?}"))),
+            Err(_) => {
+                Err(Error::status(504, None, format!("the function did not answer within {timeout:?}")))
+            }
         }
     }
 

@@ -13,6 +13,8 @@ fn main() -> ExitCode {
         Command::Check(args) => cmd::check::run(&args, &config::Process),
         Command::Config(command) => cmd::config::run(command),
         Command::Send(args) => cmd::send::run(&args),
+        Command::Status(args) => cmd::status::run(&args, &config::Process),
+        Command::Parked(command) => cmd::status::parked(&command, &config::Process),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {

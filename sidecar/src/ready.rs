@@ -42,7 +42,8 @@ impl Probe {
     async fn look(&self) -> bool {
         let Ok(stream) = TcpStream::connect(&self.authority).await else { return false };
         let Some(path) = &self.path else { return true };
-        let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await else {
+        let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await
+        else {
             return false;
         };
         let request = hyper::Request::get(path.as_str()).header(http::header::HOST, self.authority.as_str());

@@ -2,7 +2,8 @@
 
 use crate::{admin::Health, config, dead_api::Dead, ingress::Accept};
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Key, Kind, Ledger, Plugin, Result, Source,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Key, Kind, Ledger, Plugin, Result,
+    Source,
 };
 use std::sync::Arc;
 
@@ -114,9 +115,8 @@ impl Health for Shared {
     fn trouble(&self) -> Option<String> {
         match self.0.health() {
             outrigger_journal::stats::Health::Sound => None,
-            outrigger_journal::stats::Health::Full(error) | outrigger_journal::stats::Health::Failed(error) => {
-                Some(error.to_string())
-            }
+            outrigger_journal::stats::Health::Full(error)
+            | outrigger_journal::stats::Health::Failed(error) => Some(error.to_string()),
         }
     }
 
@@ -128,7 +128,11 @@ impl Health for Shared {
             ("outrigger_journal_dead_letters", "Dead letters that are kept", stats.dead),
             ("outrigger_journal_dead_bytes", "Their bytes", stats.dead_bytes),
             ("outrigger_journal_commits", "Commits since the start, each with one fsync", stats.commits),
-            ("outrigger_journal_discarded", "Dead letters discarded for their age since the start", stats.discarded),
+            (
+                "outrigger_journal_discarded",
+                "Dead letters discarded for their age since the start",
+                stats.discarded,
+            ),
         ]
     }
 }
@@ -139,7 +143,8 @@ pub struct Homeless;
 
 impl DeadLetters for Homeless {
     fn put<'a>(&'a self, _letter: &'a DeadLetter) -> BoxFuture<'a, Result<()>> {
-        let message = "there is no journal on durable storage, so a dead letter cannot be kept; set journal.storage";
+        let message =
+            "there is no journal on durable storage, so a dead letter cannot be kept; set journal.storage";
         Box::pin(async move { Err(Error::new(Kind::Storage, message)) })
     }
 }

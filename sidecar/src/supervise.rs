@@ -89,7 +89,9 @@ impl Supervisor {
                 io::ErrorKind::NotFound => {
                     format!("the command {name:?} was not found; check its name, or give its whole path")
                 }
-                io::ErrorKind::PermissionDenied => format!("{name:?} may not be executed; try `chmod +x {name}`"),
+                io::ErrorKind::PermissionDenied => {
+                    format!("{name:?} may not be executed; try `chmod +x {name}`")
+                }
                 _ => format!("the command {name:?} cannot be started: {error}"),
             }
         })
@@ -125,7 +127,9 @@ impl Supervisor {
                 return Some(code);
             }
             failures = if started.elapsed() >= HEALTHY_AFTER { 1 } else { failures + 1 };
-            let Some(next) = self.start_again(&*env, code, &mut failures, &mut stop).await else { return None };
+            let Some(next) = self.start_again(&*env, code, &mut failures, &mut stop).await else {
+                return None;
+            };
             child = next;
             starts += 1;
         }
@@ -139,7 +143,13 @@ impl Supervisor {
         }
     }
 
-    async fn start_again(&mut self, env: &dyn Env, code: u8, failures: &mut u32, stop: &mut Drain) -> Option<Child> {
+    async fn start_again(
+        &mut self,
+        env: &dyn Env,
+        code: u8,
+        failures: &mut u32,
+        stop: &mut Drain,
+    ) -> Option<Child> {
         let bounds = self.settings.restart_backoff;
         let backoff = Backoff { initial: bounds.initial, max: bounds.max };
         loop {

@@ -7,7 +7,8 @@
 use hdrhistogram::Histogram as Percentiles;
 use outrigger_core::{Code, Error, Kind, Reply, Result};
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 use std::{
     collections::HashMap,
@@ -72,21 +73,31 @@ impl Metrics {
     pub fn new() -> Result<Self> {
         let registry = Registry::new();
         let made = Maker(&registry);
-        let dead = made.counters("outrigger_events_dead_lettered_total", "Events that became dead letters", &["reason"])?;
+        let dead = made.counters(
+            "outrigger_events_dead_lettered_total",
+            "Events that became dead letters",
+            &["reason"],
+        )?;
         for code in Code::ALL {
             dead.with_label_values(&[code.name()]);
         }
         Ok(Self {
             accepted: made.counter("outrigger_events_accepted_total", "Events accepted by the ingress")?,
             delivered: made.counter("outrigger_events_delivered_total", "Events that the function has")?,
-            retried: made.counter("outrigger_events_retried_total", "Failed attempts that are followed by another")?,
-            parked: made.counter("outrigger_events_parked_total", "Events that were parked and hold their key")?,
+            retried: made
+                .counter("outrigger_events_retried_total", "Failed attempts that are followed by another")?,
+            parked: made
+                .counter("outrigger_events_parked_total", "Events that were parked and hold their key")?,
             dead,
             dead_failed: made.counter(
                 "outrigger_dead_letter_failures_total",
                 "Dead letters that could not be written; their events are kept",
             )?,
-            ended: made.counters("outrigger_events_ended_total", "Events that ended in another way", &["how"])?,
+            ended: made.counters(
+                "outrigger_events_ended_total",
+                "Events that ended in another way",
+                &["how"],
+            )?,
             delivery_seconds: made.histogram(
                 "outrigger_delivery_duration_seconds",
                 "From admission to the function's success",
@@ -101,7 +112,8 @@ impl Metrics {
                 "Requests to the ingress",
                 "http_response_status_code",
             )?,
-            restarts: made.counter("outrigger_function_restarts_total", "Restarts of the supervised function")?,
+            restarts: made
+                .counter("outrigger_function_restarts_total", "Restarts of the supervised function")?,
             gauges: Mutex::default(),
             percentiles: Mutex::new(percentiles()?),
             registry,
@@ -179,7 +191,10 @@ impl Metrics {
             accepted: self.accepted.get(),
             delivered: self.delivered.get(),
             retried: self.retried.get(),
-            dead_lettered: Code::ALL.iter().map(|code| self.dead.with_label_values(&[code.name()]).get()).sum(),
+            dead_lettered: Code::ALL
+                .iter()
+                .map(|code| self.dead.with_label_values(&[code.name()]).get())
+                .sum(),
             p50_ms: ms(0.5),
             p99_ms: ms(0.99),
         }
@@ -208,13 +223,17 @@ impl Metrics {
 }
 
 fn percentiles() -> Result<Percentiles<u64>> {
-    Percentiles::new_with_bounds(1, 3_600_000_000, 2).map_err(|error| Error::new(Kind::Invalid, error.to_string()))
+    Percentiles::new_with_bounds(1, 3_600_000_000, 2)
+        .map_err(|error| Error::new(Kind::Invalid, error.to_string()))
 }
 
 struct Maker<'a>(&'a Registry);
 
 impl Maker<'_> {
-    fn keep<M: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<M>) -> Result<M> {
+    fn keep<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        made: prometheus::Result<M>,
+    ) -> Result<M> {
         let kept = made.and_then(|metric| self.0.register(Box::new(metric.clone())).map(|()| metric));
         kept.map_err(|error| Error::new(Kind::Invalid, format!("a metric cannot be registered: {error}")))
     }

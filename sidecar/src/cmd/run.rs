@@ -40,6 +40,11 @@ fn log(settings: &config::Log) {
         LogFormat::Json => true,
     };
     let level = settings.level.parse().unwrap_or(tracing::Level::INFO);
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(std::io::stderr);
-    if json { lines.json().flatten_event(true).init() } else { lines.with_ansi(std::io::stderr().is_terminal()).init() }
+    let lines =
+        tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(std::io::stderr);
+    if json {
+        lines.json().flatten_event(true).init()
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).init()
+    }
 }

@@ -72,7 +72,12 @@ fn list(parked: &serde_json::Value, json: bool) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["event", "key", "attempts", "waiting behind it"]);
+    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header([
+        "event",
+        "key",
+        "attempts",
+        "waiting behind it",
+    ]);
     for event in parked.as_array().into_iter().flatten() {
         let text = |name: &str| event[name].as_str().map_or_else(|| event[name].to_string(), str::to_owned);
         table.add_row([text("id"), text("key"), text("attempts"), text("behind")]);
@@ -147,10 +152,16 @@ fn socket(common: &DeadArgs, env: &dyn Env) -> Result<Socket, Failure> {
     Ok(Socket::new(config.admin.socket))
 }
 
-async fn asked<T: serde::de::DeserializeOwned>(socket: &Socket, method: Method, uri: String) -> Result<T, Failure> {
+async fn asked<T: serde::de::DeserializeOwned>(
+    socket: &Socket,
+    method: Method,
+    uri: String,
+) -> Result<T, Failure> {
     let answer = socket.ask(method, uri, Vec::new()).await;
     let answer = answer.map_err(|error| {
-        Failure::Problem(format!("{error}; is it running, and is this the configuration that it runs with (-c)?"))
+        Failure::Problem(format!(
+            "{error}; is it running, and is this the configuration that it runs with (-c)?"
+        ))
     })?;
     answer.ok_or_else(|| Failure::Problem("the outrigger that runs there is of another version".to_owned()))
 }

@@ -42,7 +42,8 @@ impl Inbound for CloudEvents {
                 let members = json::decode_batch(body).map_err(|invalid| unreadable(&invalid))?;
                 if members.len() > self.batch_events_max {
                     let most = self.batch_events_max;
-                    let detail = format!("the batch has {} events and at most {most} are taken", members.len());
+                    let detail =
+                        format!("the batch has {} events and at most {most} are taken", members.len());
                     return Err(Error::status(413, None, detail));
                 }
                 let malformed = |(raw, why): (Bytes, Invalid)| Malformed {
@@ -68,7 +69,11 @@ impl Inbound for CloudEvents {
                 [Settlement::Reject(reason)] => refused(reason),
                 [Settlement::Release { after }] => {
                     let wait = after.map_or(1, |after| after.as_secs().max(1));
-                    failure(&Error::status(503, Some(std::time::Duration::from_secs(wait)), "no room; try again"))
+                    failure(&Error::status(
+                        503,
+                        Some(std::time::Duration::from_secs(wait)),
+                        "no room; try again",
+                    ))
                 }
                 several => settled_batch(several),
             },
@@ -86,7 +91,8 @@ pub fn failure(error: &Error) -> Response<Bytes> {
         Kind::Invalid => (400, None),
         _ => (503, Some(std::time::Duration::from_secs(5))),
     };
-    let mut answer = text(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), error.message());
+    let mut answer =
+        text(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), error.message());
     if let Some(wait) = wait {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }

@@ -50,7 +50,11 @@ impl Socket {
         Self { path }
     }
 
-    async fn ask<T: DeserializeOwned>(
+    /// The answer to one request; none for a 404.
+    ///
+    /// # Errors
+    /// What the other side says, or that it says nothing.
+    pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         uri: String,
