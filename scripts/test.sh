@@ -61,6 +61,7 @@ step deny scripts/deny.sh bans licenses sources
 step clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 step documentation env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 step tests cargo test --workspace --locked --no-fail-fast
+step readme scripts/readme.sh --check
 step fuzz scripts/fuzz.sh "$fuzz_seconds"
 
 # An ignored test is a skip as well, and one that names nothing absent: .ci/run will not have it.
