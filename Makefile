@@ -13,9 +13,9 @@ help: ## this list
 
 demo: ## build, send real events through a journal to a small function, show what happened, end by itself
 	@scripts/need.sh cargo cc
-	@echo "building outrigger; the first time takes some minutes ..."
+	@echo "building outrigger and the demo's function (the first build takes some minutes) ..."
 	cargo build --locked -p outrigger -p outrigger-function
-	@demo/run.sh
+	demo/run.sh
 
 test: ## everything that must hold: format, lints, dependencies, tests, documentation, short fuzz runs
 	@scripts/need.sh cargo cc c++

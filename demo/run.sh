@@ -23,16 +23,23 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
-say "2. Real events of GitHub, Google Cloud and AWS: a third in each CloudEvents mode"
-sed -n '1,12p' demo/events.jsonl | run "$outrigger" send --to "$to" --mode binary --from-lines
-sed -n '13,24p' demo/events.jsonl | run "$outrigger" send --to "$to" --mode structured --from-lines
-sed -n '25,36p' demo/events.jsonl | run "$outrigger" send --to "$to" --mode batch --from-lines
+say "2. Real events of GitHub, Google Cloud and AWS come in: a third in each CloudEvents mode"
+part() { # MODE FIRST LAST
+    sed -n "$2,$3p" demo/events.jsonl | "$outrigger" send --to "$to" --mode "$1" --rate 10/s --batch-size 4 --from-lines
+}
+printf '$ outrigger send --to %s --mode %s --rate 10/s --from-lines < some-of-demo/events.jsonl\n' \
+    "$to" binary "$to" structured "$to" batch
+part binary 1 12 >target/demo/binary.log 2>&1 &
+part structured 13 24 >target/demo/structured.log 2>&1 &
+part batch 25 36 >target/demo/batch.log 2>&1 &
 
-say "3. What becomes of them: some are tried twice, one is refused for good"
+say "3. Meanwhile, live: some are tried twice, and one is refused for good"
 run "$outrigger" status "${config[@]}" --until-idle 36
+grep -h '^sent' target/demo/binary.log target/demo/structured.log target/demo/batch.log
 
 say "4. The refused one is a dead letter, with its reason and its original bytes"
 run "$outrigger" dead list "${config[@]}"
+run "$outrigger" dead show "${config[@]}" 1 | head -n 20
 
 say "5. The function would take it now, so the dead letter is replayed"
 run "$outrigger" dead replay "${config[@]}" --all

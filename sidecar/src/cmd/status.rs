@@ -13,8 +13,9 @@ use std::{
     time::Duration,
 };
 
-/// How often the live table is drawn again.
+/// How often the live table is drawn again on a terminal, and elsewhere, where it takes new lines each time.
 const PERIOD: Duration = Duration::from_millis(200);
+const PERIOD_OF_LINES: Duration = Duration::from_secs(1);
 
 /// Shows the table once, until Ctrl-C, or until everything is done.
 ///
@@ -34,7 +35,7 @@ pub fn run(args: &StatusArgs, env: &dyn Env) -> Result<Exit, Failure> {
             if done && !args.watch {
                 return Ok(Exit::Success);
             }
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(if io::stdout().is_terminal() { PERIOD } else { PERIOD_OF_LINES }).await;
         }
     })
 }
