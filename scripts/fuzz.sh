@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every fuzz target for a while, from seeds made of the demo's payloads, with the stable toolchain.
+# Every fuzz target for a while, from seeds made of the demo's events, with the stable toolchain.
 #   scripts/fuzz.sh [SECONDS-FOR-EACH] [TARGET...]
 #
 # The instrumentation that cargo-fuzz asks a nightly compiler for is a pass of LLVM that stable has too; what it lacks is
@@ -40,9 +40,9 @@ build() {
         CARGO_TARGET_DIR=$home cargo build --quiet --manifest-path fuzz/Cargo.toml --target "$host"
 }
 
-# Seeds: what is committed, the demo's payloads in each mode, and the CloudEvents vectors where they are.
+# Seeds: what is committed, the demo's events in each form, and the CloudEvents vectors where they are.
 seed() {
-    local number=0 file type source subject batch=
+    local number=0 line head data batch=
     for target in "${targets[@]}"; do
         mkdir -p "$corpus/$target"
         cp -n fuzz/seeds/"$target"/* "$corpus/$target/" 2>/dev/null
@@ -50,26 +50,24 @@ seed() {
     if [ -d "$corpus/config" ]; then cp -n demo/*.yaml "$corpus/config/" 2>/dev/null; fi
     mkdir -p "$corpus/http_binary" "$corpus/json_event" "$corpus/json_batch" "$corpus/record" "$corpus/gzip_body" \
         "$corpus/function_answer"
-    while IFS=$'\t' read -r file type source subject; do
+    while IFS= read -r line; do
         number=$((number + 1))
-        local payload=demo/payloads/$file
-        printf 'ce-specversion: 1.0\nce-id: %s\nce-type: %s\nce-source: %s\ncontent-type: application/json\n\n' \
-            "$number" "$type" "$source" | cat - "$payload" >"$corpus/http_binary/demo-$number"
-        {
-            printf '{"specversion":"1.0","id":"%s","type":"%s","source":"%s",' "$number" "$type" "$source"
-            printf '"subject":"%s","datacontenttype":"application/json","data":' "$subject"
-            cat "$payload" && printf '}'
-        } >"$corpus/json_event/demo-$number"
-        { printf '\0\1\2\0\0' && cat "$corpus/json_event/demo-$number"; } >"$corpus/record/demo-$number"
-        { printf '\0\310' && cat "$corpus/http_binary/demo-$number"; } >"$corpus/function_answer/demo-$number"
-        gzip -nc "$payload" >"$corpus/gzip_body/demo-$number"
-        batch="$batch${batch:+,}$(cat "$corpus/json_event/demo-$number")"
+        head=$(sed -nE 's/^\{"specversion": "1.0", "id": "([^"]*)", "source": "([^"]*)", "type": "([^"]*)".*/\
+ce-id: \1\nce-source: \2\nce-type: \3/p' <<<"$line")
+        data=${line#*,\"data\":}
+        data=${data%\}}
+        printf 'ce-specversion: 1.0%s\ncontent-type: application/json\n\n%s' "$head" "$data" \
+            >"$corpus/http_binary/demo-$number"
+        printf '%s' "$line" >"$corpus/json_event/demo-$number"
+        printf '\0\1\2\0\0%s' "$line" >"$corpus/record/demo-$number"
+        printf '\0\310%s' "$(<"$corpus/http_binary/demo-$number")" >"$corpus/function_answer/demo-$number"
+        gzip -nc <<<"$data" >"$corpus/gzip_body/demo-$number"
+        batch="$batch${batch:+,}$line"
         if [ $((number % 4)) -eq 0 ]; then
             printf '[%s]' "$batch" >"$corpus/json_batch/demo-$number"
             batch=
         fi
-    done < <(sed -nE 's/^\{"file": "([^"]*)", "type": "([^"]*)", "source": "([^"]*)"(, "subject": "([^"]*)")?.*/\1\t\2\t\3\t\5/p' \
-        demo/payloads/index.jsonl)
+    done <demo/events.jsonl
     local vectors
     vectors=$(shared_dir)/data/cloudevents/json
     if [ -d "$vectors" ]; then
