@@ -18,7 +18,7 @@ use serde_json::json;
 use std::{
     fmt::Write as _,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -66,8 +66,8 @@ pub struct Admin {
     pub dead: Option<Arc<dyn dead_api::Dead>>,
     /// Whether the process is stopping.
     pub draining: AtomicBool,
-    /// Whether the ingress listens; set once.
-    pub listening: OnceLock<()>,
+    /// Whether the ingress listens, if there is one.
+    pub listening: AtomicBool,
 }
 
 impl Admin {
@@ -86,12 +86,12 @@ impl Admin {
             journal: storage.map(|storage| storage.health.clone()),
             dead: storage.map(|storage| storage.letters.clone()),
             draining: AtomicBool::new(false),
-            listening: OnceLock::new(),
+            listening: AtomicBool::new(false),
         }
     }
 
     /// Answers a request from the network.
-    pub async fn public(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    pub fn public(&self, request: &Request<Incoming>) -> Answer {
         self.read(request.method(), request.uri().path())
     }
 
@@ -137,19 +137,15 @@ impl Admin {
 
     /// Each component by name; 200 when nothing is in the way of an event.
     fn readiness(&self) -> Answer {
+        let told = |ok: bool, trouble: &str| if ok { Ok("ok".to_owned()) } else { Err(trouble.to_owned()) };
         let status = self.target.status();
         let function = match (status.ready, status.breaker) {
             (false, _) => Err("not ready yet".to_owned()),
             (true, breaker::State::Closed) => Ok("ok".to_owned()),
             (true, _) => Err("down; the breaker is open".to_owned()),
         };
-        let drain = if self.draining.load(Ordering::Relaxed) {
-            Err("draining".to_owned())
-        } else {
-            Ok("ok".to_owned())
-        };
-        let ingress =
-            self.listening.get().map(|()| "ok".to_owned()).ok_or_else(|| "not listening".to_owned());
+        let drain = told(!self.draining.load(Ordering::Relaxed), "draining");
+        let ingress = told(self.listening.load(Ordering::Relaxed), "not listening");
         let journal = self.journal.as_ref().map(|journal| journal.trouble().map_or(Ok("ok".to_owned()), Err));
         let lanes = match status.parked {
             0 => "ok".to_owned(),

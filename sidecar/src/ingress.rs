@@ -168,7 +168,7 @@ impl Ingress {
             match item {
                 // What finds no room is released, and its sender reads so.
                 Ok(event) => {
-                    pushed += usize::from(intake.try_push(self.delivery(event, receipt, deadline)).is_ok())
+                    pushed += usize::from(intake.try_push(self.delivery(event, receipt, deadline)).is_ok());
                 }
                 Err(malformed) => receipt.settle(Settlement::Reject(not_an_event(malformed.why))),
             }

@@ -1,11 +1,12 @@
 //! Whether the function can take calls: asked before the first event, so that no start costs an attempt.
 
+use crate::{dispatch::Target, supervise::Life};
 use bytes::Bytes;
 use http::Uri;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use std::time::Duration;
-use tokio::{net::TcpStream, time::timeout};
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpStream, sync::watch, time::timeout};
 
 /// The first pause between two looks; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(5);
@@ -51,6 +52,46 @@ impl Probe {
         tokio::select! {
             answer = sender.send_request(request) => answer.is_ok_and(|answer| answer.status().is_success()),
             _ = connection => false,
+        }
+    }
+}
+
+/// Follows the function's starts: not ready while it is down, ready once its probe answers.
+pub async fn follow(
+    target: Arc<Target>,
+    probe: Probe,
+    mut lives: watch::Receiver<Life>,
+    patience: Option<Duration>,
+) {
+    loop {
+        let life = *lives.borrow_and_update();
+        target.set_ready(false);
+        if let Life::Running(_) = life {
+            let late = async {
+                match patience {
+                    Some(patience) => tokio::time::sleep(patience).await,
+                    None => std::future::pending().await,
+                }
+                tracing::error!(
+                    authority = probe.authority,
+                    "the function is still not ready; events wait for it"
+                );
+                std::future::pending::<()>().await;
+            };
+            let ready = tokio::select! {
+                () = probe.ready() => true,
+                () = late => false,
+                changed = lives.changed() => if changed.is_ok() { false } else { return },
+            };
+            if ready {
+                tracing::info!(authority = probe.authority, "the function is ready");
+                target.set_ready(true);
+            } else {
+                continue;
+            }
+        }
+        if lives.changed().await.is_err() {
+            return std::future::pending().await; // no supervisor: the breaker sees to outages
         }
     }
 }

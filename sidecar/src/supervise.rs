@@ -127,10 +127,7 @@ impl Supervisor {
                 return Some(code);
             }
             failures = if started.elapsed() >= HEALTHY_AFTER { 1 } else { failures + 1 };
-            let Some(next) = self.start_again(&*env, code, &mut failures, &mut stop).await else {
-                return None;
-            };
-            child = next;
+            child = self.start_again(&*env, code, &mut failures, &mut stop).await?;
             starts += 1;
         }
     }

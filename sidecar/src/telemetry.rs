@@ -186,7 +186,8 @@ impl Metrics {
     #[must_use]
     pub fn totals(&self) -> Totals {
         let percentiles = self.percentiles.lock().unwrap_or_else(PoisonError::into_inner);
-        let ms = |quantile| percentiles.value_at_quantile(quantile) as f64 / 1_000.0;
+        let ms =
+            |quantile| Duration::from_micros(percentiles.value_at_quantile(quantile)).as_secs_f64() * 1_000.0;
         Totals {
             accepted: self.accepted.get(),
             delivered: self.delivered.get(),
@@ -278,11 +279,7 @@ fn status_label(status: u16) -> &'static str {
         502 => "502",
         503 => "503",
         504 => "504",
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
+        _ => ["1xx", "2xx", "3xx", "4xx", "5xx"][usize::from((status / 100).clamp(1, 5) - 1)],
     }
 }
 

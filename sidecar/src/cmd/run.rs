@@ -43,8 +43,8 @@ fn log(settings: &config::Log) {
     let lines =
         tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(std::io::stderr);
     if json {
-        lines.json().flatten_event(true).init()
+        lines.json().flatten_event(true).init();
     } else {
-        lines.with_ansi(std::io::stderr().is_terminal()).init()
+        lines.with_ansi(std::io::stderr().is_terminal()).init();
     }
 }

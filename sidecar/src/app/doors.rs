@@ -1,0 +1,163 @@
+//! Every address that the process listens on: opened before anything else happens, served once the rest stands.
+
+use super::{HTTP, wrong};
+use crate::{
+    admin::Admin,
+    admit::Keys,
+    cmd::Failure,
+    config::{Config, Http},
+    dispatch::now,
+    ingress::{Answering, Ingress, cloudevents::CloudEvents},
+    registry::Storage,
+    telemetry::Metrics,
+};
+use outrigger_core::{Drain, Intake};
+use outrigger_net::{
+    body::BodyLimits,
+    limits::Limits,
+    listen::Listener,
+    server::{Counts, serve},
+    token::TokenFile,
+};
+use std::{path::Path, sync::Arc};
+
+/// The open addresses, and who may enter.
+pub(super) struct Doors {
+    ingress: Option<Listener>,
+    public: Option<Listener>,
+    owner: Listener,
+    token: Option<TokenFile>,
+}
+
+/// The open addresses of admin.
+pub(super) struct AdminDoors {
+    public: Option<Listener>,
+    owner: Listener,
+}
+
+/// The open address of the ingress.
+pub(super) struct IngressDoor {
+    listener: Option<Listener>,
+    token: Option<TokenFile>,
+}
+
+impl Doors {
+    /// Opens all of them: a port in use must be known before anything has happened.
+    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+        let http = config.ingress.http.as_ref();
+        let ingress = match http {
+            Some(http) => Some(Listener::tcp(http.listen, "ingress.http.listen").await.map_err(wrong)?),
+            None => None,
+        };
+        let public = match config.admin.listen {
+            Some(address) => Some(Listener::tcp(address, "admin.listen").await.map_err(wrong)?),
+            None => None,
+        };
+        let file = http.and_then(|http| http.bearer_file.as_ref());
+        let token = file.map(|file| TokenFile::open(file, now())).transpose().map_err(wrong)?;
+        Ok(Self { ingress, public, owner: owner(&config.admin.socket).await?, token })
+    }
+
+    /// Those that are served first, and the one that is served last.
+    pub(super) fn split(self) -> (AdminDoors, IngressDoor) {
+        let admin = AdminDoors { public: self.public, owner: self.owner };
+        (admin, IngressDoor { listener: self.ingress, token: self.token })
+    }
+}
+
+impl AdminDoors {
+    /// Answers probes, scrapers and the owner until `drain` starts.
+    pub(super) fn serve(self, admin: &Arc<Admin>, drain: &Drain) {
+        if let Some(listener) = self.public {
+            let admin = admin.clone();
+            let service = move |request| std::future::ready(admin.public(&request));
+            tokio::spawn(serve(listener, admin_limits(), counts(), service, started(drain.clone())));
+        }
+        let admin = admin.clone();
+        let service = move |request| admin.clone().owner(request);
+        tokio::spawn(serve(self.owner, admin_limits(), counts(), service, started(drain.clone())));
+    }
+}
+
+impl IngressDoor {
+    /// Takes events until `drain` starts, and holds it until the last request is answered.
+    pub(super) fn serve(
+        self,
+        config: &Config,
+        intake: &Intake,
+        storage: Option<&Storage>,
+        metrics: &Arc<Metrics>,
+        drain: Drain,
+    ) {
+        let (Some(http), Some(listener)) = (&config.ingress.http, self.listener) else { return };
+        let address = listener.address().unwrap_or(http.listen);
+        tracing::info!(%address, path = http.path, sync = http.sync, "events are taken");
+        let ingress = ingress(http, config, self.token, intake, storage, metrics);
+        let service = move |request| ingress.clone().handle(request);
+        let limits = limits(http);
+        tokio::spawn(async move { serve(listener, limits, counts(), service, started(drain.clone())).await });
+    }
+}
+
+async fn started(mut drain: Drain) {
+    drain.started().await;
+}
+
+async fn owner(path: &Path) -> Result<Listener, Failure> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let made = std::fs::create_dir_all(folder);
+        made.map_err(|error| {
+            Failure::Wrong(format!("admin.socket: {} cannot be made: {error}", folder.display()))
+        })?;
+    }
+    Listener::unix(path, "admin.socket").await.map_err(wrong)
+}
+
+fn ingress(
+    http: &Http,
+    config: &Config,
+    token: Option<TokenFile>,
+    intake: &Intake,
+    storage: Option<&Storage>,
+    metrics: &Arc<Metrics>,
+) -> Arc<Ingress> {
+    let answering = match storage {
+        Some(storage) if !http.sync => {
+            Answering::Durable { accept: storage.accept.clone(), dead: storage.dead.clone() }
+        }
+        _ => Answering::Sync { intake: intake.clone(), timeout: http.sync_timeout },
+    };
+    Arc::new(Ingress {
+        name: HTTP.into(),
+        path: http.path.clone(),
+        token,
+        body: BodyLimits {
+            bytes_max: http.body_bytes_max,
+            decompressed_bytes_max: http.decompressed_bytes_max,
+            timeout: http.body_timeout,
+        },
+        inbound: Arc::new(CloudEvents { batch_events_max: http.batch_events_max }),
+        keys: Keys(config.delivery.key.clone()),
+        answering,
+        metrics: metrics.clone(),
+    })
+}
+
+fn limits(http: &Http) -> Limits {
+    Limits {
+        connections_max: http.connections_max,
+        headers_max: http.headers_max,
+        header_bytes_max: http.header_bytes_max,
+        header_timeout: http.header_timeout,
+        idle_timeout: http.idle_timeout,
+    }
+}
+
+/// A few scrapers and probes, never many.
+fn admin_limits() -> Limits {
+    Limits { connections_max: 64, ..Limits::default() }
+}
+
+fn counts() -> Arc<Counts> {
+    Arc::new(Counts::default())
+}
