@@ -4,6 +4,10 @@
 //! the time and the dice, and starts workers. A worker takes an event, makes one attempt, has the outcome settled
 //! (`settle.rs`) and takes the next; it ends when nothing may run. A timer starts one again when something may.
 
+mod job;
+
+pub(crate) use job::{Job, Running};
+
 use crate::telemetry::Metrics;
 use fastrand::Rng;
 use outrigger_core::{
@@ -94,24 +98,6 @@ pub(crate) struct State {
     ready: bool,
     stopped: bool,
     alarm: Option<Instant>,
-}
-
-/// An event in its lane, with what its attempts have left behind.
-pub(crate) struct Job {
-    pub(crate) item: Result<Event, Malformed>,
-    pub(crate) key: Option<Key>,
-    pub(crate) origin: Origin,
-    pub(crate) receipt: Receipt,
-    pub(crate) timeline: Timeline,
-    pub(crate) once: Option<Instant>,
-    pub(crate) attempts: u32,
-    pub(crate) failures: u32,
-    pub(crate) received_ms: u64,
-    pub(crate) admitted: Instant,
-    /// How long the breaker had been open in all when it was admitted.
-    pub(crate) open_before: Duration,
-    /// It is given up, and only its dead letter is still to be written.
-    pub(crate) grave: Option<Reason>,
 }
 
 /// What a look at the state gives a worker.
@@ -375,61 +361,6 @@ impl Drop for Leaving<'_> {
     }
 }
 
-/// An event that a worker has taken. Whatever ends the worker, the lane goes on and the receipt is settled.
-pub(crate) struct Running {
-    target: Arc<Target>,
-    ticket: Ticket,
-    pub(crate) probe: bool,
-    job: Option<Box<Job>>,
-}
-
-impl Running {
-    pub(crate) fn job(&mut self) -> &mut Job {
-        self.job.as_mut().expect("the job is there until the attempt ends")
-    }
-
-    /// The event is settled by its receipt.
-    pub(crate) fn finish(mut self) -> Box<Job> {
-        let job = self.job.take().expect("an attempt ends once");
-        self.target.state().lanes.done(self.ticket);
-        job
-    }
-
-    /// The event is tried again, or buried again, after `wait`.
-    pub(crate) fn again(mut self, state: &mut State, at: Instant) {
-        let job = self.job.take().expect("an attempt ends once");
-        state.lanes.again(self.ticket, job, at);
-        self.target.set_alarm(state, at);
-    }
-
-    /// The event holds its key.
-    pub(crate) fn park(mut self, state: &mut State) {
-        let job = self.job.take().expect("an attempt ends once");
-        state.lanes.park(self.ticket, job);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(job) = self.job.take() {
-            job.receipt.attempted(job.attempts); // what was cut off by us is no attempt
-            let mut state = self.target.state();
-            state.lanes.done(self.ticket);
-            if self.probe {
-                state.breaker.abandoned();
-            }
-            drop(state);
-            drop(job); // releases
-        }
-    }
-}
-
-impl Job {
-    pub(crate) fn event_id(&self) -> &str {
-        self.item.as_ref().map_or("", Event::id)
-    }
-}
-
 /// A target's numbers; see [`Target::status`].
 #[derive(Debug, Clone, Copy)]
 pub struct Status {
@@ -455,5 +386,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-#[path = "dispatch_tests.rs"]
 mod tests;

@@ -5,7 +5,7 @@ use crate::{
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Mark, Reason, Reply, Result, Settlement, Step,
+    CallCx, Code, DeadLetter, Error, Kind, Mark, Reason, Reply, Result, Retry, Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
         verdict::{Verdict, is_down},
@@ -64,7 +64,7 @@ impl Target {
             Ok(_) => Verdict::Delivered,
             Err(error) => match error.http_status() {
                 Some(status) => self.settings.statuses.verdict(Some(status)),
-                None if error.sent() || error.retry() != outrigger_core::Retry::Permanent => Verdict::Retry,
+                None if error.sent() || error.retry() != Retry::Permanent => Verdict::Retry,
                 None => Verdict::Refused, // it could not even be encoded
             },
         };
@@ -82,10 +82,10 @@ impl Target {
         let job = running.job();
         job.receipt.attempted(job.attempts);
         if job.once.is_some() {
-            let code = match (error.sent(), error.http_status()) {
-                (false, _) => Code::Unavailable,
-                (true, Some(_)) => Code::Refused,
-                (true, None) => Code::TimedOut,
+            let code = match error.kind() {
+                Kind::TimedOut => Code::TimedOut,
+                _ if error.sent() => Code::Refused,
+                _ => Code::Unavailable,
             };
             return self.reject(running, reason(code, &error));
         }
@@ -212,13 +212,14 @@ fn note_failure(
     verdict: Verdict,
     ended: Instant,
 ) -> Attempt {
-    let down = is_down(error.http_status()) && error.retry() != outrigger_core::Retry::Permanent;
+    let down = is_down(error.http_status()) && error.retry() != Retry::Permanent;
     if down {
         state.breaker.failed(ended, running.probe);
     } else {
         state.breaker.succeeded(ended);
     }
-    let counts = error.sent() && !(running.probe && down);
+    // What cannot even be written into a request fails by itself, whatever the function's state.
+    let counts = (error.sent() || verdict == Verdict::Refused) && !(running.probe && down);
     let open = state.breaker.open_total(ended);
     let job = running.job();
     if counts && job.attempts == 0 {

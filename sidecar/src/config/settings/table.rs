@@ -55,7 +55,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "function.reply_bytes_max",
         size(0, GIB),
         "1MiB",
-        "The largest reply that is read; a larger one fails the attempt.",
+        "The largest body of a 2xx that is kept: a larger reply event fails the attempt, another body is dropped.",
     ),
     setting(
         "function.ready_path",
@@ -67,7 +67,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "function.ready_timeout",
         Kind::Or("none", &TO_A_DAY),
         "none",
-        "How long the function may take to be ready before outrigger gives up; none waits.",
+        "How long the function may take to be ready before the log says that it is late; events wait for it.",
     ),
     setting(
         "function.statuses",

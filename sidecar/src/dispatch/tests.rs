@@ -220,6 +220,14 @@ async fn row_14_a_refusal_is_buried_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_written_into_a_request_is_buried_without_retries() {
+    let bench = Bench::new(|_| (), |_, _| (MS, Err(Error::new(Kind::Invalid, "no header can carry it"))));
+    bench.push("a", None);
+    bench.settled(1).await;
+    assert_eq!(bench.log(), ["call a", "dead a refused after 1", "ack a"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn row_20_an_event_whose_dead_letter_cannot_be_written_is_kept_until_it_can() {
     let bench = Bench::new(|_| (), |_, _| (MS, status(400)));
     *lock(&bench.book.dead_is_down) = 3;

@@ -1,0 +1,81 @@
+//! An event in its lane and in a worker's hands: whatever happens, it is settled once and its lane goes on.
+
+use super::{State, Target};
+use outrigger_core::{Event, Key, Malformed, Origin, Reason, Receipt, Timeline, decide::lanes::Ticket};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// An event in its lane, with what its attempts have left behind.
+pub(crate) struct Job {
+    pub(crate) item: Result<Event, Malformed>,
+    pub(crate) key: Option<Key>,
+    pub(crate) origin: Origin,
+    pub(crate) receipt: Receipt,
+    pub(crate) timeline: Timeline,
+    pub(crate) once: Option<Instant>,
+    pub(crate) attempts: u32,
+    pub(crate) failures: u32,
+    pub(crate) received_ms: u64,
+    pub(crate) admitted: Instant,
+    /// How long the breaker had been open in all when it was admitted.
+    pub(crate) open_before: Duration,
+    /// It is given up, and only its dead letter is still to be written.
+    pub(crate) grave: Option<Reason>,
+}
+
+/// An event that a worker has taken. Whatever ends the worker, the lane goes on and the receipt is settled.
+pub(crate) struct Running {
+    pub(super) target: Arc<Target>,
+    pub(super) ticket: Ticket,
+    pub(crate) probe: bool,
+    pub(super) job: Option<Box<Job>>,
+}
+
+impl Running {
+    pub(crate) fn job(&mut self) -> &mut Job {
+        self.job.as_mut().expect("the job is there until the attempt ends")
+    }
+
+    /// The event is settled by its receipt.
+    pub(crate) fn finish(mut self) -> Box<Job> {
+        let job = self.job.take().expect("an attempt ends once");
+        self.target.state().lanes.done(self.ticket);
+        job
+    }
+
+    /// The event is tried again, or buried again, after `wait`.
+    pub(crate) fn again(mut self, state: &mut State, at: Instant) {
+        let job = self.job.take().expect("an attempt ends once");
+        state.lanes.again(self.ticket, job, at);
+        self.target.set_alarm(state, at);
+    }
+
+    /// The event holds its key.
+    pub(crate) fn park(mut self, state: &mut State) {
+        let job = self.job.take().expect("an attempt ends once");
+        state.lanes.park(self.ticket, job);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            job.receipt.attempted(job.attempts); // what was cut off by us is no attempt
+            let mut state = self.target.state();
+            state.lanes.done(self.ticket);
+            if self.probe {
+                state.breaker.abandoned();
+            }
+            drop(state);
+            drop(job); // releases
+        }
+    }
+}
+
+impl Job {
+    pub(crate) fn event_id(&self) -> &str {
+        self.item.as_ref().map_or("", Event::id)
+    }
+}
