@@ -30,6 +30,9 @@ pub struct Config {
     pub marks_max: u64,
     /// The longest a settlement waits for a commit of its own when nothing is appended. Default 100 ms, at most 10 s.
     pub commit_every: Duration,
+    /// The longest a group waits for more when callers of the last one may come again. Default 1 ms, at most 100 ms;
+    /// 0 never waits.
+    pub gather_max: Duration,
     /// Most events of one commit. Default 1,024.
     pub group_events_max: usize,
     /// Most bytes of one commit. Default 4 MiB.
@@ -63,6 +66,7 @@ impl Config {
             marks_age_max: Duration::from_hours(24),
             marks_max: 1_000_000,
             commit_every: Duration::from_millis(100),
+            gather_max: Duration::from_millis(1),
             group_events_max: 1_024,
             group_bytes_max: 4 << 20,
             waiting_events_max: 4_096,
@@ -91,6 +95,7 @@ impl Config {
             ("hand_bytes_max", self.hand_bytes_max as u64, KIB, 4 * GIB),
             ("wal_bytes_max", self.wal_bytes_max, 256 * KIB, GIB),
             ("commit_every in ms", milliseconds(self.commit_every), 1, 10_000),
+            ("gather_max in ms", milliseconds(self.gather_max), 0, 100),
         ];
         for (field, value, min, max) in bounds {
             if !(min..=max).contains(&value) {

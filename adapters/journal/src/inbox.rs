@@ -59,6 +59,7 @@ pub(crate) struct Inbox {
     state: Mutex<State>,
     wake: Condvar,
     commit_every: Duration,
+    gather_max: Duration,
     waiting_events_max: usize,
     waiting_bytes_max: usize,
     group_events_max: usize,
@@ -78,6 +79,7 @@ struct State {
     /// When the first of `settled` came, or the first attempt that is not on disk was noted.
     dirty_since: Option<Instant>,
     noted_since: Option<Instant>,
+    gather: Gather,
     sleeping: bool,
     closed: Option<Error>,
 }
@@ -88,6 +90,7 @@ impl Inbox {
             state: Mutex::default(),
             wake: Condvar::new(),
             commit_every: config.commit_every,
+            gather_max: config.gather_max,
             waiting_events_max: config.waiting_events_max,
             waiting_bytes_max: config.waiting_bytes_max,
             group_events_max: config.group_events_max,
@@ -188,33 +191,41 @@ impl Inbox {
         }
     }
 
+    /// Callers of so many events were just answered after `commit_time`, and may come again.
+    pub(crate) fn answered(&self, events: usize, commit_time: Duration) {
+        let mut state = self.state();
+        let wanted = (events + state.events).min(self.group_events_max);
+        state.gather = Gather::after(Instant::now(), wanted, commit_time, self.gather_max);
+    }
+
     /// Takes the next round's work, and sleeps until there is some or `until`. Only the writer calls it.
     pub(crate) fn take(&self, until: Option<Instant>) -> Work {
         let mut state = self.state();
-        while !state.is_urgent() {
+        loop {
+            let now = Instant::now();
+            let events = state.events;
+            state.gather.end_if_over(now, events);
             let commit_at = state.dirty_since.map(|since| since + self.commit_every);
-            let wake_at = [commit_at, until].into_iter().flatten().min();
-            let left = wake_at.map(|at| at.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                break;
+            let wake_at = [commit_at, until, state.gather.until].into_iter().flatten().min();
+            if state.is_urgent() || wake_at.is_some_and(|at| at <= now) {
+                return self.collect(&mut state);
             }
             state.sleeping = true;
-            state = match left {
-                Some(left) => self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            state = match wake_at {
+                Some(at) => self.wake.wait_timeout(state, at - now).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
             state.sleeping = false;
         }
-        self.collect(&mut state)
     }
 
     fn collect(&self, state: &mut State) -> Work {
-        let mut work = Work {
-            jobs: state.jobs.drain(..).collect(),
-            flushes: mem::take(&mut state.flushes),
-            closed: state.closed.is_some(),
-            ..Work::default()
-        };
+        let mut work =
+            Work { jobs: state.jobs.drain(..).collect(), closed: state.closed.is_some(), ..Work::default() };
+        if !work.jobs.is_empty() && state.gather.until.is_some() && !state.cannot_wait() {
+            return work; // the group still gathers
+        }
+        work.flushes = mem::take(&mut state.flushes);
         let (mut events, mut bytes) = (0, 0);
         while let Some((more_events, more_bytes, _)) = state.writes.front() {
             let full =
@@ -228,9 +239,8 @@ impl Inbox {
         }
         state.events -= events;
         state.bytes -= bytes;
-        let now = Instant::now();
         work.settled = mem::take(&mut state.settled);
-        let old = |since: Instant| now.duration_since(since) >= self.commit_every / 2;
+        let old = |since: Instant| since.elapsed() >= self.commit_every / 2;
         if !work.flushes.is_empty() || work.closed || state.noted_since.is_some_and(old) {
             work.attempts = state.unstored();
         }
@@ -260,7 +270,7 @@ impl Inbox {
     }
 
     fn wake(&self, state: MutexGuard<'_, State>) {
-        let sleeping = state.sleeping;
+        let sleeping = state.sleeping && (state.gather.until.is_none() || state.is_urgent());
         drop(state);
         if sleeping {
             self.wake.notify_one();
@@ -278,7 +288,12 @@ impl State {
     }
 
     fn is_urgent(&self) -> bool {
-        !self.writes.is_empty() || !self.jobs.is_empty() || !self.flushes.is_empty() || self.closed.is_some()
+        let gathered = !self.writes.is_empty() && self.gather.is_over(self.events);
+        gathered || !self.jobs.is_empty() || self.cannot_wait()
+    }
+
+    fn cannot_wait(&self) -> bool {
+        !self.flushes.is_empty() || self.closed.is_some()
     }
 
     fn unstored(&mut self) -> Vec<(u64, u32)> {
@@ -289,6 +304,38 @@ impl State {
             (*seq, flight.attempts)
         };
         changed.map(note).collect()
+    }
+}
+
+/// How long the next group waits for more, right after the last one.
+///
+/// Callers who were just answered tend to come again at once. A group that waits for them shares its fsync among
+/// all; without this wait they fall into two halves, each of which waits for the other's fsync.
+#[derive(Default)]
+struct Gather {
+    /// `None`: no waiting.
+    until: Option<Instant>,
+    /// So many events end it.
+    wanted: usize,
+}
+
+impl Gather {
+    /// From so many callers on, the whole time is waited: then a commit of a few would cost more than it saves.
+    const MANY: usize = 16;
+
+    fn after(now: Instant, wanted: usize, commit_time: Duration, max: Duration) -> Self {
+        let time = if wanted >= Self::MANY { max } else { max.min(commit_time / 8) };
+        Self { until: (wanted > 1 && !time.is_zero()).then(|| now + time), wanted }
+    }
+
+    fn is_over(&self, events: usize) -> bool {
+        self.until.is_none() || events >= self.wanted
+    }
+
+    fn end_if_over(&mut self, now: Instant, events: usize) {
+        if self.is_over(events) || self.until.is_some_and(|until| until <= now) {
+            self.until = None;
+        }
     }
 }
 

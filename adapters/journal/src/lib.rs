@@ -8,7 +8,7 @@
 //!   [`Settler`](outrigger_core::Settler), [`DeadLetters`](outrigger_core::DeadLetters), [`Ledger`](outrigger_core::Ledger).
 //! - [`dead`]: looking at dead letters, replaying and dropping them.
 //! - `inbox`, `handoff`: the two bounded ways between the async side and the thread.
-//! - `writer`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
+//! - `writer`, `courier`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
 //! - `store`, `letters`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
 //! - `open`, `guard`, `wal`: one process at a time, and damage found before anything is changed.
 //! - [`stats`], `failure`: what can be seen, and what a failing disk means.
@@ -25,6 +25,7 @@ pub mod stats;
 
 mod config;
 mod counters;
+mod courier;
 mod failure;
 mod guard;
 mod handoff;

@@ -3,6 +3,7 @@
 
 use crate::{
     Shared,
+    courier::Courier,
     failure::Failure,
     guard::Lock,
     handoff::Handed,
@@ -31,6 +32,7 @@ const FRAME_BYTES: u64 = 24 + 8_192;
 pub(crate) struct Writer {
     store: Store,
     shared: Arc<Shared>,
+    courier: Courier,
     on_fatal: Option<Box<dyn FnOnce(Error) + Send>>,
     /// When the log was last written, if it holds anything that is not copied.
     logged: Option<Instant>,
@@ -62,6 +64,7 @@ impl Writer {
         Self {
             store,
             shared,
+            courier: Courier::new(),
             on_fatal: Some(on_fatal),
             logged: Some(now), // a killed process may have left a log
             retain_at: now,
@@ -134,7 +137,7 @@ impl Writer {
                 Ok(())
             });
             match written {
-                Ok(()) => self.committed(&work, started, sizes.len()),
+                Ok(()) => self.committed(&work, started.elapsed(), sizes.len()),
                 Err(Failure::Full(error)) => {
                     return self.full(work, &error);
                 }
@@ -151,14 +154,14 @@ impl Writer {
         Ok(())
     }
 
-    fn committed(&mut self, work: &Work, started: Instant, appended: usize) {
-        let now = Instant::now();
+    fn committed(&mut self, work: &Work, time: Duration, appended: usize) {
+        self.shared.inbox.answered(appended, time);
         self.shared.board.update(&self.store.counters, |stats| {
             stats.commits += 1;
             stats.appended += appended as u64;
             stats.settled += work.settled.len() as u64;
-            stats.commit_time_last = now - started;
-            stats.commit_time += now - started;
+            stats.commit_time_last = time;
+            stats.commit_time += time;
             if appended > 0 {
                 stats.group_events_last = appended as u64;
             }
@@ -167,13 +170,13 @@ impl Writer {
     }
 
     fn answer(&self, writes: Vec<Write>, outcomes: Vec<Outcome>, sizes: &[u64], now_ms: u64) {
-        let mut appended = Vec::with_capacity(sizes.len());
+        let (mut answers, mut appended) = (Vec::with_capacity(writes.len()), Vec::with_capacity(sizes.len()));
         let mut sizes = sizes.iter().copied();
         for (write, outcome) in writes.into_iter().zip(outcomes) {
             match (write, outcome) {
                 (Write::Append(entries, answer), Outcome::Appended(before)) => {
                     let seqs = before + 1..=before + entries.len() as u64;
-                    let _ = answer.send(Ok(seqs.clone().collect()));
+                    answers.push((answer, seqs.clone().collect()));
                     appended.extend(seqs.zip(entries).zip(sizes.by_ref()).map(|((seq, entry), bytes)| {
                         Handed {
                             seq,
@@ -190,6 +193,7 @@ impl Writer {
                 (Write::Append(..), Outcome::Kept) | (_, Outcome::Appended(_)) => unreachable!("by `apply`"),
             }
         }
+        self.courier.deliver(answers);
         if !appended.is_empty() {
             self.shared.handoff.committed(appended.into_iter());
         }

@@ -1,0 +1,42 @@
+//! Carries the answers of a group into the runtime at once, where waking the callers costs next to nothing.
+//! From another thread each of them would cost a system call, of which a busy journal would make one per event.
+
+use crate::inbox::Answer;
+use tokio::{runtime::Handle, sync::mpsc};
+
+/// An append that is on disk: who asked for it, and its sequences.
+pub(crate) type Appended = (Answer<Vec<u64>>, Vec<u64>);
+
+/// The writer's end. Unbounded, but it never holds more than callers that wait, whom the inbox bounds.
+pub(crate) struct Courier(Option<mpsc::UnboundedSender<Vec<Appended>>>);
+
+impl Courier {
+    /// Carries into the runtime that this is called in; without one, callers are woken one by one.
+    pub(crate) fn new() -> Self {
+        let Ok(runtime) = Handle::try_current() else { return Self(None) };
+        let (send, mut receive) = mpsc::unbounded_channel();
+        runtime.spawn(async move {
+            while let Some(group) = receive.recv().await {
+                answer(group);
+            }
+        });
+        Self(Some(send))
+    }
+
+    pub(crate) fn deliver(&self, group: Vec<Appended>) {
+        match &self.0 {
+            Some(send) if group.len() > 1 => {
+                if let Err(mpsc::error::SendError(group)) = send.send(group) {
+                    answer(group); // that runtime is gone, but callers may be in another
+                }
+            }
+            _ => answer(group),
+        }
+    }
+}
+
+fn answer(group: Vec<Appended>) {
+    for (caller, seqs) in group {
+        let _ = caller.send(Ok(seqs)); // nobody waits any more: the events are kept all the same
+    }
+}
