@@ -6,7 +6,7 @@
 use crate::{
     dead_api,
     dispatch::{OnPoison, Target},
-    registry::Storage,
+    registry::{Keeper, Storage},
     telemetry::{Metrics, Totals},
 };
 use bytes::Bytes;
@@ -24,15 +24,6 @@ use std::{
 };
 
 type Answer = Response<Full<Bytes>>;
-
-/// What `/readyz` asks of the journal.
-pub trait Health: Send + Sync + 'static {
-    /// What is wrong, in one line; `None` when nothing is.
-    fn trouble(&self) -> Option<String>;
-
-    /// Its numbers: name, help, value.
-    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
-}
 
 /// What `outrigger status` shows: one JSON object of `GET /status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -61,7 +52,7 @@ pub struct Admin {
     /// What is inside.
     pub intake: Intake,
     /// The journal's health, where there is one.
-    pub journal: Option<Arc<dyn Health>>,
+    pub journal: Option<Arc<dyn Keeper>>,
     /// The dead letters, where there is a journal.
     pub dead: Option<Arc<dyn dead_api::Dead>>,
     /// Whether the process is stopping.
@@ -83,7 +74,7 @@ impl Admin {
             metrics: metrics.clone(),
             target: target.clone(),
             intake: intake.clone(),
-            journal: storage.map(|storage| storage.health.clone()),
+            journal: storage.map(|storage| storage.keeper.clone()),
             dead: storage.map(|storage| storage.letters.clone()),
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),

@@ -150,7 +150,7 @@ impl App {
             () = stop_signal() => stop_lanes(&self.target, &self.sources_stop, now()).await,
         };
         if let Some(storage) = &self.storage {
-            storage.journal.flush().await.map_err(|error| problem(&error))?;
+            storage.keeper.flush().await.map_err(|error| problem(&error))?;
         }
         self.function_stop.start();
         let code = match end {

@@ -11,8 +11,7 @@ pub(crate) use job::{Job, Running};
 use crate::telemetry::Metrics;
 use fastrand::Rng;
 use outrigger_core::{
-    Call, Code, DeadLetters, Delivery, Event, Key, Ledger, Malformed, Observe, Origin, Reason, Receipt,
-    Settlement, TargetId, Timeline,
+    Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, TargetId,
     decide::{
         breaker::{self, Breaker, Permission},
         budget::Budget,
@@ -24,7 +23,7 @@ use outrigger_core::{
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{sync::Notify, task::JoinSet};
 
@@ -263,11 +262,11 @@ impl Target {
     #[must_use]
     pub fn parked(&self) -> Vec<(String, String, u32, usize)> {
         let state = self.state();
-        let line = |(job, behind): (&Box<Job>, usize)| {
+        let line = |job: &Job, behind| {
             let key = job.key.as_ref().map(|key| key.name().into_owned());
             (job.event_id().to_owned(), key.unwrap_or_default(), job.attempts, behind)
         };
-        state.lanes.parked().map(line).collect()
+        state.lanes.parked().map(|(job, behind)| line(job, behind)).collect()
     }
 
     /// Lets a parked event (or all) go: `Skip` buries it and frees its key, `Park` tries it again from the first

@@ -7,6 +7,7 @@ pub mod cloudevents;
 
 use crate::{admit::Keys, dispatch::now, settle::unix_ms, telemetry::Metrics};
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, WWW_AUTHENTICATE},
@@ -132,26 +133,27 @@ impl Ingress {
         dead: &dyn DeadLetters,
         items: Vec<Result<Event, Malformed>>,
     ) -> Result<Outcome> {
-        let (mut events, mut buried) = (Vec::with_capacity(items.len()), 0);
+        let (mut events, mut letters) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             match item {
                 Ok(event) => {
                     let key = self.keys.of(&self.name, &event);
                     events.push((event, key));
                 }
-                Err(malformed) => {
-                    dead.put(&self.letter(malformed)).await?;
-                    self.metrics.dead(Code::Malformed);
-                    buried += 1;
-                }
+                Err(malformed) => letters.push(self.letter(malformed)),
             }
+        }
+        // Together, so that they share commits; before the events, so that a failure accepts nothing.
+        try_join_all(letters.iter().map(|letter| dead.put(letter))).await?;
+        for _ in &letters {
+            self.metrics.dead(Code::Malformed);
         }
         let count = events.len();
         if count > 0 {
             accept.accept(events).await?;
         }
         self.metrics.accepted(count);
-        Ok(Outcome::Accepted { events: count, dead: buried })
+        Ok(Outcome::Accepted { events: count, dead: letters.len() })
     }
 
     async fn wait(

@@ -81,7 +81,7 @@ pub async fn follow(
             let ready = tokio::select! {
                 () = probe.ready() => true,
                 () = late => false,
-                changed = lives.changed() => if changed.is_ok() { false } else { return },
+                () = changed(&mut lives) => false,
             };
             if ready {
                 tracing::info!(authority = probe.authority, "the function is ready");
@@ -90,8 +90,13 @@ pub async fn follow(
                 continue;
             }
         }
-        if lives.changed().await.is_err() {
-            return std::future::pending().await; // no supervisor: the breaker sees to outages
-        }
+        changed(&mut lives).await;
+    }
+}
+
+/// Waits for the next end or start. Without a supervisor there is none, and the breaker sees to outages.
+async fn changed(lives: &mut watch::Receiver<Life>) {
+    if lives.changed().await.is_err() {
+        std::future::pending().await
     }
 }

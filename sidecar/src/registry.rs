@@ -1,10 +1,12 @@
-//! From the configuration to the adapters: the one file that knows which ones are compiled in.
+//! From the configuration to the adapters: the one place that knows which ones are compiled in.
+//!
+//! Each adapter is a Cargo feature. One that is left out costs nothing, and asking for it says so.
 
-use crate::{admin::Health, config, dead_api::Dead, ingress::Accept};
-use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Key, Kind, Ledger, Plugin, Result,
-    Source,
-};
+#[cfg(feature = "journal")]
+mod journal;
+
+use crate::{config, dead_api::Dead, ingress::Accept};
+use outrigger_core::{BoxFuture, Call, DeadLetter, DeadLetters, Error, Kind, Ledger, Plugin, Result, Source};
 use std::sync::Arc;
 
 /// The function client, plugins wrapped around it in their order. `replies` says whether a caller waits for what
@@ -12,12 +14,14 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// When the URL or a setting is not what the adapter takes.
+#[cfg(feature = "http")]
 pub fn function(
     config: &config::Function,
     url: &http::Uri,
     replies: bool,
     plugins: &[Arc<dyn Plugin>],
 ) -> Result<Arc<dyn Call>> {
+    use outrigger_core::Exchange;
     let settings = outrigger_http::Config {
         mode: match config.mode {
             config::Mode::Binary => outrigger_http::Mode::Binary,
@@ -42,13 +46,27 @@ pub fn function(
     Ok(call)
 }
 
+/// Says that there is no function client.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "http"))]
+pub fn function(
+    _config: &config::Function,
+    _url: &http::Uri,
+    _replies: bool,
+    _plugins: &[Arc<dyn Plugin>],
+) -> Result<Arc<dyn Call>> {
+    Err(left_out("http", "a function cannot be called"))
+}
+
 /// The plugins that the configuration turns on. None is compiled in yet: trace and cache come with their issues.
 #[must_use]
 pub fn plugins(_config: &config::Config) -> Vec<Arc<dyn Plugin>> {
     Vec::new()
 }
 
-/// What the journal is to the rest.
+/// What a journal is to the rest.
 pub struct Storage {
     /// Events come in here.
     pub accept: Arc<dyn Accept>,
@@ -58,83 +76,54 @@ pub struct Storage {
     pub dead: Arc<dyn DeadLetters>,
     /// What is done is known here.
     pub ledger: Arc<dyn Ledger>,
-    /// How it is.
-    pub health: Arc<dyn Health>,
-    /// They are listed, replayed and dropped here.
+    /// Dead letters are listed, replayed and dropped here.
     pub letters: Arc<dyn Dead>,
-    /// The journal itself, for the last flush.
-    pub journal: Arc<outrigger_journal::Journal>,
+    /// How it is, and how it ends.
+    pub keeper: Arc<dyn Keeper>,
 }
 
-/// The configuration's journal.
-#[must_use]
-pub fn journal_config(config: &config::Journal) -> outrigger_journal::Config {
-    outrigger_journal::Config {
-        bytes_max: config.bytes_max,
-        dead_bytes_max: config.dead_bytes_max,
-        dead_age_max: config.dead_age_max,
-        commit_every: config.commit_every,
-        group_events_max: config.group_events_max,
-        marks_age_max: config.marks_age_max,
-        marks_max: config.marks_max,
-        ..outrigger_journal::Config::new(&config.path)
-    }
+/// Looks after a storage.
+pub trait Keeper: Send + Sync + 'static {
+    /// What is wrong, in one line; `None` when nothing is.
+    fn trouble(&self) -> Option<String>;
+
+    /// Its numbers: name, help, value.
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
+
+    /// Waits until everything settled so far is durable. Cancel safe.
+    ///
+    /// # Errors
+    /// `Full` or `Storage`.
+    fn flush(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// Writes what waits and lets go of the files. Cancel safe.
+    ///
+    /// # Errors
+    /// `Storage` when it failed.
+    fn close(&self) -> BoxFuture<'_, Result<()>>;
 }
 
 /// Opens the journal. `on_fatal` is called from its thread when it must not go on.
 ///
 /// # Errors
 /// One line with what to do: another process holds it, it is damaged, or from a newer version.
+#[cfg(feature = "journal")]
 pub fn journal(config: &config::Journal, on_fatal: impl FnOnce(Error) + Send + 'static) -> Result<Storage> {
-    let journal = outrigger_journal::Journal::open(journal_config(config), on_fatal)?;
-    let shared = Arc::new(Shared(journal.clone()));
-    Ok(Storage {
-        accept: shared.clone(),
-        source: journal.clone(),
-        dead: journal.clone(),
-        ledger: journal.clone(),
-        health: shared,
-        letters: journal.clone(),
-        journal,
-    })
+    journal::open(config, on_fatal)
 }
 
-/// The journal behind the sidecar's own traits.
-struct Shared(Arc<outrigger_journal::Journal>);
-
-impl Accept for Shared {
-    fn accept(&self, events: Vec<(Event, Option<Key>)>) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            let entries = events.into_iter().map(|(event, key)| outrigger_journal::Entry { event, key });
-            self.0.append(entries.collect()).await.map(drop)
-        })
-    }
+/// Says that there is no journal.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "journal"))]
+pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send + 'static) -> Result<Storage> {
+    Err(left_out("journal", "events cannot be kept; set journal.storage: ephemeral to do without"))
 }
 
-impl Health for Shared {
-    fn trouble(&self) -> Option<String> {
-        match self.0.health() {
-            outrigger_journal::stats::Health::Sound => None,
-            outrigger_journal::stats::Health::Full(error)
-            | outrigger_journal::stats::Health::Failed(error) => Some(error.to_string()),
-        }
-    }
-
-    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let stats = self.0.stats();
-        vec![
-            ("outrigger_journal_pending_events", "Accepted events that are not settled", stats.pending),
-            ("outrigger_journal_pending_bytes", "Their bytes", stats.pending_bytes),
-            ("outrigger_journal_dead_letters", "Dead letters that are kept", stats.dead),
-            ("outrigger_journal_dead_bytes", "Their bytes", stats.dead_bytes),
-            ("outrigger_journal_commits", "Commits since the start, each with one fsync", stats.commits),
-            (
-                "outrigger_journal_discarded",
-                "Dead letters discarded for their age since the start",
-                stats.discarded,
-            ),
-        ]
-    }
+#[cfg(not(all(feature = "http", feature = "journal")))]
+fn left_out(feature: &str, so: &str) -> Error {
+    Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))
 }
 
 /// The home of dead letters where there is no storage that outlives the pod: nothing is kept there, so nothing

@@ -81,7 +81,7 @@ impl Home {
     async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Live(_) => Ok(()),
-            Self::AtRest(storage) => storage.journal.close().await.map_err(|error| failure(&error)),
+            Self::AtRest(storage) => storage.keeper.close().await.map_err(|error| failure(&error)),
         }
     }
 }

@@ -3,10 +3,11 @@
 use super::*;
 use crate::telemetry::Metrics;
 use outrigger_core::{
-    BoxFuture, CallCx, DeadLetter, Error, Kind, Reply, Result, Settler,
+    BoxFuture, CallCx, DeadLetter, Error, Event, Key, Kind, Malformed, Origin, Receipt, Reply, Result,
+    Settler, Timeline,
     decide::{backoff::Backoff, breaker},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;
 
@@ -173,6 +174,7 @@ impl Bench {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside failures in scripts")]
 fn ok() -> Result<Reply> {
     Ok(Reply { status: 200, ..Reply::default() })
 }

@@ -1,0 +1,77 @@
+//! The journal behind the sidecar's own traits.
+
+use super::{Keeper, Storage};
+use crate::{config, ingress::Accept};
+use outrigger_core::{BoxFuture, Error, Event, Key, Result};
+use outrigger_journal::{Config, Entry, Journal, stats::Health};
+use std::sync::Arc;
+
+pub(super) fn open(
+    config: &config::Journal,
+    on_fatal: impl FnOnce(Error) + Send + 'static,
+) -> Result<Storage> {
+    let settings = Config {
+        bytes_max: config.bytes_max,
+        dead_bytes_max: config.dead_bytes_max,
+        dead_age_max: config.dead_age_max,
+        commit_every: config.commit_every,
+        group_events_max: config.group_events_max,
+        marks_age_max: config.marks_age_max,
+        marks_max: config.marks_max,
+        ..Config::new(&config.path)
+    };
+    let journal = Journal::open(settings, on_fatal)?;
+    let shared = Arc::new(Shared(journal.clone()));
+    Ok(Storage {
+        accept: shared.clone(),
+        source: journal.clone(),
+        dead: journal.clone(),
+        ledger: journal.clone(),
+        letters: journal,
+        keeper: shared,
+    })
+}
+
+struct Shared(Arc<Journal>);
+
+impl Accept for Shared {
+    fn accept(&self, events: Vec<(Event, Option<Key>)>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let entries = events.into_iter().map(|(event, key)| Entry { event, key });
+            self.0.append(entries.collect()).await.map(drop)
+        })
+    }
+}
+
+impl Keeper for Shared {
+    fn trouble(&self) -> Option<String> {
+        match self.0.health() {
+            Health::Sound => None,
+            Health::Full(error) | Health::Failed(error) => Some(error.to_string()),
+        }
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let stats = self.0.stats();
+        vec![
+            ("outrigger_journal_pending_events", "Accepted events that are not settled", stats.pending),
+            ("outrigger_journal_pending_bytes", "Their bytes", stats.pending_bytes),
+            ("outrigger_journal_dead_letters", "Dead letters that are kept", stats.dead),
+            ("outrigger_journal_dead_bytes", "Their bytes", stats.dead_bytes),
+            ("outrigger_journal_commits", "Commits since the start, each with one fsync", stats.commits),
+            (
+                "outrigger_journal_discarded",
+                "Dead letters discarded for their age since the start",
+                stats.discarded,
+            ),
+        ]
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.0.flush())
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.0.close())
+    }
+}
