@@ -11,7 +11,7 @@ pub(crate) use job::{Job, Running};
 use crate::telemetry::Metrics;
 use fastrand::Rng;
 use outrigger_core::{
-    Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, TargetId,
+    Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, Step, TargetId,
     decide::{
         breaker::{self, Breaker, Permission},
         budget::Budget,
@@ -170,6 +170,7 @@ impl Target {
             drop(state);
             return delivery.receipt.settle(Settlement::Reject(self.unavailable()));
         }
+        delivery.timeline.note(Step::Queued, now);
         let open_before = state.breaker.open_total(now);
         let grave = delivery.item.as_ref().err().map(|malformed| Reason {
             code: Code::Malformed,
