@@ -214,3 +214,6 @@ impl fmt::Debug for Journal {
         f.debug_struct("Journal").field("path", &self.config.path).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
