@@ -97,6 +97,6 @@ pub async fn follow(
 /// Waits for the next end or start. Without a supervisor there is none, and the breaker sees to outages.
 async fn changed(lives: &mut watch::Receiver<Life>) {
     if lives.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
