@@ -8,6 +8,7 @@ use crate::{
     telemetry::Metrics,
 };
 use fastrand::Rng;
+use futures_util::future::select_all;
 use outrigger_core::{Drain, decide::backoff::Backoff};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
@@ -22,6 +23,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
     process::{Child, Command},
+    signal::{self, unix::SignalKind},
     sync::watch,
     time::Instant,
 };
@@ -107,10 +109,12 @@ impl Supervisor {
         mut stop: Drain,
     ) -> Option<u8> {
         let (mut starts, mut failures) = (1, 0);
+        let mut passed_on = PassedOn::listen();
         loop {
             let started = Instant::now();
             life.send_replace(Life::Running(starts));
             let output = Pipes::of(&mut child);
+            let group = group_of(&child);
             let ended = tokio::select! {
                 () = stop.started() => {
                     self.stop(&mut child).await;
@@ -118,6 +122,7 @@ impl Supervisor {
                     return None;
                 }
                 ended = child.wait() => ended,
+                () = passed_on.pass(group) => unreachable!("it goes on for as long as it is asked to"),
             };
             life.send_replace(Life::Down);
             output.finish().await;
@@ -168,21 +173,58 @@ impl Supervisor {
 
     /// SIGTERM to its whole group, and SIGKILL to what is left after the stop timeout.
     async fn stop(&self, child: &mut Child) {
-        signal(child, Signal::TERM);
+        let group = group_of(child);
+        send(group, Signal::TERM);
         if tokio::time::timeout(self.settings.stop_timeout, child.wait()).await.is_err() {
             let waited = self.settings.stop_timeout;
             tracing::warn!(?waited, "the function did not end on SIGTERM and is killed");
-            signal(child, Signal::KILL);
+            send(group, Signal::KILL);
             let _ = child.wait().await; // killed, so it ends
         }
     }
 }
 
-/// Sends `signal` to the function's process group, if it still runs.
-pub fn signal(child: &Child, signal: Signal) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        let _ = kill_process_group(pid, signal); // it may have ended a moment ago
+/// The function's process group: its first process leads it.
+fn group_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+}
+
+fn send(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
+        let _ = kill_process_group(group, signal); // it may have ended a moment ago
+    }
+}
+
+/// Signals that mean nothing to us and may mean something to the function: log rotation, debug dumps.
+struct PassedOn(Vec<(Signal, signal::unix::Signal)>);
+
+impl PassedOn {
+    fn listen() -> Self {
+        let kinds = [
+            (Signal::HUP, SignalKind::hangup()),
+            (Signal::USR1, SignalKind::user_defined1()),
+            (Signal::USR2, SignalKind::user_defined2()),
+        ];
+        let listened = kinds.map(|(signal, kind)| Some((signal, signal::unix::signal(kind).ok()?)));
+        Self(listened.into_iter().flatten().collect())
+    }
+
+    /// Passes them on to the group, for as long as it is asked to.
+    async fn pass(&mut self, group: Option<Pid>) {
+        loop {
+            let waiting = self.0.iter_mut().map(|(signal, stream)| {
+                Box::pin(async move {
+                    stream.recv().await;
+                    *signal
+                })
+            });
+            let waiting: Vec<_> = waiting.collect();
+            if waiting.is_empty() {
+                return std::future::pending().await;
+            }
+            let (signal, ..) = select_all(waiting).await;
+            send(group, signal);
+        }
     }
 }
 
