@@ -6,13 +6,21 @@
 pub mod child;
 pub mod real;
 
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use outrigger_function::Function;
 use outrigger_testkit::{
     Launch, Process, Producer, free_port,
     process::{WAIT_MAX, get},
 };
 use serde_json::Value;
-use std::{fmt::Write as _, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -89,11 +97,8 @@ impl Site {
     pub fn yaml(&self) -> String {
         let mut yaml = String::new();
         for (path, value) in &self.settings {
-            let parts: Vec<_> = path.split('.').collect();
-            let (last, sections) = parts.split_last().expect("a setting has a name");
-            let Some((first, inner)) = sections.split_first() else { panic!("{path} has no section") };
-            let open: String = inner.iter().map(|section| format!("{{{section}: ")).collect();
-            let _ = writeln!(yaml, "{first}: {open}{{{last}: {value}}}{}", "}".repeat(inner.len()));
+            let nested = path.rsplit('.').fold(value.clone(), |inner, name| format!("{{{name}: {inner}}}"));
+            let _ = writeln!(yaml, "{}", &nested[1..nested.len() - 1]);
         }
         yaml
     }
@@ -137,6 +142,17 @@ impl Site {
         let output = ended.expect("the verb ends").expect("the binary can be started");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("what a verb prints is text");
         Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// `outrigger run` where it must not start: run to its end.
+    pub async fn refused(&self) -> Said {
+        let _ = self.launch(); // writes the configuration
+        let mut arguments = vec!["run"];
+        if !self.command.is_empty() {
+            arguments.push("--");
+            arguments.extend(self.command.iter().map(String::as_str));
+        }
+        self.verb(&arguments).await
     }
 
     /// `/readyz`: status and text.
@@ -203,6 +219,21 @@ impl Site {
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
         serde_json::from_str(body).map_err(io::Error::other)
     }
+}
+
+/// Headers for [`Producer::post`].
+pub fn headers<const N: usize>(headers: [(&'static str, &str); N]) -> HeaderMap {
+    let header = |(name, value): (&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header's value"))
+    };
+    headers.into_iter().map(header).collect()
+}
+
+/// `data` as a gzip stream.
+pub fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(data).expect("memory can be written");
+    encoder.finish().expect("memory can be written")
 }
 
 impl Said {

@@ -21,9 +21,9 @@ pub fn events(test: &str) -> Option<Vec<Outgoing>> {
     let mut events = Vec::new();
     for name in FILES {
         let file = File::open(folder.join(name)).expect("a file of the shared data");
-        let mut text = String::new();
-        GzDecoder::new(file).read_to_string(&mut text).expect("gzip of text");
-        for (number, line) in text.lines().enumerate() {
+        let mut lines = String::new();
+        GzDecoder::new(file).read_to_string(&mut lines).expect("gzip of text");
+        for (number, line) in lines.lines().enumerate() {
             let line: Line<'_> = serde_json::from_str(line).expect("one payload a line");
             let mut event = Outgoing::new(&format!("{name}:{number}"), None);
             event.source = format!("/{name}");
