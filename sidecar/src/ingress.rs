@@ -90,12 +90,18 @@ impl Ingress {
     }
 
     async fn enter(&self, request: Request<Incoming>) -> Result<Response<Bytes>> {
-        let (parts, incoming) = request.into_parts();
+        let (parts, mut incoming) = request.into_parts();
         if let Some(answer) = self.at_the_door(&parts) {
+            body::linger(&parts.headers, incoming);
             return Ok(answer);
         }
-        let body = body::collect(&parts.headers, incoming, &self.body).await;
-        let body = body.map_err(|error| Error::status(error.status(), None, error.to_string()))?;
+        let body = match body::collect(&parts.headers, &mut incoming, &self.body).await {
+            Ok(body) => body,
+            Err(error) => {
+                body::linger(&parts.headers, incoming);
+                return Err(Error::status(error.status(), None, error.to_string()));
+            }
+        };
         let (items, batch) = match self.inbound.decode(&parts, body)? {
             Inbox::Events { items, batch } => (items, batch),
             Inbox::Answer(answer) => return Ok(answer),

@@ -6,11 +6,18 @@
 use std::{fmt::Display, pin::pin, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, header::CONTENT_ENCODING};
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, EXPECT},
+};
 use http_body::Body;
 use http_body_util::BodyExt;
 
 use crate::gunzip::Gunzip;
+
+/// How much of a refused body is read all the same, and for how long.
+const LINGER_BYTES_MAX: usize = 16 << 20;
+const LINGER_MAX: Duration = Duration::from_secs(2);
 
 /// The bounds of one body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +122,29 @@ where
         Err(_) => return Err(BodyError::TimedOut { timeout: limits.timeout, received }),
     }
     sink.finish()
+}
+
+/// Reads what is left of a refused body and drops it, in a task of its own, at most 16 MiB and 2 s.
+///
+/// A connection that is closed with bytes unread is reset, and a sender who was still sending then finds the
+/// reset in place of the answer. One who waits for `100 Continue` is not told to go on.
+pub fn linger<B>(headers: &HeaderMap, mut body: B)
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Send,
+{
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        return;
+    }
+    let drop_rest = async move {
+        let mut left = LINGER_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    };
+    tokio::spawn(tokio::time::timeout(LINGER_MAX, drop_rest));
 }
 
 /// Whether the body is to be unpacked. `identity` and an empty value say nothing; more than one
