@@ -5,6 +5,8 @@ SHELL := bash
 
 # Seconds for each fuzz target; `make fuzz FUZZ_SECONDS=600` for a night's worth.
 FUZZ_SECONDS ?= 60
+# What `make bench` measures, if not everything; `make bench FIGURES="--only memory --rounds 3"`.
+FIGURES ?=
 
 .PHONY: help demo test test-long bench lint fuzz deny advisories
 
@@ -27,7 +29,8 @@ test-long: ## the same tests with their long counts, and ten minutes for each fu
 
 bench: ## the table of figures, as ratios in one run; writes target/bench/report.json
 	@scripts/need.sh cargo cc
-	cargo bench -p outrigger
+	cargo build --locked --release -p outrigger -p outrigger-bench
+	@$(or $(CARGO_TARGET_DIR),target)/release/figures --out $(or $(CARGO_TARGET_DIR),target)/bench $(FIGURES)
 
 lint: ## format, clippy and documentation, without running anything
 	@scripts/need.sh cargo cc

@@ -1,0 +1,123 @@
+//! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
+//!
+//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`), and what
+//! they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare client), `load` (the
+//! producers), `function` (the function), `process` (what the system says of a process). The README beside this folder
+//! explains each figure.
+//!
+//! Deliberately absent: a harness that repeats until numbers look stable. Peers take turns on one busy machine, and the
+//! table shows the least and the most beside the median.
+
+#![expect(clippy::cast_precision_loss, reason = "counts of events and bytes are far below 2^52")]
+
+mod function;
+mod ingress;
+mod lanes;
+mod load;
+mod memory;
+mod path;
+mod post;
+mod process;
+mod report;
+mod server;
+mod sidecar;
+mod start;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use crate::report::Report;
+
+#[derive(Debug, Parser)]
+#[command(name = "figures", about = "Measures the table of figures")]
+struct Options {
+    /// Only the figures whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// How often the peers take turns
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Where the report goes; peers work in folders beside it
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+    #[command(subcommand)]
+    peer: Option<Peer>,
+}
+
+/// What this program starts itself as.
+#[derive(Debug, Subcommand)]
+enum Peer {
+    /// The baseline: a server that only commits in groups, and may POST what it committed
+    #[command(hide = true)]
+    Server(server::Options),
+    /// The bare POST loop alone
+    #[command(hide = true)]
+    PostLoop(post::Options),
+}
+
+/// What every figure is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Bench {
+    /// How often the peers take turns.
+    pub(crate) rounds: usize,
+    /// A folder on a real disk.
+    pub(crate) out: PathBuf,
+    /// The binary under test.
+    pub(crate) outrigger: PathBuf,
+}
+
+fn main() -> Result<ExitCode> {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match options.peer {
+        Some(Peer::Server(options)) => runtime.block_on(server::run(options))?,
+        Some(Peer::PostLoop(options)) => runtime.block_on(post::run(options))?,
+        None => return runtime.block_on(measure(options)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn measure(options: Options) -> Result<ExitCode> {
+    let started = Instant::now();
+    std::fs::create_dir_all(&options.out)
+        .with_context(|| format!("{} cannot be made", options.out.display()))?;
+    let here = std::env::current_exe().context("this program does not know where it lies")?;
+    let bench = Bench {
+        rounds: options.rounds.max(1),
+        out: options.out.canonicalize()?,
+        outrigger: here.with_file_name("outrigger"),
+    };
+    anyhow::ensure!(
+        bench.outrigger.exists(),
+        "{} is missing: `make bench` builds it, or `cargo build --release -p outrigger`",
+        bench.outrigger.display()
+    );
+    let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
+    let mut report = Report::default();
+    if wanted(ingress::NAME) {
+        ingress::measure(&bench, &mut report).await?;
+    }
+    if wanted(path::NAME) {
+        path::measure(&bench, &mut report).await?;
+    }
+    if wanted(post::NAME) {
+        post::measure(&bench, &mut report).await?;
+    }
+    if wanted(lanes::NAME) {
+        lanes::measure(&bench, &mut report).await?;
+    }
+    if wanted(memory::IDLE) {
+        memory::idle(&bench, &mut report).await?;
+    }
+    if wanted(memory::FULL) {
+        memory::full(&bench, &mut report).await?;
+    }
+    if wanted(start::NAME) {
+        start::measure(&bench, &mut report).await?;
+    }
+    let path = report.write(&bench.out)?;
+    println!("{report}");
+    println!("{} written after {} s", path.display(), started.elapsed().as_secs());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,106 @@
+//! The release binary, as a user starts it: a configuration in a folder, `outrigger run`.
+
+use anyhow::{Context as _, Result};
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{Bench, process::Process};
+
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// What differs between figures; everything else is the default.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) function: SocketAddr,
+    pub(crate) concurrency: usize,
+    pub(crate) window_events: usize,
+    pub(crate) window_bytes: usize,
+}
+
+impl Settings {
+    /// The defaults, for the function at this address.
+    pub(crate) fn new(function: SocketAddr) -> Self {
+        Self { function, concurrency: 64, window_events: 1_024, window_bytes: 32 << 20 }
+    }
+}
+
+/// The running binary.
+pub(crate) struct Sidecar {
+    pub(crate) process: Process,
+    pub(crate) ingress: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Sidecar {
+    /// Starts it on the journal in `folder`, which may be there already, and waits until it is ready.
+    pub(crate) async fn start(bench: &Bench, folder: &Path, settings: Settings) -> Result<Self> {
+        let mut sidecar = Self::launch(bench, folder, settings)?;
+        let deadline = Instant::now() + WAIT_MAX;
+        while !is_ready(sidecar.admin) {
+            anyhow::ensure!(sidecar.process.is_alive(), "outrigger ended before it was ready");
+            anyhow::ensure!(Instant::now() < deadline, "outrigger is not ready after {WAIT_MAX:?}");
+            sleep(Duration::from_millis(2)).await;
+        }
+        Ok(sidecar)
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn launch(bench: &Bench, folder: &Path, settings: Settings) -> Result<Self> {
+        let (ingress, admin) = (free_address()?, free_address()?);
+        let Settings { function, concurrency, window_events, window_bytes } = settings;
+        let config = format!(
+            "function:\n  url: http://{function}/\n  concurrency: {concurrency}\n  timeout: 1h\n\
+             window:\n  events: {window_events}\n  bytes: {window_bytes}B\n\
+             ingress:\n  http:\n    listen: {ingress}\n\
+             journal:\n  path: journal.db\n  storage: durable\n\
+             admin:\n  listen: {admin}\n  socket: admin.sock\n\
+             log:\n  level: error\n"
+        );
+        std::fs::write(folder.join("outrigger.yaml"), config)?;
+        let mut command = Command::new(&bench.outrigger);
+        command.args(["run", "-c", "outrigger.yaml"]).current_dir(folder);
+        Ok(Self { process: Process::start(&mut command)?, ingress, admin })
+    }
+
+    /// A number of `/metrics`.
+    pub(crate) fn metric(&self, name: &str) -> Result<u64> {
+        let text = get(self.admin, "/metrics")?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("/metrics has no {name}"))?.parse()?)
+    }
+
+    /// Waits until nothing that was accepted is unsettled.
+    pub(crate) async fn settled(&self) -> Result<()> {
+        let deadline = Instant::now() + WAIT_MAX;
+        while self.metric("outrigger_journal_pending_events")? > 0 {
+            anyhow::ensure!(Instant::now() < deadline, "events are not settled after {WAIT_MAX:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Whether `/readyz` answers 200 now.
+pub(crate) fn is_ready(admin: SocketAddr) -> bool {
+    get(admin, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// A whole answer over a connection of its own.
+fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
