@@ -125,7 +125,7 @@ impl Reader {
             left => Err(Error::new(
                 Kind::Storage,
                 format!(
-                    "the journal is damaged: {} events of those that waited at the start are missing or too many; \
+                    "the journal is damaged: {} of the events that waited at the start are missing, or too many; \
                      stop, keep a copy of the files, and restore them from a backup or move them away",
                     left.unwrap_or(old)
                 ),

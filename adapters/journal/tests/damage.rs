@@ -55,8 +55,22 @@ async fn a_flipped_bit_in_the_last_commit_cuts_it_off_and_says_so() {
 
     running.journal.append(entries(100..101)).await.unwrap();
     assert_eq!(ids(&running.desk.take(1).await), [100], "a fresh event passes");
-    let again = place.crash().open();
-    assert_eq!((again.opened().cut, again.opened().pending), (None, 10), "it is said once");
+}
+
+#[tokio::test]
+async fn what_was_cut_is_said_once_and_its_remains_are_gone() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.append(entries(0..1)).await.unwrap();
+    let whole = place.len("-wal");
+    journal.append(entries(1..100)).await.unwrap(); // many frames, of which a short commit overwrites few
+    let hurt = place.crash();
+    hurt.flip("-wal", (whole + 100) * 8);
+    let journal = hurt.open();
+    assert!(journal.opened().cut.unwrap().frames > 3);
+    journal.append(entries(100..101)).await.unwrap();
+    let again = hurt.crash().open();
+    assert_eq!((again.opened().cut, again.opened().pending), (None, 2));
 }
 
 #[tokio::test]
@@ -104,6 +118,21 @@ async fn a_flipped_bit_in_the_middle_of_the_log_is_refused_and_nothing_is_change
     assert!(opened.unmarked && opened.cut.unwrap().commit_lost && opened.pending < 9, "{opened:?}");
 }
 
+/// The mark is not fsynced with each commit, so after a power failure it may be an older one.
+#[tokio::test]
+async fn damage_in_the_middle_is_refused_also_when_the_mark_lags_behind() {
+    let place = Place::new();
+    let journal = place.open();
+    let mark = fs::read(place.file(".mark")).unwrap();
+    for id in 0..10 {
+        journal.append(entries([id])).await.unwrap();
+    }
+    let hurt = place.crash();
+    fs::write(hurt.file(".mark"), mark).unwrap();
+    hurt.flip("-wal", hurt.len("-wal") / 2 * 8);
+    assert!(hurt.refusal().contains("at least"), "{}", hurt.refusal());
+}
+
 #[tokio::test]
 async fn a_log_that_lost_its_end_is_found_by_the_mark() {
     let place = killed().await;
@@ -143,6 +172,20 @@ async fn an_event_that_was_changed_on_disk_ends_the_source() {
     place.flip("", at as u64 * 8);
     let error = outcome(&place, 10).await.unwrap_err();
     assert!(error.contains("row 8 of `queue`") && error.contains("checksum"), "{error}");
+}
+
+/// A page that lost a row is a sound page to SQLite.
+#[tokio::test]
+async fn an_event_that_is_missing_from_the_table_ends_the_source() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.append(entries(0..600)).await.unwrap();
+    journal.close().await.unwrap();
+    let table = rusqlite::Connection::open(place.file("")).unwrap();
+    table.execute("DELETE FROM queue WHERE seq = 300", []).unwrap();
+    drop(table);
+    let error = outcome(&place, 600).await.unwrap_err();
+    assert!(error.contains("1 of the events") && error.contains("missing"), "{error}");
 }
 
 /// The oracle of this whole file: one flipped bit, anywhere in the log, may cost the last commit if that is
