@@ -20,15 +20,15 @@ fn open(change: impl FnOnce(&mut Config)) -> Held {
     let directory = tempfile::tempdir().unwrap();
     let mut config = Config::new(directory.path().join("journal.db"));
     change(&mut config);
-    let (tell, fatal) = mpsc::channel();
+    let (tell, fatal) = mpsc::sync_channel(1);
     let journal = Journal::open(config, move |error| tell.send(error).unwrap()).unwrap();
     Held { _directory: directory, journal, fatal }
 }
 
 impl Held {
     /// Holds up the writer until the returned sender is used or dropped.
-    async fn hold(&self) -> mpsc::Sender<()> {
-        let (release, released) = mpsc::channel();
+    async fn hold(&self) -> mpsc::SyncSender<()> {
+        let (release, released) = mpsc::sync_channel(1);
         let (tell, told) = oneshot::channel();
         let job = Box::new(move |_: &mut Store| {
             tell.send(()).unwrap();
