@@ -312,7 +312,7 @@ impl Target {
 
     fn is_idle(&self) -> bool {
         let state = self.state();
-        state.running == 0 && state.lanes.len() == state.lanes.parked_len()
+        state.running == 0 && state.lanes.is_at_rest()
     }
 
     fn start_worker(self: &Arc<Self>, state: &mut State) {

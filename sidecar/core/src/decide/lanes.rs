@@ -140,6 +140,13 @@ impl<T> Lanes<T> {
         !self.ready.is_empty() || self.wake_at().is_some_and(|at| at <= now)
     }
 
+    /// Whether nothing is ready or waits for its time: what is queued then stands behind something that runs or
+    /// is parked.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.ready.is_empty() && self.waiting.is_empty()
+    }
+
     /// Events that are queued, waiting or parked; those that run are not counted.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -56,8 +56,10 @@ fn a_parked_event_holds_its_key_until_it_is_released() {
     assert_eq!(lanes.parked().collect::<Vec<_>>(), [(&1, 1)]);
     assert_eq!(lanes.next(now).unwrap().1, 3);
     assert!(lanes.next(now + 1_000 * SECOND).is_none());
+    assert!(lanes.is_at_rest() && lanes.len() == 2, "those behind it wait for it, and for nothing else");
     assert_eq!(lanes.unpark(|item| *item == 7), 0);
     assert_eq!(lanes.unpark(|item| *item == 1), 1);
+    assert!(!lanes.is_at_rest());
     assert_eq!((lanes.next(now).unwrap().1, lanes.parked_len()), (1, 0));
 }
 
