@@ -5,7 +5,6 @@
 
 use crate::{Journal, failure::Failure, letters::Stored, store::Store};
 use outrigger_core::{DeadLetter, Result};
-use serde::{Deserialize, Serialize};
 
 /// Most letters that one call looks at.
 const SCAN_MAX: usize = 10_000;
@@ -15,13 +14,11 @@ pub const LIMIT_MAX: usize = 1_000;
 const REPLAY_BYTES_MAX: u64 = 16 << 20;
 
 /// Which letters are meant: those that fit everything that is given. The default fits all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only these numbers; empty means all.
     pub ids: Vec<u64>,
     /// The event's whole `type`.
-    #[serde(rename = "type")]
     pub ty: Option<String>,
     /// The event's whole `source`.
     pub source: Option<String>,
@@ -36,8 +33,7 @@ pub struct Filter {
 }
 
 /// Which part of the matching letters is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
     /// Go on after this number; 0 begins at the oldest.
     pub after: u64,
@@ -52,7 +48,7 @@ impl Default for Page {
 }
 
 /// What a list shows of a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// Its number, by which it is shown, replayed and dropped.
     pub id: u64,
@@ -61,7 +57,6 @@ pub struct Head {
     /// The event's `source`.
     pub source: String,
     /// The event's `type`.
-    #[serde(rename = "type")]
     pub ty: String,
     /// Whether it never was an event. Such a letter cannot be replayed.
     pub malformed: bool,
@@ -88,7 +83,7 @@ pub struct Head {
 }
 
 /// A part of a list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listed {
     /// The letters, oldest first. There may be fewer than asked for, even none, although `next` is given.
     pub letters: Vec<Head>,
@@ -98,7 +93,7 @@ pub struct Listed {
 
 /// What a replay did.
 #[expect(clippy::struct_field_names, reason = "it is what became of the letters, beside `refused`")]
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// The numbers of the letters that went back into the queue, each with its new sequence there.
     pub replayed: Vec<(u64, u64)>,
@@ -109,7 +104,7 @@ pub struct Replayed {
 }
 
 /// What a drop did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dropped {
     /// The numbers of the letters that are gone.
     pub ids: Vec<u64>,

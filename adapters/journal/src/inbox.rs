@@ -222,8 +222,8 @@ impl Inbox {
     fn collect(&self, state: &mut State) -> Work {
         let mut work =
             Work { jobs: state.jobs.drain(..).collect(), closed: state.closed.is_some(), ..Work::default() };
-        if !work.jobs.is_empty() && state.gather.until.is_some() && !state.cannot_wait() {
-            return work; // the group still gathers
+        if !work.jobs.is_empty() && !self.must_commit(state) {
+            return work; // the group still gathers, and settlements wait for company
         }
         work.flushes = mem::take(&mut state.flushes);
         let (mut events, mut bytes) = (0, 0);
@@ -246,6 +246,12 @@ impl Inbox {
         }
         state.dirty_since = state.noted_since;
         work
+    }
+
+    /// Whether what waits is to be committed now, and not only jobs to be done.
+    fn must_commit(&self, state: &State) -> bool {
+        let due = state.dirty_since.is_some_and(|since| since.elapsed() >= self.commit_every);
+        state.has_gathered() || state.cannot_wait() || due
     }
 
     /// The transaction of `work` did not come about: what must not be forgotten goes back.
@@ -288,8 +294,11 @@ impl State {
     }
 
     fn is_urgent(&self) -> bool {
-        let gathered = !self.writes.is_empty() && self.gather.is_over(self.events);
-        gathered || !self.jobs.is_empty() || self.cannot_wait()
+        self.has_gathered() || !self.jobs.is_empty() || self.cannot_wait()
+    }
+
+    fn has_gathered(&self) -> bool {
+        !self.writes.is_empty() && self.gather.is_over(self.events)
     }
 
     fn cannot_wait(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::{
 use bytes::Bytes;
 use outrigger_core::{Error, Event, Key, Kind, event::record};
 use rusqlite::{Connection, Row, params};
+use std::time::{Duration, Instant};
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
@@ -23,6 +24,9 @@ const SELECT: &str = "SELECT q.seq, q.crc, q.accepted_ms, q.key, q.event, a.atte
                       FROM queue q LEFT JOIN attempts a ON a.seq = q.seq ";
 /// What a row costs beyond its event and key, for the bounds in bytes.
 const ROW_BYTES: u64 = 64;
+
+/// How often the mark is fsynced under load.
+const MARK_SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// An event to append, with the key that orders it.
 #[derive(Debug, Clone)]
@@ -55,12 +59,13 @@ pub(crate) struct Store {
     /// As of the last commit, or of the transaction that is under way.
     pub(crate) counters: Counters,
     mark: MarkFile,
+    mark_synced: Instant,
     record: Vec<u8>,
 }
 
 impl Store {
     pub(crate) fn new(db: Connection, config: Config, counters: Counters, mark: MarkFile) -> Self {
-        Self { db, config, counters, mark, record: Vec::new() }
+        Self { db, config, counters, mark, mark_synced: Instant::now(), record: Vec::new() }
     }
 
     /// Runs `change` in a transaction and makes it durable. When this fails, nothing of it was kept, unless
@@ -196,12 +201,17 @@ impl Store {
     }
 
     /// Copies the log into the database. With `truncate` the log is emptied as well, else it is used again
-    /// from its start, which spares the file system from growing it.
-    pub(crate) fn checkpoint(&self, truncate: bool) -> Result<(), Failure> {
+    /// from its start, which spares the file system from growing it. The mark goes to disk on the way, but under
+    /// load not each time: an older one only finds less.
+    pub(crate) fn checkpoint(&mut self, truncate: bool) -> Result<(), Failure> {
         let mode =
             if truncate { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
         self.db.prepare_cached(mode)?.query_row([], |_| Ok(()))?;
-        self.mark.sync()
+        if truncate || self.mark_synced.elapsed() >= MARK_SYNC_EVERY {
+            self.mark.sync()?;
+            self.mark_synced = Instant::now();
+        }
+        Ok(())
     }
 
     /// How many frames of the log were written since it was last copied.
