@@ -20,11 +20,12 @@ use http::Uri;
 use outrigger_core::{DrainTrigger, Error, Intake, Kind, Plugin, TargetId, decide::window::Window, drain};
 use std::{
     ffi::OsString,
+    io,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
     task::JoinHandle,
 };
@@ -37,9 +38,11 @@ const HTTP: &str = "http";
 /// # Errors
 /// One line with what to do, for everything that keeps it from starting, and for a fault of the storage.
 pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env>) -> Result<Exit, Failure> {
+    // From here on no signal is lost: not one during the start, nor a second one at any time of the drain.
+    let mut signals = Signals::listen();
     let mut app = App::start(config, command, env).await?;
-    let end = app.end().await;
-    app.stop(end).await
+    let end = app.end(&mut signals).await;
+    app.stop(end, &mut signals).await
 }
 
 /// What runs, and the ways to stop it.
@@ -123,17 +126,18 @@ impl App {
     }
 
     /// Waits for a reason to stop.
-    async fn end(&mut self) -> End {
+    async fn end(&mut self, signals: &mut Signals) -> End {
         tokio::select! {
-            () = stop_signal() => End::Signal,
+            () = signals.next() => End::Signal,
             Ok(error) = &mut self.faults => End::Fault(error),
             error = source_ended(&mut self.source) => End::Fault(error),
             code = function_ended(&mut self.function) => End::Function(code),
         }
     }
 
-    /// Stops in the order of the design: readiness, sources, lanes, leftovers, storage, function.
-    async fn stop(self, end: End) -> Result<Exit, Failure> {
+    /// Stops in the order of the design: readiness, sources, lanes, leftovers, storage, function. A signal on the
+    /// way makes short work of the waits.
+    async fn stop(self, end: End, signals: &mut Signals) -> Result<Exit, Failure> {
         if let End::Fault(error) = end {
             // Nothing may be settled any more, so there is nothing to drain.
             self.function_stop.start();
@@ -142,21 +146,26 @@ impl App {
         }
         tracing::info!("draining: no new events, lanes finish");
         self.admin.draining.store(true, Ordering::Relaxed);
-        tokio::time::sleep(self.config.drain.lame_duck).await;
         let is_gone = matches!(end, End::Function(_)); // then nothing in the lanes can finish
-        let deadline = now() + if is_gone { Duration::ZERO } else { self.config.drain.deadline };
-        let released = tokio::select! {
-            released = stop_lanes(&self.target, &self.sources_stop, deadline) => released,
-            () = stop_signal() => stop_lanes(&self.target, &self.sources_stop, now()).await,
+        let patience = if is_gone { Duration::ZERO } else { self.config.drain.deadline };
+        let in_order = async {
+            tokio::time::sleep(self.config.drain.lame_duck).await;
+            stop_lanes(&self.target, &self.sources_stop, now() + patience).await
         };
-        if let Some(storage) = &self.storage {
-            storage.keeper.flush().await.map_err(|error| problem(&error))?;
-        }
+        let released = tokio::select! {
+            released = in_order => released,
+            () = signals.next() => stop_lanes(&self.target, &self.sources_stop, now()).await,
+        };
+        let flushed = match &self.storage {
+            Some(storage) => storage.keeper.flush().await,
+            None => Ok(()),
+        };
         self.function_stop.start();
         let code = match end {
             End::Function(code) => code,
             _ => stopped(self.function).await,
         };
+        flushed.map_err(|error| problem(&error))?;
         self.admin_stop.start();
         tracing::info!(released, "stopped");
         Ok(if code == 0 { Exit::Success } else { Exit::Function(code) })
@@ -193,15 +202,23 @@ async fn stop_lanes(target: &Target, sources: &DrainTrigger, deadline: Instant) 
     target.drain(deadline).await
 }
 
-async fn stop_signal() {
-    let terminate = signal(SignalKind::terminate());
-    let interrupt = signal(SignalKind::interrupt());
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        return std::future::pending().await; // no signals here: only SIGKILL will end it
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C; none where the system gives no signals, and only SIGKILL ends it then.
+struct Signals(Option<[Signal; 2]>);
+
+impl Signals {
+    fn listen() -> Self {
+        let listen = || Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]);
+        let listening: io::Result<_> = listen();
+        Self(listening.ok())
+    }
+
+    /// The next one that came. Cancel safe.
+    async fn next(&mut self) {
+        let Some([terminate, interrupt]) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
