@@ -185,7 +185,9 @@ fn target(
     let parts = Parts {
         call: registry::function(&config.function, url, replies, plugins).map_err(wrong)?,
         dead: storage.map_or_else(|| Arc::new(Homeless) as _, |storage| storage.dead.clone()),
-        ledger: plugins.iter().fold(None, |ledger, plugin| plugin.ledger(ledger)),
+        ledger: plugins
+            .iter()
+            .find_map(|plugin| plugin.ledger(storage.map(|storage| storage.ledger.clone()))),
         observers: plugins.iter().filter_map(|plugin| plugin.observe()).collect(),
         metrics: metrics.clone(),
         rng,

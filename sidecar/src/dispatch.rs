@@ -326,16 +326,19 @@ impl Target {
     }
 
     async fn work(self: Arc<Self>) {
-        let _leaving = Leaving(&self);
+        let mut leaving = Leaving(Some(&self));
         while let Some(running) = self.take() {
             self.attempt(running).await;
         }
+        leaving.0 = None; // with the last look, it was counted out
     }
 
+    /// What the worker does next. `None` counts it out under the same lock: whoever brings work after this look
+    /// then finds its place free, and starts another.
     fn take(self: &Arc<Self>) -> Option<Running> {
         let now = now();
         let mut state = self.state();
-        match state.take(self.settings.concurrency, now) {
+        let running = match state.take(self.settings.concurrency, now) {
             Take::Run { ticket, job, probe } => {
                 if state.lanes.is_ready(now) {
                     self.start_worker(&mut state);
@@ -347,17 +350,28 @@ impl Target {
                 None
             }
             Take::Nothing => None,
+        };
+        if running.is_none() {
+            self.leave(state);
         }
+        running
+    }
+
+    fn leave(&self, mut state: MutexGuard<'_, State>) {
+        state.running -= 1;
+        drop(state);
+        self.idle.notify_waiters();
     }
 }
 
-/// A worker that ends, also by panic or abort, is no longer running.
-struct Leaving<'a>(&'a Target);
+/// A worker that ends by panic or abort is no longer running either.
+struct Leaving<'a>(Option<&'a Target>);
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.0.state().running -= 1;
-        self.0.idle.notify_waiters();
+        if let Some(target) = self.0 {
+            target.leave(target.state());
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Target {
         };
         if verdict == Verdict::Delivered {
             self.state().breaker.succeeded(ended);
+            running.probe = false;
             return self.delivered(running, outcome.unwrap_or_default()).await;
         }
         let error = outcome.expect_err("what is not delivered failed");
@@ -219,7 +220,8 @@ fn note_failure(
         state.breaker.succeeded(ended);
     }
     // What cannot even be written into a request fails by itself, whatever the function's state.
-    let counts = (error.sent() || verdict == Verdict::Refused) && !(running.probe && down);
+    let was_probe = std::mem::take(&mut running.probe);
+    let counts = (error.sent() || verdict == Verdict::Refused) && !(was_probe && down);
     let open = state.breaker.open_total(ended);
     let job = running.job();
     if counts && job.attempts == 0 {

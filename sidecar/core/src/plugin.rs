@@ -13,9 +13,11 @@ pub trait Plugin: Send + Sync + 'static {
         None
     }
 
-    /// Wraps the store of marks.
-    fn ledger(&self, inner: Option<Arc<dyn Ledger>>) -> Option<Arc<dyn Ledger>> {
-        inner
+    /// The store of marks, where this plugin turns deduplication on; without one no mark is asked or written.
+    /// `journal` survives a restart; a plugin may wrap it, or bring a store that replicas share.
+    fn ledger(&self, journal: Option<Arc<dyn Ledger>>) -> Option<Arc<dyn Ledger>> {
+        let _ = journal;
+        None
     }
 
     /// Wraps each call of the function with events.

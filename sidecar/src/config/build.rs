@@ -132,7 +132,6 @@ impl Values {
             header_timeout: self.span("ingress.http.header_timeout"),
             body_timeout: self.span("ingress.http.body_timeout"),
             idle_timeout: self.span("ingress.http.idle_timeout"),
-            control: self.flag("ingress.http.control"),
         })
     }
 
@@ -154,8 +153,13 @@ impl Values {
             dead_age_max: self.some_span("journal.dead_age_max"),
             commit_every: self.span("journal.commit_every"),
             group_events_max: self.count("journal.group_events_max"),
-            marks_age_max: self.span("journal.marks_age_max"),
-            marks_max: self.count("journal.marks_max"),
+            group_bytes_max: self.size("journal.group_bytes_max"),
+            gather_max: self.span("journal.gather_max"),
+            waiting_events_max: self.count("journal.waiting_events_max"),
+            waiting_bytes_max: self.size("journal.waiting_bytes_max"),
+            handoff_events_max: self.count("journal.handoff_events_max"),
+            handoff_bytes_max: self.size("journal.handoff_bytes_max"),
+            wal_bytes_max: self.size("journal.wal_bytes_max"),
         }
     }
 
@@ -180,7 +184,6 @@ macro_rules! readers {
 }
 
 readers! {
-    flag -> bool { Value::Flag(flag) => *flag }
     number -> f64 { Value::Number(number) => *number }
     rate -> Option<f64> { Value::Rate(rate) => Some(*rate), Value::Absent => None }
     span -> Duration { Value::Span(span) => *span }

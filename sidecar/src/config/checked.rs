@@ -218,8 +218,6 @@ pub struct Http {
     pub body_timeout: Duration,
     /// Bound of the rest between two requests.
     pub idle_timeout: Duration,
-    /// Whether events from here may steer outrigger.
-    pub control: bool,
 }
 
 /// The file that holds events and dead letters.
@@ -241,10 +239,20 @@ pub struct Journal {
     pub commit_every: Duration,
     /// The most events that share one fsync.
     pub group_events_max: usize,
-    /// How long a mark is kept.
-    pub marks_age_max: Duration,
-    /// The most marks.
-    pub marks_max: u64,
+    /// The most bytes that share one fsync.
+    pub group_bytes_max: usize,
+    /// How long an fsync waits for the senders of the last one.
+    pub gather_max: Duration,
+    /// The most events that wait for their fsync.
+    pub waiting_events_max: usize,
+    /// The most bytes of them.
+    pub waiting_bytes_max: usize,
+    /// The most accepted events that are kept in memory for the lanes.
+    pub handoff_events_max: usize,
+    /// The most bytes of them.
+    pub handoff_bytes_max: usize,
+    /// The size at which SQLite's log is copied.
+    pub wal_bytes_max: u64,
 }
 
 /// Whether what is written outlives the pod or machine.

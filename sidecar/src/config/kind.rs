@@ -13,8 +13,6 @@ use super::{
 /// What may stand at a key. Every bound includes its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
-    /// `true` or `false`.
-    Flag,
     /// A whole number.
     Count {
         /// The smallest.
@@ -75,7 +73,6 @@ pub(crate) enum Kind {
 /// What stood at a key, as the kind of the same name reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
-    Flag(bool),
     Count(u64),
     Number(f64),
     Span(Duration),
@@ -139,13 +136,6 @@ impl Kind {
 
     fn scalar(&self, text: &str, shape: &Shape) -> Option<Value> {
         match *self {
-            Self::Flag => {
-                if let Shape::Flag(flag) = shape {
-                    Some(Value::Flag(*flag))
-                } else {
-                    None
-                }
-            }
             Self::Count { min, max } => {
                 text.parse().ok().filter(|n| (min..=max).contains(n)).map(Value::Count)
             }
@@ -179,7 +169,6 @@ impl Kind {
                 Some(format!("{} to {}", units::size_text(*min), units::size_text(*max)))
             }
             Self::Rate { max } => Some(format!("at most {max}/s")),
-            Self::Flag => Some("true, false".to_owned()),
             Self::Word(words) => Some(words.join(", ")),
             Self::Or(word, kind) => {
                 Some(format!("{}; {word}", kind.bounds().unwrap_or_else(|| kind.expected())))
@@ -191,7 +180,6 @@ impl Kind {
     /// What may stand there, as a phrase.
     pub(crate) fn expected(&self) -> String {
         match self {
-            Self::Flag => "true or false".to_owned(),
             Self::Count { min, max: u64::MAX } => format!("a whole number, at least {min}"),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
             Self::Number { min, max } => format!("a number from {min} to {max}"),

@@ -29,6 +29,7 @@ pub(crate) struct Job {
 pub(crate) struct Running {
     pub(super) target: Arc<Target>,
     pub(super) ticket: Ticket,
+    /// It has the breaker's one probe, and has not yet told how that went.
     pub(crate) probe: bool,
     pub(super) job: Option<Box<Job>>,
 }
@@ -41,13 +42,17 @@ impl Running {
     /// The event is settled by its receipt.
     pub(crate) fn finish(mut self) -> Box<Job> {
         let job = self.job.take().expect("an attempt ends once");
-        self.target.state().lanes.done(self.ticket);
+        let target = self.target.clone();
+        let mut state = target.state();
+        self.give_probe_back(&mut state);
+        state.lanes.done(self.ticket);
         job
     }
 
     /// The event is tried again, or buried again, after `wait`.
     pub(crate) fn again(mut self, state: &mut State, at: Instant) {
         let job = self.job.take().expect("an attempt ends once");
+        self.give_probe_back(state);
         state.lanes.again(self.ticket, job, at);
         self.target.set_alarm(state, at);
     }
@@ -55,7 +60,16 @@ impl Running {
     /// The event holds its key.
     pub(crate) fn park(mut self, state: &mut State) {
         let job = self.job.take().expect("an attempt ends once");
+        self.give_probe_back(state);
         state.lanes.park(self.ticket, job);
+    }
+
+    /// A probe that called nobody, such as a dead letter's last step, says nothing about the function: the next
+    /// event takes its place. Kept, it would hold back every call for ever.
+    fn give_probe_back(&mut self, state: &mut State) {
+        if std::mem::take(&mut self.probe) {
+            state.breaker.abandoned();
+        }
     }
 }
 
@@ -63,11 +77,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(job) = self.job.take() {
             job.receipt.attempted(job.attempts); // what was cut off by us is no attempt
-            let mut state = self.target.state();
+            let target = self.target.clone();
+            let mut state = target.state();
+            self.give_probe_back(&mut state);
             state.lanes.done(self.ticket);
-            if self.probe {
-                state.breaker.abandoned();
-            }
             drop(state);
             drop(job); // releases
         }

@@ -16,8 +16,13 @@ pub(super) fn open(
         dead_age_max: config.dead_age_max,
         commit_every: config.commit_every,
         group_events_max: config.group_events_max,
-        marks_age_max: config.marks_age_max,
-        marks_max: config.marks_max,
+        group_bytes_max: config.group_bytes_max,
+        gather_max: config.gather_max,
+        waiting_events_max: config.waiting_events_max,
+        waiting_bytes_max: config.waiting_bytes_max,
+        hand_events_max: config.handoff_events_max,
+        hand_bytes_max: config.handoff_bytes_max,
+        wal_bytes_max: config.wal_bytes_max,
         ..Config::new(&config.path)
     };
     let journal = Journal::open(settings, on_fatal)?;
