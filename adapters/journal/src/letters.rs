@@ -9,7 +9,6 @@ use crate::{
     rows::{RowSum, damaged, decode_malformed, decode_origin, encode_malformed, encode_origin, key},
     store::{Entry, Store, signed, unsigned},
 };
-use bytes::Bytes;
 use outrigger_core::{
     Code, DeadLetter, Error, Kind, Malformed, Origin, Reason,
     event::{Event, record},
@@ -254,7 +253,7 @@ impl Store {
             let malformed = decode_malformed(&body);
             return malformed.map(Err).ok_or_else(|| stored.damage("has an unreadable body"));
         }
-        let event = record::decode(Bytes::from(body));
+        let event = record::decode(&body);
         event.map(Ok).map_err(|why| stored.damage(&format!("holds no event that this version reads ({why})")))
     }
 

@@ -11,7 +11,6 @@ use crate::{
     handoff::Handed,
     rows::{RowSum, damaged, key, queue_sum},
 };
-use bytes::Bytes;
 use outrigger_core::{Error, Event, Key, Kind, event::record};
 use rusqlite::{Connection, Row, params};
 use std::time::{Duration, Instant};
@@ -260,7 +259,7 @@ fn handed(row: &Row<'_>) -> Result<Handed, Failure> {
     }
     let bytes = row_bytes(event.len(), key_bytes);
     let key = key_bytes.map(key);
-    let event = record::decode(Bytes::copy_from_slice(event));
+    let event = record::decode(event);
     let event = event.map_err(|why| damage(&format!("holds no event that this version reads ({why})")))?;
     Ok(Handed { seq, event, key, attempts: attempts.unwrap_or(0), accepted_ms, bytes })
 }

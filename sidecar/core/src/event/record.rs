@@ -69,14 +69,13 @@ pub fn encode(event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(data.unwrap_or_default());
 }
 
-/// Reads a stored event; its data is a slice of `record`.
+/// Reads a stored event. Its data is a copy, so that it holds no more memory than [`Event::size`] says.
 ///
 /// # Errors
 /// When the version is unknown or the bytes are no record, whatever they are.
-#[expect(clippy::needless_pass_by_value, reason = "the event keeps the record, so the caller hands it over")]
-pub fn decode(record: Bytes) -> Result<Event, Invalid> {
+pub fn decode(record: &[u8]) -> Result<Event, Invalid> {
     match record.first() {
-        Some(&VERSION) => decode_version_1(&record).ok_or_else(damaged)?,
+        Some(&VERSION) => decode_version_1(record).ok_or_else(damaged)?,
         Some(newer) => Err(Invalid::new(
             "record",
             &format!("version {newer}"),
@@ -87,7 +86,7 @@ pub fn decode(record: Bytes) -> Result<Event, Invalid> {
 }
 
 /// `None` when the lengths in it are wrong.
-fn decode_version_1(record: &Bytes) -> Option<Result<Event, Invalid>> {
+fn decode_version_1(record: &[u8]) -> Option<Result<Event, Invalid>> {
     let (head, rest) = record.split_first_chunk::<HEAD_BYTES>()?;
     let &[_, flags, c1, c2, t1, t2, t3, t4] = head;
     let count = usize::from(u16::from_le_bytes([c1, c2]));
@@ -113,7 +112,7 @@ fn decode_version_1(record: &Bytes) -> Option<Result<Event, Invalid>> {
     if !text.is_empty() || !(has_data || data.is_empty()) {
         return None;
     }
-    Some(Event::from_parts(attributes, has_data.then(|| record.slice_ref(data))))
+    Some(Event::from_parts(attributes, has_data.then(|| Bytes::copy_from_slice(data))))
 }
 
 fn damaged() -> Invalid {

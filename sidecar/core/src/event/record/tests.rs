@@ -28,18 +28,18 @@ fn version_1_is_written_and_read_as_documented() {
     expected.extend(b"1/st2018-04-05T17:31:00Zurgenttrue");
     expected.extend(b"\0data");
     assert_eq!(encoded(&event), expected);
-    let again = decode(Bytes::from(expected)).unwrap();
+    let again = decode(&expected).unwrap();
     assert_eq!(typed(&again), typed(&event));
     assert_eq!(again, event);
 }
 
 #[test]
-fn the_data_is_a_slice_of_the_record() {
+fn an_event_that_was_read_holds_nothing_of_its_record() {
     let event =
         Event::new("1", "/s", "t").unwrap().with_data("text/plain", Bytes::from_static(b"text")).unwrap();
     let record = encoded(&event);
-    let again = decode(record.clone()).unwrap();
-    assert_eq!(again.data().unwrap().as_ptr_range().end, record.as_ptr_range().end);
+    let again = decode(&record).unwrap();
+    assert!(!record.as_ptr_range().contains(&again.data().unwrap().as_ptr()));
 }
 
 #[test]
@@ -54,14 +54,14 @@ fn a_record_is_appended_to_what_is_there() {
 #[test]
 fn no_data_and_empty_data_stay_apart() {
     let mut event = Event::new("1", "/s", "t").unwrap();
-    assert_eq!(decode(encoded(&event)).unwrap().data(), None);
+    assert_eq!(decode(&encoded(&event)).unwrap().data(), None);
     event.set_data(Some(Bytes::new()));
-    assert_eq!(decode(encoded(&event)).unwrap().data(), Some(&Bytes::new()));
+    assert_eq!(decode(&encoded(&event)).unwrap().data(), Some(&Bytes::new()));
 }
 
 #[test]
 fn an_unknown_version_says_what_to_do() {
-    let refused = decode(Bytes::from_static(&[2, 0, 0])).unwrap_err().to_string();
+    let refused = decode(&[2, 0, 0]).unwrap_err().to_string();
     assert!(
         refused.starts_with("record: \"version 2\" is not a version that this Outrigger reads"),
         "{refused}"
@@ -73,7 +73,7 @@ fn what_was_accepted_once_is_read_even_if_it_would_be_refused_today() {
     let mut record = encoded(&Event::new("1", "/s", "t").unwrap()).to_vec();
     let source = record.windows(2).position(|w| w == b"/s").unwrap();
     record[source] = b'^';
-    let event = decode(Bytes::from(record)).unwrap();
+    let event = decode(&record).unwrap();
     assert_eq!(event.source(), "^s");
 }
 
@@ -98,32 +98,32 @@ fn damage_is_an_error_and_never_another_event() {
         let mut record = good.clone();
         assert_ne!(record[at], byte, "{what}");
         record[at] = byte;
-        assert!(decode(Bytes::from(record)).is_err(), "{what}");
+        assert!(decode(&record).is_err(), "{what}");
     }
-    assert!(decode(Bytes::new()).is_err());
+    assert!(decode(&[]).is_err());
 }
 
 proptest! {
     #[test]
     fn every_event_goes_there_and_back_with_its_types(event in events()) {
-        let again = decode(encoded(&event)).unwrap();
+        let again = decode(&encoded(&event)).unwrap();
         prop_assert_eq!(&again, &event);
         prop_assert_eq!(typed(&again), typed(&event));
     }
 
     #[test]
     fn no_bytes_make_it_panic(mut bytes: Vec<u8>, event in events(), at: prop::sample::Index, byte: u8) {
-        let _ = decode(Bytes::from(bytes.clone()));
+        let _ = decode(&bytes);
         if let Some(version) = bytes.first_mut() {
             *version = VERSION;
         }
-        let _ = decode(Bytes::from(bytes));
+        let _ = decode(&bytes);
         let mut damaged = encoded(&event).to_vec();
         let at = at.index(damaged.len());
         damaged[at] = byte;
-        if let Ok(event) = decode(Bytes::from(damaged.clone())) {
+        if let Ok(event) = decode(&damaged) {
             // Whatever is read can be written again, here and on every wire.
-            prop_assert_eq!(&decode(encoded(&event)).unwrap(), &event);
+            prop_assert_eq!(&decode(&encoded(&event)).unwrap(), &event);
             let mut headers = ::http::HeaderMap::new();
             crate::event::http::encode(&event, &mut headers);
             prop_assert_eq!(headers.len(), event.attributes().count() + 1);
@@ -136,7 +136,7 @@ proptest! {
         let at = at.index(record.len());
         // How long the data is, the storage knows.
         let data_len = event.data().map_or(0, Bytes::len);
-        match decode(record.slice(..at)) {
+        match decode(&record[..at]) {
             Ok(shorter) => {
                 prop_assert!(at >= record.len() - data_len);
                 prop_assert_eq!(typed(&shorter), typed(&event));
