@@ -130,11 +130,11 @@ impl Kind {
                     .map(|word| Value::Word(word))
                     .ok_or_else(|| wrong().into_iter().map(|problem| problem.meant(meant())).collect())
             }
-            _ => node.text().and_then(|text| self.scalar(&text, &node.shape)).ok_or_else(wrong),
+            _ => node.text().and_then(|text| self.scalar(&text)).ok_or_else(wrong),
         }
     }
 
-    fn scalar(&self, text: &str, shape: &Shape) -> Option<Value> {
+    fn scalar(&self, text: &str) -> Option<Value> {
         match *self {
             Self::Count { min, max } => {
                 text.parse().ok().filter(|n| (min..=max).contains(n)).map(Value::Count)
