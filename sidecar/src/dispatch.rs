@@ -23,6 +23,7 @@ use outrigger_core::{
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Instant,
 };
 use tokio::{sync::Notify, task::JoinSet};
@@ -364,13 +365,15 @@ impl Target {
     }
 }
 
-/// A worker that ends by panic or abort is no longer running either.
-struct Leaving<'a>(Option<&'a Target>);
+/// A worker that ends by panic or abort is no longer running either; after a panic another takes its place.
+struct Leaving<'a>(Option<&'a Arc<Target>>);
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        if let Some(target) = self.0 {
-            target.leave(target.state());
+        let Some(target) = self.0 else { return };
+        target.leave(target.state());
+        if thread::panicking() {
+            target.start_worker(&mut target.state());
         }
     }
 }

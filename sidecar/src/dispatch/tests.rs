@@ -340,6 +340,29 @@ async fn a_parked_event_that_is_skipped_becomes_a_dead_letter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_is_written_in_an_outage_does_not_keep_the_breakers_probe() {
+    let started = tokio::time::Instant::now();
+    let is_back = move || started.elapsed() > Duration::from_mins(1);
+    let bench = Bench::new(
+        |settings| (settings.on_poison, settings.breaker.failures) = (OnPoison::Park, 1),
+        move |id, _| match id {
+            "a" => (MS, status(400)),
+            _ => (MS, if is_back() { ok() } else { unreachable() }),
+        },
+    );
+    *lock(&bench.book.dead_is_down) = 1;
+    bench.push("a", Some("a"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.push("b", Some("b"));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(bench.target.unpark(None, OnPoison::Skip), 1);
+    tokio::time::timeout(Duration::from_hours(1), bench.settled(2))
+        .await
+        .expect("calls go on after the outage");
+    assert_eq!(bench.log().last().unwrap(), "ack b");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_who_waits_gets_one_attempt_and_no_dead_letter() {
     let bench = Bench::new(|_| (), |_, _| (MS, status(500)));
     let delivery = Delivery { once: Some(now() + Duration::from_secs(1)), ..bench.delivery("a", None) };
@@ -398,7 +421,7 @@ async fn nothing_is_called_before_the_function_is_ready() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_panics_releases_its_event_and_the_key_goes_on() {
     let bench = Bench::new(
-        |_| (),
+        |settings| settings.concurrency = 1,
         |id, _| {
             assert!(id != "a1", "planted");
             (MS, ok())
@@ -408,4 +431,15 @@ async fn a_worker_that_panics_releases_its_event_and_the_key_goes_on() {
     bench.push("a2", Some("a"));
     bench.settled(2).await;
     assert_eq!(bench.log(), ["call a1", "release a1", "call a2", "ack a2"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_comes_as_the_last_worker_leaves_is_not_left_lying() {
+    let bench = Bench::new(|settings| settings.concurrency = 1, |_, _| (Duration::ZERO, ok()));
+    for n in 1..=3_000 {
+        bench.push(&n.to_string(), None);
+        let settled = tokio::time::timeout(Duration::from_secs(10), bench.settled(n));
+        settled.await.expect("every event finds a worker");
+        lock(&bench.log).retain(|line| line.starts_with("ack"));
+    }
 }
