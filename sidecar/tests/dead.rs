@@ -5,9 +5,9 @@ mod common;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use common::{Said, Site};
 use outrigger_function::{Function, Match, Program, Rule, program::Action};
-use outrigger_testkit::{Mode, Outgoing, Process};
+use outrigger_testkit::{Mode, Outgoing, Process, process::WAIT_MAX};
 use serde_json::json;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Refuses the types `bad.one` and `bad.two`, fails `slow`, and takes everything else.
 fn choosy() -> Program {
@@ -225,4 +225,31 @@ async fn in_a_folder_without_a_journal_there_is_nothing_and_nothing_is_made() {
     assert!(!site.path(".outrigger").exists());
     let status = site.verb(&["status", "--json"]).await;
     assert!(status.one_line(1).contains("-c"), "{status:?}");
+}
+
+#[tokio::test]
+async fn row_20_without_room_for_a_dead_letter_its_event_is_kept_and_waits() {
+    let function = Function::start(Program::always(Action::status(422)));
+    let site = Site::of(&function).set("journal.dead_bytes_max", "1MiB");
+    let process = site.start().await;
+    for n in 0..6 {
+        let sent = event(&n.to_string(), "t").with_data("text/plain", vec![b'x'; 300_000]);
+        assert_eq!(site.producer().send(&sent, Mode::Binary).await.unwrap().status(), 202);
+    }
+    process.line("a dead letter could not be written").await;
+    let before = site.letters().await;
+    assert!(before.len() == 3, "three letters of 300 kB fit in 1 MiB: {}", before.len());
+    assert!(site.metric("outrigger_dead_letter_failures_total").await >= 1.0);
+
+    let (mut buried, deadline) = (Vec::new(), Instant::now() + WAIT_MAX);
+    while buried.len() < 6 {
+        assert!(Instant::now() < deadline, "only {buried:?} became letters");
+        for letter in site.letters().await {
+            buried.push(letter["event_id"].as_str().unwrap().to_owned());
+            assert_eq!(site.verb(&["dead", "drop", "--id", &letter["id"].to_string()]).await.code, Some(0));
+        }
+    }
+    buried.sort();
+    assert_eq!(buried, ["0", "1", "2", "3", "4", "5"]);
+    assert_eq!(function.stats().received, 6, "the function was not asked again");
 }
