@@ -2,7 +2,7 @@
 
 use outrigger_core::{Error, Kind};
 use rusqlite::ErrorCode;
-use std::io;
+use std::{io, path::Path};
 
 /// A failure, by what follows from it.
 #[derive(Debug)]
@@ -30,6 +30,20 @@ impl Failure {
         Self::Fatal(Error::new(Kind::Storage, format!("journal: {what}: {error}")))
     }
 
+    /// The error of an open that failed: nothing goes on by itself then.
+    pub(crate) fn at_open(self, path: &Path) -> Error {
+        match self {
+            Self::Full(_) => {
+                let path = path.display();
+                Error::new(
+                    Kind::Full,
+                    format!("no space to open the journal {path}: free space and start again"),
+                )
+            }
+            failure => failure.into_error(),
+        }
+    }
+
     pub(crate) fn error(&self) -> &Error {
         match self {
             Self::Full(error) | Self::Damaged(error) | Self::Fatal(error) => error,
@@ -55,7 +69,16 @@ impl From<rusqlite::Error> for Failure {
 /// The extended code tells a failed fsync from a failed read, so it belongs into the message.
 fn describe(error: &rusqlite::Error) -> String {
     let code = error.sqlite_error().map(|e| format!(" (SQLite code {})", e.extended_code));
-    format!("journal: {error}{}", code.unwrap_or_default())
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => {
+            ": nobody knows what of the last write is on the disk; look after the disk, then start again"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            ": the journal is damaged; keep a copy of its files, and restore them from a backup or move them away"
+        }
+        _ => "",
+    };
+    format!("journal: {error}{}{advice}", code.unwrap_or_default())
 }
 
 fn full(detail: &str) -> Error {
@@ -84,6 +107,12 @@ mod tests {
     #[test]
     fn a_failed_fsync_is_named_by_its_code() {
         let message = sqlite(ffi::SQLITE_IOERR_FSYNC).into_error().to_string();
-        assert!(message.contains("1034"), "{message}");
+        assert!(message.contains("1034") && message.contains("start again"), "{message}");
+    }
+
+    #[test]
+    fn what_sqlite_takes_for_damage_says_what_to_do() {
+        let message = sqlite(ffi::SQLITE_CORRUPT).into_error().to_string();
+        assert!(message.contains("damaged") && message.contains("backup"), "{message}");
     }
 }

@@ -95,7 +95,7 @@ impl Journal {
     /// newer version; `Storage` when it is damaged; `Full` when there is no space to open it.
     pub fn open(config: Config, on_fatal: impl FnOnce(Error) + Send + 'static) -> Result<Arc<Self>> {
         config.check()?;
-        let (lock, store, opened) = open::open(&config).map_err(Failure::into_error)?;
+        let (lock, store, opened) = open::open(&config).map_err(|failure| failure.at_open(&config.path))?;
         let shared = Arc::new(Shared {
             inbox: Inbox::new(&config),
             handoff: Handoff::new(&config),

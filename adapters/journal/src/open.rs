@@ -62,11 +62,21 @@ pub(crate) fn open(config: &Config) -> Result<(Lock, Store, Opened), Failure> {
     };
     let mut store = Store::new(db, config.clone(), counters, mark);
     if scan.has_remains() {
-        store.checkpoint(true)?; // so that the remains are never read again
+        clear_remains(config, &mut store, scan)?;
     }
     store.note_mark()?;
     opened.say(config);
     Ok((lock, store, opened))
+}
+
+/// Sees to it that the remains are never read again: the log begins anew, or, where there is no space for what
+/// that copies, ends where they begin.
+fn clear_remains(config: &Config, store: &mut Store, scan: Scan) -> Result<(), Failure> {
+    match store.checkpoint(true) {
+        Err(Failure::Full(_)) => wal::cut(&config.beside("-wal"), scan)
+            .map_err(|error| Failure::io("cutting the end of the log", &error)),
+        done => done,
+    }
 }
 
 impl Opened {
@@ -100,7 +110,7 @@ fn connect(config: &Config) -> Result<Connection, Failure> {
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
-             PRAGMA cache_size = -1024;
+             PRAGMA cache_size = -512;
              PRAGMA temp_store = MEMORY;
              PRAGMA cell_size_check = ON;
              PRAGMA trusted_schema = OFF;",

@@ -5,7 +5,7 @@
 //! Frames with other salts are remains of an earlier round of the log and mean nothing.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufReader, Read},
     path::Path,
 };
@@ -48,6 +48,16 @@ pub(crate) fn scan(path: &Path) -> io::Result<Scan> {
         return Ok(Scan { header_broken: true, ..Scan::default() });
     };
     log.frames(&mut reader)
+}
+
+/// Ends the log after its last whole commit, as `scan` found it.
+pub(crate) fn cut(path: &Path, scan: Scan) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut header = [0; 32];
+    let log = if fill(&mut file, &mut header)? { Log::from_header(&header) } else { None };
+    let frame_bytes = log.map_or(0, |log| log.page_bytes as u64 + 24);
+    file.set_len(if frame_bytes == 0 { 0 } else { 32 + scan.committed * frame_bytes })?;
+    file.sync_all()
 }
 
 struct Log {
@@ -184,6 +194,18 @@ mod tests {
         let (_directory, path, _db) = log(5);
         fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(32 + 3 * FRAME + 7).unwrap();
         assert_eq!(scan(&path).unwrap(), Scan { committed: 3, ..Scan::default() });
+    }
+
+    #[test]
+    fn what_is_cut_leaves_the_whole_commits_and_nothing_else() {
+        let (_directory, path, _db) = log(5);
+        flip(&path, 32 + 2 * FRAME + 100);
+        cut(&path, scan(&path).unwrap()).unwrap();
+        assert_eq!(scan(&path).unwrap(), Scan { committed: 2, ..Scan::default() });
+        assert_eq!(fs::metadata(&path).unwrap().len(), 32 + 2 * FRAME);
+        flip(&path, 3);
+        cut(&path, scan(&path).unwrap()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From the configuration to what the path is made of: the function's address, its settings, the storage.
 
-use super::wrong;
+use super::{problem, wrong};
 use crate::{
     cmd::Failure,
     config::{Config, Meaning, OnPoison},
@@ -10,7 +10,7 @@ use crate::{
 };
 use http::Uri;
 use outrigger_core::{
-    Error,
+    Error, Kind,
     decide::{
         backoff::Backoff,
         breaker,
@@ -50,7 +50,10 @@ pub(super) fn open_storage(
         return Ok(None);
     }
     let opened = registry::journal(journal, move |error| drop(fatal.send(error)));
-    opened.map(Some).map_err(wrong)
+    opened.map(Some).map_err(|error| match error.kind() {
+        Kind::Invalid => wrong(error),
+        _ => problem(&error),
+    })
 }
 
 /// How the function is treated.
