@@ -66,9 +66,10 @@ async fn the_port_and_the_name_of_its_variable_can_be_chosen() {
     let script = format!("echo \"told $WHERE and '$PORT'\"; exec {} --port \"$WHERE\"", function_exe());
     let site = Site::supervised(&["sh", "-c", &script]);
     let site = site.set("function.port", &port.to_string()).set("function.port_env", "WHERE");
-    let process = site.launch().env("PORT", "").start().unwrap();
+    let mut process = site.launch().env("PORT", "").start().unwrap();
     process.line(&format!("[function] told {port} and ''")).await;
     assert_eq!(port_told(&process).await, port);
+    assert_eq!(process.stop().await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -83,15 +84,17 @@ async fn a_child_that_listens_late_costs_no_attempt() {
     until_delivered(&site, 5).await;
     let status = site.status().await;
     assert_eq!((&status["retried"], &status["dead_lettered"]), (&0.into(), &0.into()), "{status}");
+    assert_eq!(process.stop().await.code(), Some(0));
     assert_eq!(record(&site).len(), 5);
 }
 
 #[tokio::test]
 async fn a_ready_path_decides_when_the_child_is_ready() {
     let site = supervised(&[]).set("function.ready_path", "/_/health");
-    let _process = site.start().await;
+    let mut process = site.start().await;
     send(&site, 1).await;
     until_delivered(&site, 1).await;
+    assert_eq!(process.stop().await.code(), Some(0));
 
     let never = supervised(&["--status", "500"]).set("function.ready_path", "/health");
     let mut process = never.start_unready().await;
@@ -102,7 +105,7 @@ async fn a_ready_path_decides_when_the_child_is_ready() {
         sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(never.readyz().await.0, 503);
-    assert!(process.is_running());
+    assert_eq!(process.stop().await.code(), Some(0));
 }
 
 fn record_len(site: &Site) -> usize {
@@ -126,7 +129,7 @@ async fn the_child_is_stopped_only_after_the_drain() {
 async fn a_child_that_crashes_is_started_again_and_no_event_is_lost() {
     let crash = r#"[{"match": {"nth": 3}, "do": {"fault": {"exit": 7}}}]"#;
     let site = supervised(&["--program", crash]).set("delivery.attempts_max", "50");
-    let process = site.start().await;
+    let mut process = site.start().await;
     send(&site, 10).await;
     until_delivered(&site, 10).await;
     process.line("it is started again").await;
@@ -134,6 +137,7 @@ async fn a_child_that_crashes_is_started_again_and_no_event_is_lost() {
     assert!((3.0..=6.0).contains(&restarts), "each life serves two calls: {restarts}");
     let status = site.status().await;
     assert_eq!(status["dead_lettered"], 0, "{status}");
+    assert_eq!(process.stop().await.code(), Some(0));
     let mut served: Vec<_> = record(&site).into_iter().filter(|call| call.status == Some(200)).collect();
     served.dedup_by(|a, b| a.id == b.id);
     let ids: Vec<_> = served.iter().map(|call| call.id.as_deref().unwrap().to_owned()).collect();
@@ -225,29 +229,29 @@ async fn a_command_that_cannot_be_started_is_one_line_and_exit_2() {
 
 #[tokio::test]
 async fn output_gets_a_prefix_or_passes() {
-    let script = "echo out; echo err >&2; printf 'no end'; exec sleep 1000";
+    let script = "echo out; echo err >&2; printf 'no end'; exec sleep 60";
     let site = Site::supervised(&["sh", "-c", script]);
-    let process = site.start_unready().await;
+    let mut process = site.start_unready().await;
     process.line("[function] out").await;
     process.line("[function] err").await;
+    assert_eq!(process.stop().await.code(), Some(0));
+    assert!(process.log().contains("[function] no end"), "{}", process.log());
 
     let site = site.set("function.output", "pass");
-    drop(process);
-    let process = site.launch().start().unwrap();
+    let mut process = site.launch().start().unwrap();
     process.line("out").await;
     process.line("err").await;
+    assert_eq!(process.stop().await.code(), Some(0));
     assert!(!process.log().contains("[function]"), "{}", process.log());
 }
 
 #[tokio::test]
 async fn the_child_inherits_all_variables_or_only_the_named() {
-    let site = Site::supervised(&[
-        "sh",
-        "-c",
-        "echo \"secret=$SECRET named=$NAMED port=${PORT:+told}\"; exec sleep 1000",
-    ]);
-    let start = |site: &Site| site.launch().env("SECRET", "s3").env("NAMED", "n").start().unwrap();
-    start(&site).line("[function] secret=s3 named=n port=told").await;
-    let site = site.set("function.env", "[NAMED]");
-    start(&site).line("[function] secret= named=n port=told").await;
+    let script = "echo \"secret=$SECRET named=$NAMED port=${PORT:+told}\"; exec sleep 60";
+    for (inherited, expected) in [("all", "secret=s3 named=n"), ("[NAMED]", "secret= named=n")] {
+        let site = Site::supervised(&["sh", "-c", script]).set("function.env", inherited);
+        let mut process = site.launch().env("SECRET", "s3").env("NAMED", "n").start().unwrap();
+        process.line(&format!("[function] {expected} port=told")).await;
+        assert_eq!(process.stop().await.code(), Some(0));
+    }
 }
