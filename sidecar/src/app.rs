@@ -11,7 +11,7 @@ use crate::{
     dispatch::{Parts, Target, now},
     ready::{self, Probe},
     registry::{self, Homeless, Storage},
-    supervise::{Life, Supervisor},
+    supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
 };
 use doors::Doors;
@@ -78,6 +78,7 @@ impl App {
         let supervisor = Supervisor { command, port, settings, metrics: metrics.clone(), rng: rng.fork() };
         let child = (!supervisor.command.is_empty()).then(|| supervisor.start(&*env)).transpose();
         let child = child.map_err(Failure::Wrong)?;
+        let orphans = Orphans::of(child.as_ref());
 
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
@@ -105,6 +106,7 @@ impl App {
         admin.listening.store(true, Ordering::Relaxed);
 
         // The function's life, as readiness sees it.
+        orphans.keep();
         let (life, lives) = watch::channel(if child.is_some() { Life::Down } else { Life::Running(0) });
         let probe = Probe::of(&url, config.function.ready_path.clone());
         tokio::spawn(ready::follow(target.clone(), probe, lives, config.function.ready_timeout));

@@ -67,7 +67,7 @@ pub fn free_port() -> io::Result<u16> {
 }
 
 impl Supervisor {
-    /// Starts the function for the first time, so that a missing command is known before anything listens.
+    /// Starts the function; the first time before the journal is opened, so that a missing command makes nothing.
     ///
     /// # Errors
     /// One line with what to do.
@@ -195,6 +195,28 @@ fn send(group: Option<Pid>, signal: Signal) {
     }
 }
 
+/// What a started function has started itself, killed with it on drop: for a start that fails after the function's.
+pub struct Orphans(Option<Pid>);
+
+impl Orphans {
+    /// Those of `child`, which must live for as long.
+    #[must_use]
+    pub fn of(child: Option<&Child>) -> Self {
+        Self(child.and_then(group_of))
+    }
+
+    /// The start went well: they live.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Orphans {
+    fn drop(&mut self) {
+        send(self.0, Signal::KILL);
+    }
+}
+
 /// Signals that mean nothing to us and may mean something to the function: log rotation, debug dumps.
 struct PassedOn(Vec<(Signal, signal::unix::Signal)>);
 
@@ -272,7 +294,9 @@ async fn prefix(from: impl AsyncRead + Unpin, mut to: impl tokio::io::AsyncWrite
             Ok(_) => line.push(b'\n'),
         }
         if to.write_all(&line).await.is_err() || to.flush().await.is_err() {
-            return; // nobody reads our output any more; the function goes on
+            // Nobody reads our output any more. Ours is still read: a broken pipe would fail the function's calls.
+            let _ = tokio::io::copy_buf(&mut lines, &mut tokio::io::sink()).await;
+            return;
         }
     }
 }
@@ -290,6 +314,33 @@ mod tests {
     #[tokio::test]
     async fn every_line_gets_its_prefix_and_the_last_one_its_end() {
         assert_eq!(prefixed(b"one\n\ntwo").await, "[function] one\n[function] \n[function] two\n");
+    }
+
+    #[tokio::test]
+    async fn output_is_read_also_when_nobody_reads_ours() {
+        let (mut function, pipe) = tokio::io::duplex(64);
+        let (ours, reader) = tokio::io::duplex(64);
+        drop(reader);
+        let prefixing = tokio::spawn(prefix(pipe, ours));
+        for _ in 0..100 {
+            function.write_all(b"a line of the function's\n").await.unwrap();
+        }
+        drop(function);
+        prefixing.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_the_function_started_ends_with_a_start_that_failed() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & wait"]).process_group(0).kill_on_drop(true).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut held_by_both = child.stdout.take().unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await; // for the second one to start
+        drop(Orphans::of(Some(&child)));
+        drop(child);
+        let mut said = Vec::new();
+        let end = tokio::io::AsyncReadExt::read_to_end(&mut held_by_both, &mut said);
+        tokio::time::timeout(Duration::from_secs(10), end).await.unwrap().unwrap();
     }
 
     #[tokio::test]
