@@ -106,6 +106,7 @@ impl Ingress {
             Inbox::Events { items, batch } => (items, batch),
             Inbox::Answer(answer) => return Ok(answer),
         };
+        drop((parts, incoming)); // a sender who waits must not also hold the buffer that its request was read into
         let outcome = match &self.answering {
             Answering::Durable { accept, dead } => self.keep(&**accept, &**dead, items).await,
             Answering::Sync { intake, timeout } => self.wait(intake, *timeout, items, batch).await,

@@ -47,9 +47,12 @@ pub(crate) struct Handoff {
     bytes_max: u64,
 }
 
+#[derive(Default)]
 struct State {
     rows: Vec<Handed>,
+    /// Of `rows`, and of those that the source has taken and may still hold while the window is full.
     bytes: u64,
+    taken_bytes: u64,
     behind: bool,
     released: BTreeMap<u64, Option<Instant>>,
 }
@@ -57,7 +60,7 @@ struct State {
 impl Handoff {
     /// Behind at first: what is on disk from before comes first.
     pub(crate) fn new(config: &Config) -> Self {
-        let state = State { rows: Vec::new(), bytes: 0, behind: true, released: BTreeMap::new() };
+        let state = State { behind: true, ..State::default() };
         Self {
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -99,9 +102,10 @@ impl Handoff {
         self.changed.notify_one();
     }
 
-    /// What to do next. Released events go first, being the oldest.
+    /// What to do next, now that all of the last time is pushed. Released events go first, being the oldest.
     pub(crate) fn next(&self, now: Instant, events_max: usize) -> Next {
         let mut state = self.state();
+        state.bytes -= mem::take(&mut state.taken_bytes);
         let is_due = |due: &Option<Instant>| due.is_none_or(|due| due <= now);
         let released = state.released.iter();
         let again: Vec<u64> =
@@ -117,7 +121,7 @@ impl Handoff {
             return wait;
         }
         if !state.rows.is_empty() {
-            state.bytes = 0;
+            state.taken_bytes = state.bytes;
             return Next::Rows(mem::take(&mut state.rows));
         }
         if state.behind { Next::Read } else { wait }
@@ -170,6 +174,18 @@ mod tests {
         assert!(matches!(handoff.next(now, 9), Next::Wait(None)));
         handoff.committed(rows(7..=7));
         assert_eq!(seqs(handoff.next(now, 9)), [7]);
+    }
+
+    #[test]
+    fn rows_that_the_source_still_holds_count_for_the_bound_in_bytes() {
+        let config = Config { hand_bytes_max: 500, ..Config::new("j") };
+        let (handoff, now) = (Handoff::new(&config), Instant::now());
+        handoff.caught_up();
+        handoff.committed(rows(1..=3));
+        assert_eq!(seqs(handoff.next(now, 9)), [1, 2, 3]);
+        handoff.committed(rows(4..=6));
+        assert_eq!(seqs(handoff.next(now, 9)), [4, 5]);
+        assert!(matches!(handoff.next(now, 9), Next::Read), "the third did not fit beside the first three");
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn open(path: &Path) -> Result<Connection> {
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 512;
-         PRAGMA cache_size = -1024;
+         PRAGMA cache_size = -512;
          PRAGMA temp_store = MEMORY;
          CREATE TABLE queue (seq INTEGER PRIMARY KEY, event BLOB NOT NULL) STRICT;",
     )?;
