@@ -51,7 +51,9 @@ async fn row_20_events_that_find_no_room_among_the_dead_letters_are_kept_and_go_
     letters.extend(site.letters().await.iter().map(|letter| letter["event_id"].as_str().unwrap().to_owned()));
     assert_eq!(letters.len(), accepted.len(), "each is a dead letter once");
     assert_eq!(letters.into_iter().collect::<BTreeSet<_>>(), accepted);
-    accepted.iter().for_each(|id| oracle.accounted(id));
+    for id in &accepted {
+        oracle.accounted(id);
+    }
 
     function.set_program(Program::default());
     let fresh = Outgoing::new("fresh", Some("k0"));
