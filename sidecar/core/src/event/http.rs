@@ -19,6 +19,8 @@ const CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
 const CE_DATASCHEMA: HeaderName = HeaderName::from_static("ce-dataschema");
 const CE_SUBJECT: HeaderName = HeaderName::from_static("ce-subject");
 const CE_TIME: HeaderName = HeaderName::from_static("ce-time");
+/// Headers that whoever sends it adds, such as host, length and preference: making room now is cheaper than growing.
+const ADDED_LATER: usize = 4;
 
 /// How a message carries its event or events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +109,7 @@ pub fn encode(event: &Event, headers: &mut HeaderMap) -> Bytes {
         ends.push(text.len());
     }
     let text = Bytes::from(text);
-    headers.reserve(ends.len() + 1);
+    headers.reserve(ends.len() + 1 + ADDED_LATER);
     headers.insert(CE_SPECVERSION, HeaderValue::from_static(SPECVERSION));
     let mut start = 0;
     for (attribute, end) in event.attributes.iter().zip(ends) {
