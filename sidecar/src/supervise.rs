@@ -1,7 +1,8 @@
 //! Starting the function and keeping it running.
 //!
 //! The function gets a process group of its own: Ctrl-C and a pod's SIGTERM reach Outrigger, which drains while
-//! the function still lives, and only then stops it.
+//! the function still lives, and only then stops it. What the function started itself ends with it, unless it left
+//! the group.
 
 use crate::{
     config::{self, ENV_ALWAYS, Env, Output, Restart},
@@ -10,7 +11,7 @@ use crate::{
 use fastrand::Rng;
 use futures_util::future::select_all;
 use outrigger_core::{Drain, decide::backoff::Backoff};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::{
     ffi::OsString,
     io,
@@ -34,6 +35,11 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// After the child's end, how long its last output may take: a grandchild may hold the pipe open.
 const OUTPUT_TAIL: Duration = Duration::from_millis(200);
+/// After the child's end on SIGTERM, how long the rest of its group may take. It also ends the wait for zombies that
+/// nobody reaps, as where we are PID 1: signals still find them.
+const GROUP_TAIL_MAX: Duration = Duration::from_secs(1);
+/// How often the group is looked at in that time: nothing tells when a grandchild ends.
+const GROUP_POLL: Duration = Duration::from_millis(10);
 
 /// The function as a process.
 pub struct Supervisor {
@@ -117,7 +123,7 @@ impl Supervisor {
             let group = group_of(&child);
             let ended = tokio::select! {
                 () = stop.started() => {
-                    self.stop(&mut child).await;
+                    self.stop(&mut child, group).await;
                     output.finish().await;
                     return None;
                 }
@@ -125,6 +131,8 @@ impl Supervisor {
                 () = passed_on.pass(group) => unreachable!("it goes on for as long as it is asked to"),
             };
             life.send_replace(Life::Down);
+            // What it started may hold its port, or serve on as nobody's.
+            send(group, Signal::KILL);
             output.finish().await;
             let code = code(&ended);
             if self.is_over(code) {
@@ -171,16 +179,28 @@ impl Supervisor {
         }
     }
 
-    /// SIGTERM to its whole group, and SIGKILL to what is left after the stop timeout.
-    async fn stop(&self, child: &mut Child) {
-        let group = group_of(child);
+    /// SIGTERM to its whole group. SIGKILL to all of it when the child outlives the stop timeout, else to what is
+    /// left of it a moment after the child.
+    async fn stop(&self, child: &mut Child, group: Option<Pid>) {
+        let waited = self.settings.stop_timeout;
         send(group, Signal::TERM);
-        if tokio::time::timeout(self.settings.stop_timeout, child.wait()).await.is_err() {
-            let waited = self.settings.stop_timeout;
+        if tokio::time::timeout(waited, child.wait()).await.is_err() {
             tracing::warn!(?waited, "the function did not end on SIGTERM and is killed");
             send(group, Signal::KILL);
             let _ = child.wait().await; // killed, so it ends
+            return;
         }
+        if tokio::time::timeout(waited.min(GROUP_TAIL_MAX), empty(group)).await.is_err() {
+            tracing::warn!("what the function started did not end on SIGTERM and is killed");
+            send(group, Signal::KILL);
+        }
+    }
+}
+
+/// Ends once nothing is left of the group; for ever while a zombie is.
+async fn empty(group: Option<Pid>) {
+    while group.is_some_and(|group| test_kill_process_group(group).is_ok()) {
+        tokio::time::sleep(GROUP_POLL).await;
     }
 }
 

@@ -214,6 +214,50 @@ async fn the_childs_own_children_end_with_it() {
 }
 
 #[tokio::test]
+async fn a_grandchild_that_ignores_sigterm_is_killed_soon_after_the_child() {
+    let script = r#"sh -c 'trap "" TERM; echo "grandchild $$"; exec sleep 1000' & exec sleep 1000"#;
+    let site = Site::supervised(&["sh", "-c", script]).set("function.stop_timeout", "100ms");
+    let mut process = site.start_unready().await;
+    let grandchild = grandchild(&process).await;
+    assert_eq!(process.stop().await.code(), Some(0));
+    until_ended(&grandchild).await;
+    process.line("what the function started did not end").await;
+}
+
+#[tokio::test]
+async fn a_crash_takes_the_grandchildren_along_so_that_the_next_life_gets_the_port() {
+    let function = function_exe();
+    let script = format!(
+        "[ -e first ] && exec {function} --log log\ntouch first\n{function} --log old & echo \"grandchild $!\"\nexit 7"
+    );
+    let site = Site::supervised(&["sh", "-c", &script]).set("function.restart_backoff.initial", "1s");
+    let mut process = site.start_unready().await;
+    until_ended(&grandchild(&process).await).await;
+    process.ready(site.admin).await;
+    send(&site, 1).await;
+    until_delivered(&site, 1).await;
+    assert_eq!(process.stop().await.code(), Some(0));
+    assert_eq!(record(&site).len(), 1, "the second life has the event");
+}
+
+async fn grandchild(process: &Process) -> String {
+    let line = process.line("[function] grandchild ").await;
+    line.rsplit(' ').next().unwrap().to_owned()
+}
+
+/// Until the process is gone, or a zombie that whoever adopted it has not reaped yet.
+async fn until_ended(pid: &str) {
+    let deadline = Instant::now() + WAIT_MAX;
+    while let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        if stat.rsplit(") ").next().unwrap().starts_with('Z') {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{pid} lives on: {stat}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_command_that_cannot_be_started_is_one_line_and_exit_2() {
     let missing = Site::supervised(&["no-such-command", "--flag"]);
     let said = missing.refused().await;

@@ -93,7 +93,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "function.stop_timeout",
         PAUSE,
         "10s",
-        "How long a COMMAND may take to end after SIGTERM before it is killed.",
+        "How long a COMMAND may take to end after SIGTERM before it is killed; what it started gets at most 1s more.",
     ),
     setting(
         "function.env",
