@@ -1,6 +1,10 @@
 //! The command line: every verb, its flags and its help. It only parses; the verbs are in `cmd`.
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help's text, where backticks would be shown")]
+#![allow(
+    rustdoc::invalid_rust_codeblocks,
+    reason = "an indented line of a --help text is a command, not Rust"
+)]
 
 use std::path::PathBuf;
 

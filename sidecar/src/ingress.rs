@@ -51,6 +51,8 @@ pub enum Answering {
         intake: Intake,
         /// How long a sender waits.
         timeout: Duration,
+        /// Where malformed members of a batch are kept; without it a batch that has some is refused whole.
+        dead: Option<Arc<dyn DeadLetters>>,
     },
 }
 
@@ -109,7 +111,9 @@ impl Ingress {
         drop((parts, incoming)); // a sender who waits must not also hold the buffer that its request was read into
         let outcome = match &self.answering {
             Answering::Durable { accept, dead } => self.keep(&**accept, &**dead, items).await,
-            Answering::Sync { intake, timeout } => self.wait(intake, *timeout, items, batch).await,
+            Answering::Sync { intake, timeout, dead } => {
+                self.wait(intake, *timeout, dead.as_deref(), items, batch).await
+            }
         };
         Ok(self.inbound.answer(&outcome.unwrap_or_else(Outcome::Unavailable)))
     }
@@ -128,7 +132,7 @@ impl Ingress {
             return Some(answer);
         }
         let refusal = self.token.as_ref().and_then(|token| token.check(&parts.headers, now()).err())?;
-        tracing::warn!(?refusal, "a sender without the right token was refused");
+        tracing::debug!(?refusal, "a sender without the right token was refused"); // counted; a log line each would be a flood
         let mut answer = cloudevents::text(StatusCode::UNAUTHORIZED, "a bearer token is needed");
         answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         Some(answer)
@@ -167,9 +171,11 @@ impl Ingress {
         &self,
         intake: &Intake,
         timeout: Duration,
+        home: Option<&dyn DeadLetters>,
         items: Vec<Result<Event, Malformed>>,
         batch: bool,
     ) -> Result<Outcome> {
+        let dead = self.bury(home, &items).await?;
         let (receipts, outcome) = Receipt::batch(items.len());
         let deadline = now() + timeout;
         let mut pushed = 0;
@@ -179,7 +185,7 @@ impl Ingress {
                 Ok(event) => {
                     pushed += usize::from(intake.try_push(self.delivery(event, receipt, deadline)).is_ok());
                 }
-                Err(malformed) => receipt.settle(Settlement::Reject(not_an_event(malformed.why))),
+                Err(_) => receipt.settle(Settlement::Ack(None)), // it is a dead letter by now
             }
         }
         self.metrics.accepted(pushed);
@@ -190,11 +196,33 @@ impl Ingress {
             ));
         }
         match tokio::time::timeout_at(deadline.into(), outcome).await {
-            Ok(settlements) => Ok(Outcome::Settled(settlements)),
+            Ok(settlements) => Ok(Outcome::Settled { settlements, dead }),
             Err(_) => {
                 Err(Error::status(504, None, format!("the function did not answer within {timeout:?}")))
             }
         }
+    }
+
+    /// Keeps the malformed members of a batch, before any other is tried. Sent again they would be malformed again,
+    /// so without a home for them their sender is told at once.
+    async fn bury(
+        &self,
+        home: Option<&dyn DeadLetters>,
+        items: &[Result<Event, Malformed>],
+    ) -> Result<usize> {
+        let malformed: Vec<&Malformed> = items.iter().filter_map(|item| item.as_ref().err()).collect();
+        let Some(first) = malformed.first() else { return Ok(0) };
+        let Some(home) = home else {
+            let detail =
+                format!("a member of the batch is no event, and nothing of it was tried: {}", first.why);
+            return Err(Error::status(400, None, detail));
+        };
+        let letters: Vec<_> = malformed.iter().map(|&malformed| self.letter(malformed.clone())).collect();
+        try_join_all(letters.iter().map(|letter| home.put(letter))).await?;
+        for _ in &letters {
+            self.metrics.dead(Code::Malformed);
+        }
+        Ok(letters.len())
     }
 
     fn delivery(&self, event: Event, receipt: Receipt, deadline: std::time::Instant) -> Delivery {

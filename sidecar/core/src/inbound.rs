@@ -41,7 +41,12 @@ pub enum Outcome {
         dead: usize,
     },
     /// Each member has been through its one attempt (synchronous ingress).
-    Settled(Vec<Settlement>),
+    Settled {
+        /// What became of each, in order; a member that was none is acknowledged as a dead letter.
+        settlements: Vec<Settlement>,
+        /// How many members became dead letters.
+        dead: usize,
+    },
     /// Nothing of it was accepted, and the sender may try again.
     Unavailable(crate::Error),
 }

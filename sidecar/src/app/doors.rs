@@ -125,7 +125,11 @@ fn ingress(
         Some(storage) if !http.sync => {
             Answering::Durable { accept: storage.accept.clone(), dead: storage.dead.clone() }
         }
-        _ => Answering::Sync { intake: intake.clone(), timeout: http.sync_timeout },
+        _ => Answering::Sync {
+            intake: intake.clone(),
+            timeout: http.sync_timeout,
+            dead: storage.map(|storage| storage.dead.clone()),
+        },
     };
     Arc::new(Ingress {
         name: HTTP.into(),

@@ -64,7 +64,7 @@ impl Inbound for CloudEvents {
             Outcome::Accepted { events, dead } => {
                 json_body(StatusCode::ACCEPTED, &json!({"accepted": events, "dead_lettered": dead}))
             }
-            Outcome::Settled(settlements) => match settlements.as_slice() {
+            Outcome::Settled { settlements, dead } => match settlements.as_slice() {
                 [Settlement::Ack(reply)] => delivered(reply.as_deref()),
                 [Settlement::Reject(reason)] => refused(reason),
                 [Settlement::Release { after }] => {
@@ -75,7 +75,7 @@ impl Inbound for CloudEvents {
                         "no room; try again",
                     ))
                 }
-                several => settled_batch(several),
+                several => settled_batch(several, *dead),
             },
             Outcome::Unavailable(error) => failure(error),
         }
@@ -154,7 +154,7 @@ fn refused(reason: &Reason) -> Response<Bytes> {
 
 /// A batch is a failure as soon as one member failed: its sender may send it again whole, and the members that
 /// the function already has are then duplicates. The answer says which.
-fn settled_batch(settlements: &[Settlement]) -> Response<Bytes> {
+fn settled_batch(settlements: &[Settlement], dead: usize) -> Response<Bytes> {
     let failed = settlements.iter().enumerate().filter_map(|(index, settlement)| match settlement {
         Settlement::Ack(_) => None,
         Settlement::Reject(reason) => Some(json!({"index": index, "reason": reason.to_string()})),
@@ -162,8 +162,8 @@ fn settled_batch(settlements: &[Settlement]) -> Response<Bytes> {
     });
     let failed: Vec<_> = failed.collect();
     let status = if failed.is_empty() { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
-    let delivered = settlements.len() - failed.len();
-    json_body(status, &json!({"delivered": delivered, "failed": failed}))
+    let delivered = settlements.len() - failed.len() - dead;
+    json_body(status, &json!({"delivered": delivered, "dead_lettered": dead, "failed": failed}))
 }
 
 fn empty(status: StatusCode) -> Response<Bytes> {
