@@ -31,6 +31,8 @@ pub struct Snapshot {
     /// The counters.
     #[serde(flatten)]
     pub totals: Totals,
+    /// Accepted events in the journal that are not settled, those in lanes among them.
+    pub pending: u64,
     /// Events in lanes that do not run.
     pub waiting: u64,
     /// Calls of the function at this moment.
@@ -106,6 +108,7 @@ impl Admin {
         let status = self.target.status();
         Snapshot {
             totals: self.metrics.totals(),
+            pending: self.journal.as_ref().map_or(0, |journal| journal.pending()),
             waiting: status.queued as u64,
             running: status.running as u64,
             parked: status.parked as u64,
@@ -138,9 +141,14 @@ impl Admin {
         let drain = told(!self.draining.load(Ordering::Relaxed), "draining");
         let ingress = told(self.listening.load(Ordering::Relaxed), "not listening");
         let journal = self.journal.as_ref().map(|journal| journal.trouble().map_or(Ok("ok".to_owned()), Err));
-        let lanes = match status.parked {
-            0 => "ok".to_owned(),
-            parked => format!("ok; {parked} keys are parked"),
+        let (full, parked) = (!self.intake.has_room(1), status.parked);
+        let lanes = match (parked, full) {
+            (0, false) => "ok".to_owned(),
+            (0, true) => "ok; the window is full, so sources are paused".to_owned(),
+            (_, false) => format!("ok; {parked} keys are parked"),
+            (_, true) => {
+                format!("ok; {parked} keys are parked and the window is full, so sources are paused")
+            }
         };
         let parts = [
             ("process", Some(drain)),
@@ -168,6 +176,8 @@ impl Admin {
         set("outrigger_calls_in_flight", "Calls of the function at this moment", status.running as u64);
         set("outrigger_window_events", "Admitted events that are not settled", events as u64);
         set("outrigger_window_bytes", "Their bytes", bytes as u64);
+        let full = u64::from(!self.intake.has_room(1));
+        set("outrigger_window_full", "1 while sources are paused because the window has no room", full);
         set(
             "outrigger_breaker_open",
             "1 while the function is taken for down",

@@ -42,6 +42,9 @@ impl Probe {
 
     async fn look(&self) -> bool {
         let Ok(stream) = TcpStream::connect(&self.authority).await else { return false };
+        if is_own(&stream) {
+            return false;
+        }
         let Some(path) = &self.path else { return true };
         let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await
         else {
@@ -54,6 +57,12 @@ impl Probe {
             _ = connection => false,
         }
     }
+}
+
+/// Whether the socket is connected to itself: asked again and again, an ephemeral port on which nobody listens is at
+/// some time chosen for the asker's own end (TCP's simultaneous open), and would keep the function from taking it.
+fn is_own(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
 }
 
 /// Follows the function's starts: not ready while it is down, ready once its probe answers.

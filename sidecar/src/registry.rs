@@ -90,6 +90,9 @@ pub trait Keeper: Send + Sync + 'static {
     /// Its numbers: name, help, value.
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)>;
 
+    /// Accepted events that are not settled.
+    fn pending(&self) -> u64;
+
     /// Waits until everything settled so far is durable. Cancel safe.
     ///
     /// # Errors

@@ -46,6 +46,7 @@ impl Address {
             let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             let share = deadline.saturating_duration_since(Instant::now()) / left;
             match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) if is_own(&stream) => last = io::ErrorKind::ConnectionRefused.into(),
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => last = error,
                 Err(_) => last = io::ErrorKind::TimedOut.into(),
@@ -69,6 +70,12 @@ impl Address {
         };
         Error::new(Kind::Unreachable, format!("{self}: {what}"))
     }
+}
+
+/// Whether the socket is connected to itself, as TCP's simultaneous open does now and then to who asks for
+/// a port on which nobody listens.
+fn is_own(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
 }
 
 impl std::fmt::Display for Address {

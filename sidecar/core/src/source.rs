@@ -66,6 +66,12 @@ impl Intake {
         }
     }
 
+    /// Whether there is room for an event of `bytes` now.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.gate.window().has_room(bytes)
+    }
+
     /// What is inside now: events and bytes.
     #[must_use]
     pub fn held(&self) -> (usize, usize) {

@@ -72,6 +72,10 @@ impl Keeper for Shared {
         ]
     }
 
+    fn pending(&self) -> u64 {
+        self.0.stats().pending
+    }
+
     fn flush(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.0.flush())
     }
