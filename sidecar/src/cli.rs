@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use outrigger_core::Code;
 
 use crate::config::Flag;
 
@@ -69,7 +70,8 @@ pub enum Command {
     /// After 429 and 503 an event is sent again at the time that the answer names; when that lasts
     /// longer than --retry-for, it counts as refused.
     ///
-    /// Exit status: 0 when all were accepted, 1 when some were not, 2 for a wrong call.
+    /// Exit status: 0 when all were accepted, also when the input holds none, 1 when some were not,
+    /// 2 for a wrong call.
     #[command(verbatim_doc_comment)]
     Send(SendArgs),
     /// Find, show, replay or drop dead letters
@@ -328,29 +330,26 @@ pub enum DeadCommand {
         common: DeadArgs,
     },
     /// Deliver dead letters again: they go back to the journal's queue with no attempts counted
-    Replay {
-        /// Which ones.
-        #[command(flatten)]
-        filter: FilterArgs,
-        /// All of them
-        #[arg(long)]
-        all: bool,
-        /// Where and how.
-        #[command(flatten)]
-        common: DeadArgs,
-    },
+    Replay(ChangeArgs),
     /// Delete dead letters for good
-    Drop {
-        /// Which ones.
-        #[command(flatten)]
-        filter: FilterArgs,
-        /// All of them
-        #[arg(long)]
-        all: bool,
-        /// Where and how.
-        #[command(flatten)]
-        common: DeadArgs,
-    },
+    Drop(ChangeArgs),
+}
+
+/// What `outrigger dead replay` and `drop` take.
+#[derive(Debug, Args)]
+pub struct ChangeArgs {
+    /// The letters' numbers, as `list` prints them
+    #[arg(value_name = "N")]
+    pub ids: Vec<u64>,
+    /// Which ones.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+    /// Where and how.
+    #[command(flatten)]
+    pub common: DeadArgs,
 }
 
 /// Where the dead letters are and how they are printed.
@@ -376,8 +375,8 @@ pub struct FilterArgs {
     /// The event's source
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<String>,
-    /// Why it died: malformed, refused, exhausted or deadline
-    #[arg(long, value_name = "CODE")]
+    /// Why it died.
+    #[arg(long, value_name = "CODE", help = format!("Why it died: {}", Code::ALL.map(Code::name).join(", ")))]
     pub reason: Option<String>,
     /// Part of the event's id, type, source or key, or of why it died
     #[arg(long, value_name = "TEXT")]

@@ -17,7 +17,7 @@ use outrigger_core::{Error, Kind};
 
 use super::{Exit, Failure};
 use crate::{
-    cli::{DeadArgs, DeadCommand, FilterArgs},
+    cli::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
     config::{self, Config, Env, Purpose, units},
     dead_api::{Changed, Dead, Filter, Letter, PAGE, PAGE_MAX, Summary},
     registry::{self, Storage},
@@ -31,8 +31,8 @@ use crate::{
 pub fn run(command: &DeadCommand, env: &dyn Env) -> Result<Exit, Failure> {
     let (DeadCommand::List { common, .. }
     | DeadCommand::Show { common, .. }
-    | DeadCommand::Replay { common, .. }
-    | DeadCommand::Drop { common, .. }) = command;
+    | DeadCommand::Replay(ChangeArgs { common, .. })
+    | DeadCommand::Drop(ChangeArgs { common, .. })) = command;
     let job = Job::of(command, now_ms())?;
     let config = configured(common, env)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -117,10 +117,8 @@ impl Job {
         match command {
             DeadCommand::List { filter, .. } => Ok(Self::List(filter_of(filter, now_ms)?)),
             DeadCommand::Show { id, raw, .. } => Ok(Self::Show { id: *id, raw: *raw }),
-            DeadCommand::Replay { filter, all, .. } => {
-                Ok(Self::Replay(change_of(filter, *all, now_ms, "replay")?))
-            }
-            DeadCommand::Drop { filter, all, .. } => Ok(Self::Drop(change_of(filter, *all, now_ms, "drop")?)),
+            DeadCommand::Replay(args) => Ok(Self::Replay(change_of(args, now_ms, "replay")?)),
+            DeadCommand::Drop(args) => Ok(Self::Drop(change_of(args, now_ms, "drop")?)),
         }
     }
 
@@ -176,12 +174,14 @@ fn page(left: usize) -> u32 {
     u32::try_from(left).unwrap_or(u32::MAX).min(PAGE_MAX)
 }
 
-fn change_of(args: &FilterArgs, all: bool, now_ms: u64, verb: &str) -> Result<Filter, Failure> {
-    let mut filter = filter_of(args, now_ms)?;
-    match (filter.is_empty(), all) {
+fn change_of(args: &ChangeArgs, now_ms: u64, verb: &str) -> Result<Filter, Failure> {
+    let ids = [&args.ids[..], &args.filter.id].concat();
+    let mut filter = filter_of(&FilterArgs { id: ids, ..args.filter.clone() }, now_ms)?;
+    match (filter.is_empty(), args.all) {
         (true, false) => {
-            let message =
-                format!("which ones? `outrigger dead {verb}` needs a filter such as --id, or --all");
+            let message = format!(
+                "which ones? `outrigger dead {verb}` needs numbers, a filter such as --reason, or --all"
+            );
             return Err(Failure::Wrong(message));
         }
         (false, true) => {
@@ -189,7 +189,7 @@ fn change_of(args: &FilterArgs, all: bool, now_ms: u64, verb: &str) -> Result<Fi
         }
         _ => {}
     }
-    filter.all = all;
+    filter.all = args.all;
     // Letters that die again while this runs are not meant; without this bound it might never end.
     filter.until_ms = Some(filter.until_ms.unwrap_or(u64::MAX).min(now_ms.saturating_add(1)));
     Ok(filter)

@@ -37,12 +37,16 @@ fn a_list_takes_every_filter() {
 #[test]
 fn replay_and_drop_need_to_be_told_which() {
     for (args, expected) in [
-        (&["replay"][..], "which ones? `outrigger dead replay` needs a filter such as --id, or --all"),
+        (
+            &["replay"][..],
+            "which ones? `outrigger dead replay` needs numbers, a filter such as --reason, or --all",
+        ),
         (
             &["drop", "--limit", "3"],
-            "which ones? `outrigger dead drop` needs a filter such as --id, or --all",
+            "which ones? `outrigger dead drop` needs numbers, a filter such as --reason, or --all",
         ),
         (&["drop", "--all", "--id", "3"], "--all and a filter contradict each other; give one"),
+        (&["drop", "--all", "3"], "--all and a filter contradict each other; give one"),
         (
             &["list", "--since", "5"],
             "--since: \"5\" is not a duration with a unit, such as 250ms, 30s, 5m or 1h",
@@ -57,9 +61,22 @@ fn replay_and_drop_need_to_be_told_which() {
 }
 
 #[test]
-fn a_replay_means_no_letter_that_dies_after_it_was_called() {
-    let Job::Replay(filter) = job(&["replay", "--all"]).unwrap() else { panic!() };
-    assert_eq!((filter.all, filter.until_ms), (true, Some(NOW_MS + 1)));
+fn letters_are_named_by_numbers_by_id_or_both() {
+    for args in [&["drop", "3", "4"][..], &["drop", "--id", "3", "--id", "4"], &["drop", "3", "--id", "4"]] {
+        let Job::Drop(filter) = job(args).unwrap() else { panic!("{args:?}") };
+        assert_eq!((filter.ids, filter.all), (vec![3, 4], false), "{args:?}");
+    }
+}
+
+#[test]
+fn the_help_names_every_reason() {
+    use clap::CommandFactory as _;
+    let mut cli = Cli::command();
+    let list = cli.find_subcommand_mut("dead").and_then(|dead| dead.find_subcommand_mut("list")).unwrap();
+    let help = list.render_help().to_string();
+    for code in ["malformed", "refused", "exhausted", "deadline", "timed-out", "unavailable"] {
+        assert!(help.contains(code), "{code}: {help}");
+    }
 }
 
 /// Has letters 1 to 2,500, of which every 1,000th stays, and gives at most 700 at once.
