@@ -90,6 +90,9 @@ impl Plan {
         let mut sender = Sender::new(to, args.mode, retry_for, timeout);
         sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
         let template = Template::new(&args.attributes, fastrand::u64(..)).map_err(Failure::Wrong)?;
+        if args.count == Some(0) {
+            return Err(Failure::Wrong("--count: 0 events are none; give at least 1".to_owned()));
+        }
         let input = if args.from_lines { Input::Lines } else { args.input };
         Ok(Self {
             reader: Reader { from: origins(args)?, input, template, count: args.count },

@@ -84,9 +84,9 @@ impl Report {
         self.complain(format!("{}: {}", unreadable.place, unreadable.why));
     }
 
-    /// Whether every event was accepted, and there was one.
+    /// Whether every event was accepted. An input without any is no fault: a query may find nothing today.
     pub(crate) fn is_good(&self) -> bool {
-        self.accepted > 0 && self.sent() == self.accepted && self.unreadable == 0 && !self.interrupted
+        self.sent() == self.accepted && self.unreadable == 0 && !self.interrupted
     }
 
     /// Whether any answer came at all.
@@ -104,7 +104,7 @@ impl Report {
         &self.complaints
     }
 
-    /// The summary for programs. Latencies are those of answers, in milliseconds.
+    /// The summary for programs. Latencies are those of answers, in milliseconds; nothing is finer than 0.001.
     pub(crate) fn json(&self) -> serde_json::Value {
         let latency = (!self.latency.is_empty())
             .then(|| serde_json::json!({ "p50": self.ms(0.5), "p99": self.ms(0.99), "max": self.ms(1.0) }));
@@ -112,8 +112,8 @@ impl Report {
             "to": self.to, "mode": self.mode, "sent": self.sent(), "requests": self.requests,
             "accepted": self.accepted, "refused": self.refused(), "refused_by_status": self.refused_by_status,
             "unanswered": self.unanswered, "unreadable": self.unreadable, "retries": self.retries,
-            "interrupted": self.interrupted, "seconds": self.elapsed.as_secs_f64(),
-            "events_per_second": self.per_second(), "latency_ms": latency,
+            "interrupted": self.interrupted, "seconds": rounded(self.elapsed.as_secs_f64()),
+            "events_per_second": rounded(self.per_second()), "latency_ms": latency,
         })
     }
 
@@ -138,8 +138,16 @@ impl Report {
     }
 }
 
+/// To 0.001: what is finer is noise, and tells of digits that were never measured.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.sent() == 0 && self.is_good() {
+            return f.write_str("nothing to send: the input holds no event");
+        }
         let seconds = self.elapsed.as_secs_f64();
         let (sent, requests, rate) = (self.sent(), self.requests, self.per_second());
         writeln!(
@@ -198,7 +206,31 @@ mod tests {
     }
 
     #[test]
-    fn nothing_sent_is_not_good() {
-        assert!(!Report::new(String::new(), "binary").is_good());
+    fn an_empty_input_is_good_and_said_but_an_unreadable_one_is_not() {
+        let mut report = Report::new(String::new(), "binary");
+        assert!(report.is_good());
+        assert_eq!(report.to_string(), "nothing to send: the input holds no event");
+        assert_eq!(report.json()["sent"], 0);
+        report.skip(&Unreadable { place: "a".to_owned(), why: "b".to_owned() });
+        assert!(!report.is_good());
+        let mut stopped = Report::new(String::new(), "binary");
+        stopped.interrupted = true;
+        assert!(!stopped.is_good());
+    }
+
+    #[test]
+    fn figures_for_programs_have_three_decimals() {
+        let mut report = Report::new(String::new(), "binary");
+        for micros in [1_234, 2_345, 999_999] {
+            let outcome = Outcome::Accepted(bytes::Bytes::new());
+            report.count(&Sent { events: 1, outcome, latency: Duration::from_micros(micros), retries: 0 });
+        }
+        report.elapsed = Duration::from_nanos(1_234_567_890);
+        let told = report.json();
+        assert_eq!(told["seconds"], 1.235);
+        for figure in [&told["events_per_second"], &told["latency_ms"]["p50"], &told["latency_ms"]["max"]] {
+            let text = figure.to_string();
+            assert!(text.split_once('.').is_none_or(|(_, decimals)| decimals.len() <= 3), "{text}");
+        }
     }
 }

@@ -157,6 +157,7 @@ async fn a_rate_spreads_events_over_time() {
 fn a_wrong_call_is_told_before_anything_is_sent() {
     for (args, expected) in [
         (&[][..], "nothing to send: give -d BODY, FILE…, or - for standard input"),
+        (&["-d", "x", "--count", "0"], "--count: 0 events are none; give at least 1"),
         (&["-d", "x", "--rate", "5"], "--rate: \"5\" is not a rate such as 100/s, 600/m or 36000/h"),
         (&["-d", "x", "--to", "ftp://x"], "--to: \"ftp://x\" is not a URL such as http://127.0.0.1:8080/"),
         (
