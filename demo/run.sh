@@ -8,7 +8,9 @@ outrigger=$bin/outrigger
 config=(-c demo/outrigger.yaml)
 to=http://127.0.0.1:18080/
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+if [[ -t 1 ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 run() { printf '$ %s\n' "${*/#$bin\//}"; "$@"; }
 
 rm -rf target/demo && mkdir -p target/demo
@@ -39,7 +41,7 @@ grep -h '^sent' target/demo/binary.log target/demo/structured.log target/demo/ba
 
 say "4. The refused one is a dead letter, with its reason and its original bytes"
 run "$outrigger" dead list "${config[@]}"
-run "$outrigger" dead show "${config[@]}" 1 | head -n 20
+run "$outrigger" dead show "${config[@]}" 1 | head -n 20 | cut -c 1-120
 
 say "5. The function would take it now, so the dead letter is replayed"
 run "$outrigger" dead replay "${config[@]}" --all
