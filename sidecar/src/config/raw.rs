@@ -15,6 +15,8 @@ use super::{
 
 /// The largest file that is read, in bytes.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
+/// From here on a float does not hold every whole number.
+const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,6 +153,24 @@ impl Node {
         matches!(&self.shape, Shape::Text(text) if text == word)
     }
 
+    /// Puts what is written in place of numbers that the YAML reader took through a float and so may have rounded.
+    fn unround(&mut self, lines: &[&str]) {
+        match &mut self.shape {
+            Shape::Number(number) => {
+                if let Some(written) = written(self.place, lines)
+                    && let Ok(float) = written.parse::<f64>()
+                    && float.abs() >= FLOAT_EXACT_MAX
+                    && float.to_string() == *number
+                {
+                    written.clone_into(number);
+                }
+            }
+            Shape::List(entries) => entries.iter_mut().for_each(|entry| entry.unround(lines)),
+            Shape::Map(entries) => entries.iter_mut().for_each(|(_, entry)| entry.unround(lines)),
+            Shape::Null | Shape::Flag(_) | Shape::Text(_) => {}
+        }
+    }
+
     /// What stands there, as a phrase.
     pub(crate) fn found(&self) -> String {
         match &self.shape {
@@ -163,6 +183,14 @@ impl Node {
             Shape::Map(_) => "a map".to_owned(),
         }
     }
+}
+
+/// The plain scalar at a place.
+fn written<'a>(place: Place, lines: &[&'a str]) -> Option<&'a str> {
+    let Place::Line { line, column } = place else { return None };
+    let line = lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let (start, _) = line.char_indices().nth(usize::try_from(column).ok()?.checked_sub(1)?)?;
+    line[start..].split([' ', '\t', ',', ']', '}']).next()
 }
 
 /// A key as it is repeated in a message: as it stands when it is short and plain.
@@ -188,18 +216,26 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000 },
         budget: serde_saphyr::budget! { max_depth: 32, flow_nesting_limit: 32, max_nodes: 20_000 },
     };
-    serde_saphyr::from_str_with_options::<Spanned<Shape>>(text, options).map(node).or_else(
-        |error| match error {
-            serde_saphyr::Error::Eof { .. } => Ok(Node { place: Place::Whole, shape: Shape::Null }),
-            error => Err(not_yaml(&error)),
-        },
-    )
+    match serde_saphyr::from_str_with_options::<Spanned<Shape>>(text, options) {
+        Ok(spanned) => {
+            let mut node = node(spanned);
+            let lines: Vec<_> = text.lines().collect();
+            node.unround(&lines);
+            Ok(node)
+        }
+        Err(serde_saphyr::Error::Eof { .. }) => Ok(Node { place: Place::Whole, shape: Shape::Null }),
+        Err(error) => Err(not_yaml(&error)),
+    }
 }
 
 fn not_yaml(error: &serde_saphyr::Error) -> Problem {
     let place = error.location().map_or(Place::Whole, place_of);
     let message = serde_saphyr::UserMessageFormatter.format_message(error.without_snippet());
-    let message: String = message.chars().flat_map(char::escape_debug).take(300).collect();
+    let escaped = |c: char| match c {
+        '\'' | '"' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    let message: String = message.chars().take(300).map(escaped).collect();
     Problem::new(place, "", format!("no YAML ({message})"), "a YAML document of settings")
 }
 

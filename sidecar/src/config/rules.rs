@@ -6,13 +6,18 @@ use super::{
     Purpose,
     checked::{Config, Http, Storage},
     problems::{Problem, Problems, quoted},
-    raw::Raw,
+    raw::{Node, Raw, printable},
     units::{duration_text, size_text},
 };
 
-/// Checks every rule. `purpose` says whether a function must be known.
+/// Checks every rule whose settings could be read: what has its default because of a mistake contradicts nothing.
+/// `purpose` says whether a function must be known.
 pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut Problems) {
-    let mut rules = Rules { config, raw, problems };
+    let unread: Vec<_> = problems.list.iter().flat_map(meant).collect();
+    if unread.iter().any(String::is_empty) {
+        return; // nothing of the file could be read
+    }
+    let mut rules = Rules { config, raw, unread, problems };
     rules.in_order();
     rules.window();
     rules.addresses();
@@ -26,12 +31,29 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
 struct Rules<'a> {
     config: &'a Config,
     raw: &'a Raw,
+    /// The paths with a mistake.
+    unread: Vec<String>,
     problems: &'a mut Problems,
 }
 
 impl Rules<'_> {
     fn wrong(&mut self, key: &str, found: impl Into<String>, expected: impl Into<String>) {
         self.problems.push(Problem::new(self.raw.place(key), key, found, expected));
+    }
+
+    /// Whether all of these could be read, or are not given.
+    fn are_read(&self, keys: &[&str]) -> bool {
+        let within = |path: &str, outer: &str| {
+            path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let unread = |key: &&str| self.unread.iter().any(|path| within(path, key) || within(key, path));
+        !keys.iter().any(unread)
+    }
+
+    /// A value as the file has it, where it does: 1MB is not given back as 1000000B.
+    fn written(&self, key: &str, otherwise: impl Into<String>) -> String {
+        let given = self.raw.get(key).and_then(Node::text);
+        given.map_or_else(|| otherwise.into(), |text| printable(&text))
     }
 
     /// The place of a contradiction is the key that the file names; a default is nobody's mistake.
@@ -53,9 +75,10 @@ impl Rules<'_> {
             ),
             (function.connect_timeout, "function.connect_timeout", function.timeout, "function.timeout"),
         ] {
-            if small > large {
+            if small > large && self.are_read(&[small_key, large_key]) {
                 let key = self.given([small_key, large_key]);
-                let (small, large) = (duration_text(small), duration_text(large));
+                let small = self.written(small_key, duration_text(small));
+                let large = self.written(large_key, duration_text(large));
                 self.wrong(
                     key,
                     format!("{small_key} {small}"),
@@ -67,7 +90,7 @@ impl Rules<'_> {
 
     fn window(&mut self) {
         let (window, concurrency) = (self.config.window, self.config.function.concurrency);
-        if window.events < concurrency {
+        if window.events < concurrency && self.are_read(&["window.events", "function.concurrency"]) {
             let key = self.given(["window.events", "function.concurrency"]);
             let found = format!("a window of {} events", window.events);
             self.wrong(key, found, format!("at least function.concurrency, which is {concurrency}"));
@@ -75,15 +98,12 @@ impl Rules<'_> {
         let Some(largest) = self.config.ingress.http.as_ref().map(|http| http.decompressed_bytes_max) else {
             return;
         };
-        if window.bytes < largest {
-            let key = self.given(["window.bytes", "ingress.http.decompressed_bytes_max"]);
-            let found = format!("a window of {}", size_text(window.bytes as u64));
-            let largest = size_text(largest as u64);
-            self.wrong(
-                key,
-                found,
-                format!("at least ingress.http.decompressed_bytes_max, which is {largest}"),
-            );
+        let (bytes, decompressed) = ("window.bytes", "ingress.http.decompressed_bytes_max");
+        if window.bytes < largest && self.are_read(&[bytes, decompressed]) {
+            let key = self.given([bytes, decompressed]);
+            let found = format!("a window of {}", self.written(bytes, size_text(window.bytes as u64)));
+            let largest = self.written(decompressed, size_text(largest as u64));
+            self.wrong(key, found, format!("at least {decompressed}, which is {largest}"));
         }
     }
 
@@ -92,11 +112,13 @@ impl Rules<'_> {
         if let (Some(http), Some(admin)) = (http, self.config.admin.listen)
             && http.port() != 0
             && http == admin
+            && self.are_read(&["admin.listen", "ingress.http.listen"])
         {
             let key = self.given(["admin.listen", "ingress.http.listen"]);
             self.wrong(key, format!("{http} for both ingress and admin"), "two addresses");
         }
-        if self.config.journal.path == self.config.admin.socket {
+        let same = self.config.journal.path == self.config.admin.socket;
+        if same && self.are_read(&["admin.socket", "journal.path"]) {
             let key = self.given(["admin.socket", "journal.path"]);
             let found = format!(
                 "{} for both the journal and the socket",
@@ -110,7 +132,7 @@ impl Rules<'_> {
         let refuses = self.config.journal.storage == Storage::Ephemeral && !self.config.journal.accept_loss;
         let key = "ingress.http.sync";
         let says_no = self.raw.get(key).and_then(super::raw::Node::text).is_some_and(|text| text == "false");
-        if refuses && says_no {
+        if refuses && says_no && self.are_read(&["journal"]) {
             self.wrong(
                 key,
                 "false on a journal whose storage is ephemeral",
@@ -121,17 +143,20 @@ impl Rules<'_> {
     }
 
     fn http(&mut self, http: &Http) {
-        if http.decompressed_bytes_max < http.body_bytes_max {
-            let (decompressed, body) = ("ingress.http.decompressed_bytes_max", "ingress.http.body_bytes_max");
+        let (decompressed, body) = ("ingress.http.decompressed_bytes_max", "ingress.http.body_bytes_max");
+        if http.decompressed_bytes_max < http.body_bytes_max && self.are_read(&[decompressed, body]) {
             let key = self.given([decompressed, body]);
-            let found = format!("{decompressed} {}", size_text(http.decompressed_bytes_max as u64));
+            let found = self.written(decompressed, size_text(http.decompressed_bytes_max as u64));
+            let largest = self.written(body, size_text(http.body_bytes_max as u64));
             self.wrong(
                 key,
-                found,
-                format!("at least {body}, which is {}", size_text(http.body_bytes_max as u64)),
+                format!("{decompressed} {found}"),
+                format!("at least {body}, which is {largest}"),
             );
         }
-        if !is_loopback(http.listen.ip()) && self.raw.get("ingress.http.auth").is_none() {
+        let auth = "ingress.http.auth";
+        let anyone = self.raw.get(auth).is_none() && self.are_read(&[auth]);
+        if anyone && !is_loopback(http.listen.ip()) {
             self.wrong(
                 "ingress.http.listen",
                 format!("{} without auth", http.listen),
@@ -143,6 +168,9 @@ impl Rules<'_> {
 
     fn function(&mut self, purpose: Purpose) {
         let key = "function.url";
+        if !self.are_read(&[key]) {
+            return;
+        }
         let Some(url) = &self.config.function.url else {
             if purpose == Purpose::Call {
                 let expected = "the function's URL here or by --url, or a COMMAND after `--` that starts it";
@@ -155,7 +183,8 @@ impl Rules<'_> {
         let port = url.port_u16().unwrap_or(80);
         let http = self.config.ingress.http.as_ref().map(|http| http.listen.port());
         let admin = self.config.admin.listen.map(|listen| listen.port());
-        if local && [http, admin].contains(&Some(port)) {
+        let ports_read = self.are_read(&["ingress.http.listen", "admin.listen"]);
+        if local && ports_read && [http, admin].contains(&Some(port)) {
             self.wrong(key, format!("outrigger's own port {port}"), "the port that the function listens on");
         }
         if purpose == Purpose::Start && !local {
@@ -168,6 +197,15 @@ impl Rules<'_> {
             self.wrong("function.port", other.to_string(), expected);
         }
     }
+}
+
+/// What a mistake leaves unread: its key, and the one that was probably meant by it.
+fn meant(problem: &Problem) -> impl Iterator<Item = String> {
+    let beside = |name: &String| match problem.key.rsplit_once('.') {
+        Some((section, _)) if !name.contains('.') => format!("{section}.{name}"),
+        _ => name.clone(),
+    };
+    [problem.key.clone()].into_iter().chain(problem.nearest.as_ref().map(beside))
 }
 
 fn is_loopback(address: IpAddr) -> bool {

@@ -181,6 +181,21 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "window:\n  bytes: 1MB\ningress:\n  http: {decompressed_bytes_max: 2MB}\n",
+        &[
+            "f.yaml:2:10: window.bytes: found a window of 1MB, expected at least ingress.http.decompressed_bytes_max, \
+         which is 2MB",
+        ],
+    ),
+    (
+        "window: {events: 99999999999999999999, bytes: 64}\ningress:\n  http: {decompressed_bytes_max: 64MiB}\n",
+        &[
+            "f.yaml:1:18: window.events: found 99999999999999999999, expected a whole number from 1 to 1000000",
+            "f.yaml:1:47: window.bytes: found 64, expected a size with a unit, such as 512B, 64KiB, 10MB or 1GiB, from \
+         64KiB to 64GiB",
+        ],
+    ),
+    (
         "admin:\n  listen: 127.0.0.1:8080\n",
         &[
             "f.yaml:2:11: admin.listen: found 127.0.0.1:8080 for both ingress and admin, expected two addresses",
@@ -218,6 +233,30 @@ fn run_without_a_function_is_a_mistake_and_with_a_command_it_is_not() {
     assert!(read(&Fake::default(), "", "", &[], Purpose::Start).is_ok());
     let url = Flag { name: "--url", path: "function.url", value: "http://127.0.0.1:9000/".to_owned() };
     assert!(read(&Fake::default(), "", "", &[url], Purpose::Call).is_ok());
+}
+
+#[test]
+fn a_function_that_cannot_be_read_is_not_missing_too() {
+    let wrong = Flag { name: "--url", path: "function.url", value: "ftp://x/".to_owned() };
+    for (text, flags, expected) in [
+        ("", &[wrong][..], "--url: function.url: found \"ftp://x/\", expected a URL such as"),
+        ("function: {ulr: \"http://x/\"}\n", &[], "f.yaml:1:12: function.ulr: found an unknown key"),
+        ("function: http://x/\n", &[], "f.yaml:1:11: function: found \"http://x/\", expected the settings"),
+        ("function: [\n", &[], "f.yaml:1:11: found no YAML"),
+    ] {
+        let problems = read(&Fake::default(), "f.yaml", text, flags, Purpose::Call).unwrap_err();
+        let lines: Vec<_> = problems.lines().collect();
+        assert!(lines.len() == 1 && lines[0].starts_with(expected), "{lines:?}");
+    }
+}
+
+#[test]
+fn quotes_in_what_the_parser_says_stay_as_they_are() {
+    let lines = messages("log:\n  level: info\ndrain\n");
+    assert_eq!(
+        lines,
+        ["f.yaml:3:1: found no YAML (simple key expected ':'), expected a YAML document of settings"]
+    );
 }
 
 #[test]
