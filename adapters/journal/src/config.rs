@@ -14,7 +14,10 @@ const GIB: u64 = 1 << 30;
 /// Everything that can be set. [`Config::new`] gives the defaults; [`Config::check`] holds the bounds.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The database file. Beside it lie `PATH-wal`, `PATH.lock` and `PATH.mark`; all of them are made `0600`.
+    /// The database file. Beside it lie `PATH-wal`, `PATH.lock`, `PATH.mark` and `PATH.reserve`; all of them are
+    /// made `0600`. The last one is unused space of `wal_bytes_max` + 1 MiB, but at most a quarter of what is free
+    /// when it is made: with it, a journal that has filled its volume can still settle. An append fails with `Full`
+    /// when it would not leave as much free again.
     pub path: PathBuf,
     /// The name as a source, in origins and metrics. Default `journal`.
     pub name: Arc<str>,
@@ -48,6 +51,7 @@ pub struct Config {
     /// The log is copied into the database when it is larger. Default 4 MiB, at least 256 KiB.
     ///
     /// A larger log costs time after a crash (it is read twice at open), a smaller one costs time while appending.
+    /// On a volume so small that the reserve is smaller, half of the reserve is the bound.
     pub wal_bytes_max: u64,
     /// Unix time in milliseconds. Default the system's clock; only ages and what people read depend on it.
     pub clock: fn() -> u64,

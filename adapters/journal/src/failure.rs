@@ -81,6 +81,11 @@ fn describe(error: &rusqlite::Error) -> String {
     format!("journal: {error}{}{advice}", code.unwrap_or_default())
 }
 
+/// Refused before it was tried.
+pub(crate) fn no_space(detail: &str) -> Failure {
+    Failure::Full(full(detail))
+}
+
 fn full(detail: &str) -> Error {
     Error::new(Kind::Full, format!("journal: no space left ({detail}): free space, and it goes on by itself"))
 }

@@ -19,13 +19,16 @@ use tokio::sync::oneshot;
 
 /// Jobs that may wait: reads and what people ask for.
 const JOBS_MAX: usize = 256;
+/// What any group may grow the tables by: inner pages, attempts, counters.
+const GROWTH_BYTES: u64 = 64 << 10;
 
 /// The other end of a caller who waits. One who no longer does is no error.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T>>;
 
 /// Something to be written with the next group.
 pub(crate) enum Write {
-    Append(Vec<Entry>, Answer<Vec<u64>>),
+    /// Events and letters, all of them or none.
+    Append(Vec<Entry>, Vec<Row>, Answer<Vec<u64>>),
     Put(Box<Row>, Answer<()>),
     Mark(Mark, Answer<()>),
 }
@@ -358,6 +361,11 @@ impl Work {
         !self.writes.is_empty() || !self.settled.is_empty() || !self.attempts.is_empty()
     }
 
+    /// What the tables may grow by.
+    pub(crate) fn growth(&self) -> u64 {
+        GROWTH_BYTES + self.writes.iter().map(Write::growth).sum::<u64>()
+    }
+
     /// Tells everyone who waits that it failed.
     pub(crate) fn refuse(self, error: &Error) {
         for write in self.writes {
@@ -372,18 +380,34 @@ impl Work {
 impl Write {
     /// Events and bytes, for the bounds.
     fn size(&self) -> (usize, usize) {
+        let letter = |row: &Row| row.body.len() + size_of::<Row>();
         match self {
-            Self::Append(entries, _) => {
-                (entries.len(), entries.iter().map(|entry| entry.event.size() + size_of::<Entry>()).sum())
+            Self::Append(entries, letters, _) => {
+                let events = entries.iter().map(|entry| entry.event.size() + size_of::<Entry>());
+                let bytes = events.chain(letters.iter().map(letter)).sum();
+                (entries.len() + letters.len(), bytes)
             }
-            Self::Put(row, _) => (1, row.body.len() + size_of::<Row>()),
+            Self::Put(row, _) => (1, letter(row)),
             Self::Mark(mark, _) => (1, mark.id.len() + mark.source.len() + size_of::<Mark>()),
+        }
+    }
+
+    /// What the tables may grow by, rather too much: a large row leaves a part of its last page unused.
+    fn growth(&self) -> u64 {
+        let row = |bytes: u64| bytes + if bytes > 1_024 { 8_192 } else { bytes / 2 };
+        match self {
+            Self::Append(entries, letters, _) => {
+                let letters = letters.iter().map(|letter| row(letter.bytes()));
+                entries.iter().map(|entry| row(entry.bytes())).chain(letters).sum()
+            }
+            Self::Put(letter, _) => row(letter.bytes()),
+            Self::Mark(mark, _) => row((2 * (mark.id.len() + mark.source.len()) + size_of::<Mark>()) as u64),
         }
     }
 
     pub(crate) fn refuse(self, error: &Error) {
         match self {
-            Self::Append(_, answer) => drop(answer.send(Err(error.clone()))),
+            Self::Append(_, _, answer) => drop(answer.send(Err(error.clone()))),
             Self::Put(_, answer) | Self::Mark(_, answer) => drop(answer.send(Err(error.clone()))),
         }
     }

@@ -168,15 +168,14 @@ impl Store {
     ///
     /// The outer result ends the transaction, the inner one only this letter: its bound is reached.
     pub(crate) fn put(&mut self, row: &Row) -> Result<Result<(), Error>, Failure> {
-        let (held, max) = (self.counters.dead_bytes, self.config.dead_bytes_max);
-        if held + row.bytes() > max {
-            return Ok(Err(Error::new(
-                Kind::Full,
-                format!(
-                    "journal: the dead letters fill their bound ({held} of {max} bytes): replay or drop some"
-                ),
-            )));
+        if let Some(full) = self.no_room_for_letters(row.bytes()) {
+            return Ok(Err(full));
         }
+        self.insert(row)?;
+        Ok(Ok(()))
+    }
+
+    fn insert(&mut self, row: &Row) -> Result<(), Failure> {
         self.counters.last_dead += 1;
         self.counters.dead += 1;
         self.counters.dead_bytes += row.bytes();
@@ -201,7 +200,36 @@ impl Store {
             row.key,
             row.body,
         ])?;
-        Ok(Ok(()))
+        Ok(())
+    }
+
+    /// Keeps letters and appends events, all of them or none; to be called within [`Store::write`]. As
+    /// [`Store::append`] returns.
+    pub(crate) fn accept(
+        &mut self,
+        entries: &[Entry],
+        letters: &[Row],
+        now_ms: u64,
+        sizes: &mut Vec<u64>,
+    ) -> Result<Result<u64, Error>, Failure> {
+        if !letters.is_empty()
+            && let Some(full) = self.no_room_for_letters(letters.iter().map(Row::bytes).sum())
+        {
+            return Ok(Err(full));
+        }
+        let appended = self.append(entries, now_ms, sizes)?;
+        if appended.is_ok() {
+            letters.iter().try_for_each(|letter| self.insert(letter))?;
+        }
+        Ok(appended)
+    }
+
+    fn no_room_for_letters(&self, more: u64) -> Option<Error> {
+        let (held, max) = (self.counters.dead_bytes, self.config.dead_bytes_max);
+        let message = || {
+            format!("journal: the dead letters fill their bound ({held} of {max} bytes): replay or drop some")
+        };
+        (held + more > max).then(|| Error::new(Kind::Full, message()))
     }
 
     /// Visits the letters after `after` in order, until `visit` says false. True when none is left.

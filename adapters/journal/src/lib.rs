@@ -10,6 +10,7 @@
 //! - `inbox`, `handoff`: the two bounded ways between the async side and the thread.
 //! - `writer`, `courier`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
 //! - `store`, `letters`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
+//! - `reserve`, `space`: what is done when the volume is full, and the space that is kept for that.
 //! - `open`, `guard`, `wal`: one process at a time, and damage found before anything is changed.
 //! - [`stats`], `failure`: what can be seen, and what a failing disk means.
 //!
@@ -33,12 +34,14 @@ mod inbox;
 mod letters;
 mod marks;
 mod open;
+mod reserve;
 mod retain;
 mod rows;
 mod schema;
 mod settle;
 mod sink;
 mod source;
+mod space;
 mod store;
 mod wal;
 mod writer;
@@ -50,7 +53,8 @@ pub use store::Entry;
 use failure::Failure;
 use handoff::Handoff;
 use inbox::{Inbox, Write};
-use outrigger_core::{Error, Kind, Result};
+use letters::Row;
+use outrigger_core::{DeadLetter, Error, Kind, Result};
 use stats::{Board, Health, Stats};
 use std::{
     fmt,
@@ -97,7 +101,7 @@ impl Journal {
         config.check()?;
         let (lock, store, opened) = open::open(&config).map_err(|failure| failure.at_open(&config.path))?;
         let shared = Arc::new(Shared {
-            inbox: Inbox::new(&config),
+            inbox: Inbox::new(&store.config),
             handoff: Handoff::new(&config),
             board: Board::new(&store.counters),
             at_open: (store.counters.last_seq, store.counters.pending),
@@ -131,11 +135,21 @@ impl Journal {
     /// `Overloaded` when too much waits for the writer, `Full` when the queue's bound or the disk is full: in
     /// both cases nothing was kept, and a later try may succeed. `Storage` or `Closed` for good.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<u64>> {
-        if entries.is_empty() {
+        self.accept(entries, Vec::new()).await
+    }
+
+    /// Appends the events, as [`Journal::append`] does, and keeps the dead letters in the same transaction: all of
+    /// them or none.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]; `Full` also when the bound of the dead letters is reached.
+    pub async fn accept(&self, entries: Vec<Entry>, letters: Vec<DeadLetter>) -> Result<Vec<u64>> {
+        if entries.is_empty() && letters.is_empty() {
             return Ok(Vec::new());
         }
+        let letters = letters.iter().map(Row::new).collect();
         let (answer, answered) = oneshot::channel();
-        self.shared.inbox.write(Write::Append(entries, answer))?;
+        self.shared.inbox.write(Write::Append(entries, letters, answer))?;
         self.answer(answered).await
     }
 

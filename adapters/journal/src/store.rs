@@ -9,6 +9,7 @@ use crate::{
     failure::Failure,
     guard::MarkFile,
     handoff::Handed,
+    reserve::Reserve,
     rows::{RowSum, damaged, key, queue_sum},
 };
 use outrigger_core::{Error, Event, Key, Kind, event::record};
@@ -38,7 +39,7 @@ pub struct Entry {
 
 impl Entry {
     /// About what its row will count for: known before it is encoded.
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         row_bytes(self.event.size(), self.key.as_ref().map(Key::as_bytes))
     }
 }
@@ -57,14 +58,17 @@ pub(crate) struct Store {
     pub(crate) config: Config,
     /// As of the last commit, or of the transaction that is under way.
     pub(crate) counters: Counters,
+    pub(crate) reserve: Reserve,
     mark: MarkFile,
     mark_synced: Instant,
     record: Vec<u8>,
 }
 
 impl Store {
-    pub(crate) fn new(db: Connection, config: Config, counters: Counters, mark: MarkFile) -> Self {
-        Self { db, config, counters, mark, mark_synced: Instant::now(), record: Vec::new() }
+    pub(crate) fn new(db: Connection, mut config: Config, counters: Counters, mark: MarkFile) -> Self {
+        let reserve = Reserve::open(&config);
+        reserve.tighten(&mut config);
+        Self { db, config, counters, reserve, mark, mark_synced: Instant::now(), record: Vec::new() }
     }
 
     /// Runs `change` in a transaction and makes it durable. When this fails, nothing of it was kept, unless

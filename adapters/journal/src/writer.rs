@@ -8,6 +8,7 @@ use crate::{
     guard::Lock,
     handoff::Handed,
     inbox::{Work, Write},
+    reserve::FRAME_BYTES,
     stats::Health,
     store::Store,
 };
@@ -23,22 +24,22 @@ use tokio::sync::watch;
 /// After so long without a commit the log is copied and emptied: then a kill finds nothing to recover.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often a full journal tries whether there is space again, when nothing is appended.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How often what has become too old is looked for.
 const RETAIN_EVERY: Duration = Duration::from_secs(10);
-/// A frame of the log: SQLite's header of it, and a page.
-const FRAME_BYTES: u64 = 24 + 8_192;
 
 pub(crate) struct Writer {
-    store: Store,
-    shared: Arc<Shared>,
+    pub(crate) store: Store,
+    pub(crate) shared: Arc<Shared>,
     courier: Courier,
     on_fatal: Option<Box<dyn FnOnce(Error) + Send>>,
     /// When the log was last written, if it holds anything that is not copied.
-    logged: Option<Instant>,
+    pub(crate) logged: Option<Instant>,
     retain_at: Instant,
-    /// When a commit last failed for want of space, and none has succeeded since.
-    full_since: Option<Instant>,
+    /// When a commit last failed for want of space, if nothing was appended since.
+    pub(crate) full_since: Option<Instant>,
+    /// What the last group would have grown the tables by.
+    pub(crate) refused_growth: u64,
     // Dropped last, in this order: whoever waits for the end may then open the files.
     _lock: Lock,
     _end: watch::Sender<()>,
@@ -69,6 +70,7 @@ impl Writer {
             logged: Some(now), // a killed process may have left a log
             retain_at: now,
             full_since: None,
+            refused_growth: 0,
             _lock: lock,
             _end: end,
         }
@@ -126,15 +128,18 @@ impl Writer {
             let started = Instant::now();
             let now_ms = self.store.now_ms();
             let (mut outcomes, mut sizes) = (Vec::with_capacity(work.writes.len()), Vec::new());
-            let written = self.store.write(|store| {
-                store.delete(&mut work.settled)?;
-                for (seq, attempts) in &work.attempts {
-                    store.note_attempts(*seq, *attempts)?;
-                }
-                for write in &work.writes {
-                    outcomes.push(apply(store, write, now_ms, &mut sizes)?);
-                }
-                Ok(())
+            let room = self.room_for(&work);
+            let written = room.and_then(|()| {
+                self.store.write(|store| {
+                    store.delete(&mut work.settled)?;
+                    for (seq, attempts) in &work.attempts {
+                        store.note_attempts(*seq, *attempts)?;
+                    }
+                    for write in &work.writes {
+                        outcomes.push(apply(store, write, now_ms, &mut sizes)?);
+                    }
+                    Ok(())
+                })
             });
             match written {
                 Ok(()) => self.committed(&work, started.elapsed(), sizes.len()),
@@ -166,7 +171,11 @@ impl Writer {
                 stats.group_events_last = appended as u64;
             }
         });
-        self.has_space();
+        if work.writes.is_empty() && self.full_since.is_some() {
+            self.logged = Some(Instant::now()); // that settlements find space says little about appends
+        } else {
+            self.has_space();
+        }
     }
 
     fn answer(&self, writes: Vec<Write>, outcomes: Vec<Outcome>, sizes: &[u64], now_ms: u64) {
@@ -174,7 +183,7 @@ impl Writer {
         let mut sizes = sizes.iter().copied();
         for (write, outcome) in writes.into_iter().zip(outcomes) {
             match (write, outcome) {
-                (Write::Append(entries, answer), Outcome::Appended(before)) => {
+                (Write::Append(entries, _, answer), Outcome::Appended(before)) => {
                     let seqs = before + 1..=before + entries.len() as u64;
                     answers.push((answer, seqs.clone().collect()));
                     appended.extend(seqs.zip(entries).zip(sizes.by_ref()).map(|((seq, entry), bytes)| {
@@ -199,42 +208,10 @@ impl Writer {
         }
     }
 
-    /// No space: nothing was kept, everyone is told, and what was settled is tried again with the next commit.
-    fn full(&mut self, mut work: Work, error: &Error) -> Result<(), Failure> {
-        if !work.closed {
-            self.shared.inbox.give_back(mem::take(&mut work.settled), &work.attempts);
-        }
-        self.full_since = Some(Instant::now());
-        if self.shared.board.set(Health::Full(error.clone())) == Health::Sound {
-            tracing::warn!(%error, "the journal takes nothing until there is space");
-        }
-        work.refuse(error);
-        // A log that is copied is used again from its start: that is space, too.
-        if self.logged.is_some() { self.checkpoint(false) } else { Ok(()) }
-    }
-
-    /// Whoever looks at readiness sends nothing to a full journal, so it finds out by itself when it is not.
-    fn probe(&mut self) -> Result<(), Failure> {
-        match self.store.write(|_| Ok(())) {
-            Ok(()) => self.has_space(),
-            Err(Failure::Full(_)) => self.full_since = Some(Instant::now()),
-            Err(failure) => return Err(failure),
-        }
-        Ok(())
-    }
-
-    fn has_space(&mut self) {
-        self.logged = Some(Instant::now());
-        if self.full_since.take().is_some() {
-            self.shared.board.set(Health::Sound);
-            tracing::info!("the journal has space again");
-        }
-    }
-
     /// Copies the log when it is large or nothing else is to be done, and discards what is too old.
     fn look_after(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
-        if self.full_since.is_some_and(|since| now.duration_since(since) >= PROBE_EVERY) {
+        if self.must_probe(now) {
             self.probe()?;
         }
         if let Some(logged) = self.logged {
@@ -274,27 +251,8 @@ impl Writer {
         });
     }
 
-    fn checkpoint(&mut self, idle: bool) -> Result<(), Failure> {
-        match self.store.checkpoint(idle) {
-            Ok(()) => {
-                self.logged = None;
-                self.shared.board.update(&self.store.counters, |stats| stats.checkpoints += 1);
-            }
-            // The database cannot grow, but the log holds everything; appends say so when it cannot grow either.
-            Err(Failure::Full(error)) => {
-                self.logged = Some(Instant::now());
-                tracing::debug!(%error, "the journal's log cannot be copied for want of space");
-            }
-            Err(failure) => return Err(failure),
-        }
-        Ok(())
-    }
-
     fn finish(&mut self) -> Result<(), Failure> {
-        match self.store.checkpoint(true) {
-            Err(Failure::Full(_)) => Ok(()), // the log holds everything
-            done => done,
-        }
+        self.checkpoint(true) // without space the log holds everything
     }
 
     fn fail(&mut self, error: &Error) {
@@ -321,7 +279,7 @@ impl Drop for Writer {
 
 fn apply(store: &mut Store, write: &Write, now_ms: u64, sizes: &mut Vec<u64>) -> Result<Outcome, Failure> {
     Ok(match write {
-        Write::Append(entries, _) => match store.append(entries, now_ms, sizes)? {
+        Write::Append(entries, letters, _) => match store.accept(entries, letters, now_ms, sizes)? {
             Ok(before) => Outcome::Appended(before),
             Err(error) => Outcome::Refused(error),
         },

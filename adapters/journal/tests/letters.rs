@@ -249,3 +249,26 @@ async fn letters_are_discarded_by_age_only_when_told_so() {
     let stats = journal.stats();
     assert_eq!((stats.dead, stats.discarded), (1, 2));
 }
+
+#[tokio::test]
+async fn events_and_letters_that_come_together_are_kept_together_or_not_at_all() {
+    let mut place = Place::new();
+    (place.config.bytes_max, place.config.dead_bytes_max) = (64 << 10, 64 << 10);
+    let journal = place.open();
+    assert_eq!(journal.accept(entries(0..2), vec![malformed_letter(), letter(7)]).await.unwrap(), [1, 2]);
+    assert_eq!(journal.accept(Vec::new(), vec![letter(8)]).await.unwrap(), [0_u64; 0]);
+    let kept = |journal: &Journal| (journal.stats().pending, journal.stats().dead);
+    assert_eq!(kept(&journal), (2, 3));
+
+    let many = || (0..1_000).map(letter).collect::<Vec<_>>();
+    let refused = journal.accept(entries(2..3), many()).await.unwrap_err();
+    assert!(refused.kind() == Kind::Full && refused.message().contains("dead letters"), "{refused}");
+    let refused = journal.accept(entries(0..2_000), vec![malformed_letter()]).await.unwrap_err();
+    assert!(refused.kind() == Kind::Full && refused.message().contains("queue"), "{refused}");
+    assert_eq!(kept(&journal), (2, 3), "nothing of either was kept");
+
+    assert_eq!(journal.accept(entries(2..3), vec![letter(9)]).await.unwrap(), [3]);
+    let after = place.crash().open();
+    assert_eq!((after.opened().pending, after.opened().dead), (3, 4));
+    assert_eq!(after.get(4).await.unwrap(), Some(letter(9)), "no number was used up");
+}

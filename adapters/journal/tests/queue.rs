@@ -227,7 +227,7 @@ async fn every_file_is_for_its_owner_only() {
     let place = Place::new();
     let journal = place.open();
     journal.append(entries(0..1)).await.unwrap();
-    for suffix in ["", "-wal", ".lock", ".mark"] {
+    for suffix in ["", "-wal", ".lock", ".mark", ".reserve"] {
         assert_eq!(fs::metadata(place.file(suffix)).unwrap().mode() & 0o777, 0o600, "{suffix:?}");
     }
 }

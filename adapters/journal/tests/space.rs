@@ -1,0 +1,168 @@
+//! A volume that the journal fills by itself: what was accepted can be settled all the same, and then it goes on.
+//!
+//! On a small tmpfs, where one may be mounted; elsewhere these tests say that they were skipped.
+
+mod common;
+
+use common::{Running, acknowledge, event};
+use outrigger_core::Kind;
+use outrigger_journal::{Config, Entry, Journal};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+const MIB: usize = 1 << 20;
+
+/// A small volume of its own.
+struct Volume(tempfile::TempDir);
+
+impl Volume {
+    fn new(test: &str, bytes: usize) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let size = format!("size={bytes},mode=700");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "outrigger-test"]).arg(directory.path());
+        let why = match mount.stdin(Stdio::null()).output() {
+            Ok(done) if done.status.success() => return Some(Self(directory)),
+            Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let line = format!("SKIPPED {test}: no tmpfs can be mounted here ({why})\n");
+        let _ = io::stderr().write_all(line.as_bytes()); // only for people
+        None
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn open(&self) -> Arc<Journal> {
+        let commit_every = Duration::from_millis(20);
+        let config = Config { commit_every, ..Config::new(self.file("journal.db")) };
+        Journal::open(config, |error| panic!("fatal: {error}")).unwrap()
+    }
+
+    /// Somebody else takes every byte that is left.
+    fn fill_up(&self) {
+        let mut filler = fs::File::create(self.file("filler")).unwrap();
+        while filler.write_all(&[1; 1_024]).is_ok() {}
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        // Lazily: a test that failed may still have files open there.
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+fn large(id: u64, bytes: usize) -> Vec<Entry> {
+    let data = vec![7; bytes];
+    vec![Entry { event: event(id).with_data("application/octet-stream", data.into()).unwrap(), key: None }]
+}
+
+/// Appends until nothing more is taken, and returns how many were.
+async fn fill(journal: &Journal, bytes: usize) -> usize {
+    for n in 0.. {
+        match journal.append(large(n as u64, bytes)).await {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Full, "{error}");
+                return n;
+            }
+        }
+    }
+    unreachable!("the volume is never full")
+}
+
+/// Everything is delivered and settled, and its rows are gone from the disk.
+async fn settle(running: &Running, events: usize) {
+    acknowledge(running.desk.take(events).await);
+    running.journal.flush().await.unwrap();
+    assert_eq!(running.journal.stats().pending, 0);
+}
+
+/// As many can be appended as at first, though not at the same moment.
+async fn goes_on(running: &Running, events: usize, bytes: usize) {
+    for n in 0..events {
+        running.journal.append(large(n as u64, bytes)).await.unwrap();
+        settle(running, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_fills_its_volume_can_settle_everything_and_goes_on() {
+    for (volume_bytes, bytes) in
+        [(MIB, 20_000), (5 * MIB, 50_000), (6 * MIB, 50_000), (12 * MIB, 200_000), (6 * MIB, 500)]
+    {
+        let Some(volume) = Volume::new("a_journal_that_fills_its_volume", volume_bytes) else { return };
+        let running = Running::start(volume.open(), 100_000);
+        let accepted = fill(&running.journal, bytes).await;
+        assert!(accepted * bytes > volume_bytes / 5, "{accepted} of {bytes} bytes on {volume_bytes}");
+        settle(&running, accepted).await;
+        goes_on(&running, accepted.min(100), bytes).await;
+        running.stop().await;
+        assert_eq!(volume.open().opened().pending, 0);
+    }
+}
+
+#[tokio::test]
+async fn filled_again_and_again_it_takes_as_much_as_before() {
+    let Some(volume) = Volume::new("filled_again_and_again", 6 * MIB) else { return };
+    let running = Running::start(volume.open(), 100_000);
+    let first = fill(&running.journal, 50_000).await;
+    settle(&running, first).await;
+    for _ in 0..5 {
+        let mut accepted = 0;
+        while accepted < first / 2 {
+            running.journal.append(large(0, 50_000)).await.unwrap();
+            accepted += 1;
+        }
+        settle(&running, accepted).await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_settled_also_when_others_have_taken_the_last_byte() {
+    let Some(volume) = Volume::new("others_have_taken_the_last_byte", 6 * MIB) else { return };
+    let running = Running::start(volume.open(), 100_000);
+    let accepted = fill(&running.journal, 50_000).await;
+    volume.fill_up();
+    settle(&running, accepted).await;
+    fs::remove_file(volume.file("filler")).unwrap();
+    goes_on_within_seconds(&running).await;
+    running.stop().await;
+    assert_eq!(volume.open().opened().pending, 0);
+}
+
+#[tokio::test]
+async fn opened_again_on_a_full_volume_it_settles_what_it_finds() {
+    let Some(volume) = Volume::new("opened_again_on_a_full_volume", 6 * MIB) else { return };
+    let journal = volume.open();
+    let accepted = fill(&journal, 50_000).await;
+    journal.close().await.unwrap();
+    drop(journal);
+    volume.fill_up();
+    let running = Running::start(volume.open(), 100_000);
+    assert_eq!(running.journal.opened().pending, accepted as u64);
+    settle(&running, accepted).await;
+    running.stop().await;
+    assert_eq!(volume.open().opened().pending, 0);
+}
+
+/// It looks once per second whether there is space.
+async fn goes_on_within_seconds(running: &Running) {
+    for _ in 0..1_000 {
+        if running.journal.append(large(0, 50_000)).await.is_ok() {
+            return settle(running, 1).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{:?}", running.journal.health());
+}
