@@ -25,7 +25,7 @@ use outrigger_net::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Keeps events on storage that outlives the pod.
+/// Keeps events, and what came with them and is none, on storage that outlives the pod.
 pub trait Accept: Send + Sync + 'static {
     /// Keeps all of them or none; they are durable when this returns.
     ///
@@ -33,17 +33,19 @@ pub trait Accept: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Overloaded` for a moment, `Full` or `Storage` for longer; nothing was kept.
-    fn accept(&self, events: Vec<(Event, Option<Key>)>) -> BoxFuture<'_, Result<()>>;
+    fn accept(
+        &self,
+        events: Vec<(Event, Option<Key>)>,
+        letters: Vec<DeadLetter>,
+    ) -> BoxFuture<'_, Result<()>>;
 }
 
 /// How a request is answered.
 pub enum Answering {
     /// Once its events are durable.
     Durable {
-        /// Where events are kept.
+        /// Where events and malformed members of a batch are kept.
         accept: Arc<dyn Accept>,
-        /// Where malformed members of a batch are kept.
-        dead: Arc<dyn DeadLetters>,
     },
     /// With the function's outcome.
     Sync {
@@ -110,7 +112,7 @@ impl Ingress {
         };
         drop((parts, incoming)); // a sender who waits must not also hold the buffer that its request was read into
         let outcome = match &self.answering {
-            Answering::Durable { accept, dead } => self.keep(&**accept, &**dead, items).await,
+            Answering::Durable { accept } => self.keep(&**accept, items).await,
             Answering::Sync { intake, timeout, dead } => {
                 self.wait(intake, *timeout, dead.as_deref(), items, batch).await
             }
@@ -138,12 +140,7 @@ impl Ingress {
         Some(answer)
     }
 
-    async fn keep(
-        &self,
-        accept: &dyn Accept,
-        dead: &dyn DeadLetters,
-        items: Vec<Result<Event, Malformed>>,
-    ) -> Result<Outcome> {
+    async fn keep(&self, accept: &dyn Accept, items: Vec<Result<Event, Malformed>>) -> Result<Outcome> {
         let (mut events, mut letters) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             match item {
@@ -154,17 +151,14 @@ impl Ingress {
                 Err(malformed) => letters.push(self.letter(malformed)),
             }
         }
-        // Together, so that they share commits; before the events, so that a failure accepts nothing.
-        try_join_all(letters.iter().map(|letter| dead.put(letter))).await?;
-        for _ in &letters {
+        let (count, dead) = (events.len(), letters.len());
+        // All or nothing: a sender who is refused sends again, and would leave the same letters each time.
+        accept.accept(events, letters).await?;
+        for _ in 0..dead {
             self.metrics.dead(Code::Malformed);
         }
-        let count = events.len();
-        if count > 0 {
-            accept.accept(events).await?;
-        }
         self.metrics.accepted(count);
-        Ok(Outcome::Accepted { events: count, dead: letters.len() })
+        Ok(Outcome::Accepted { events: count, dead })
     }
 
     async fn wait(

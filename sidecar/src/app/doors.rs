@@ -122,9 +122,7 @@ fn ingress(
     metrics: &Arc<Metrics>,
 ) -> Arc<Ingress> {
     let answering = match storage {
-        Some(storage) if !http.sync => {
-            Answering::Durable { accept: storage.accept.clone(), dead: storage.dead.clone() }
-        }
+        Some(storage) if !http.sync => Answering::Durable { accept: storage.accept.clone() },
         _ => Answering::Sync {
             intake: intake.clone(),
             timeout: http.sync_timeout,

@@ -2,7 +2,7 @@
 
 use super::{Keeper, Storage};
 use crate::{config, ingress::Accept};
-use outrigger_core::{BoxFuture, Error, Event, Key, Result};
+use outrigger_core::{BoxFuture, DeadLetter, Error, Event, Key, Result};
 use outrigger_journal::{Config, Entry, Journal, stats::Health};
 use std::sync::Arc;
 
@@ -40,10 +40,14 @@ pub(super) fn open(
 struct Shared(Arc<Journal>);
 
 impl Accept for Shared {
-    fn accept(&self, events: Vec<(Event, Option<Key>)>) -> BoxFuture<'_, Result<()>> {
+    fn accept(
+        &self,
+        events: Vec<(Event, Option<Key>)>,
+        letters: Vec<DeadLetter>,
+    ) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let entries = events.into_iter().map(|(event, key)| Entry { event, key });
-            self.0.append(entries.collect()).await.map(drop)
+            self.0.accept(entries.collect(), letters).await.map(drop)
         })
     }
 }

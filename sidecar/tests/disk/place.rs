@@ -55,7 +55,11 @@ impl Disk {
     /// Leaves little space, or none.
     pub fn fill(&self) {
         match self {
-            Self::Tmpfs(mount) => fs::write(mount.filler(), vec![1; DISK_BYTES - LEFT_BYTES]).unwrap(),
+            Self::Tmpfs(mount) => {
+                let volume = rustix::fs::statvfs(&mount.0).unwrap();
+                let free = usize::try_from(volume.f_bavail * volume.f_frsize).unwrap();
+                fs::write(mount.filler(), vec![1; free - LEFT_BYTES]).unwrap();
+            }
             Self::Shim(shim) => shim.arm(),
         }
     }
