@@ -31,7 +31,7 @@ const MEASURED: Duration = Duration::from_secs(3);
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let (mut raw, mut slower, mut baseline, mut ours) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
-        let folder = tempfile::tempdir_in(&bench.out)?;
+        let folder = bench.folder()?;
         let appends = raw_appends(folder.path())?;
         let answers = served(bench, Work::Nothing).await?;
         raw.push(appends);
@@ -56,7 +56,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 
 /// Events per second that the baseline answers.
 async fn served(bench: &Bench, work: Work) -> Result<f64> {
-    let folder = tempfile::tempdir_in(&bench.out)?;
+    let folder = bench.folder()?;
     let (_server, address) = server::start(folder.path(), work)?;
     load(address).rate(WARM_UP, MEASURED).await
 }

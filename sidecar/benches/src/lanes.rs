@@ -38,7 +38,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 
 /// Fills a journal, then delivers from it: the ingress takes no part in what is measured.
 async fn deliver(bench: &Bench, keys: Option<u64>) -> Result<f64> {
-    let folder = tempfile::tempdir_in(&bench.out)?;
+    let folder = bench.folder()?;
     let stalled = Function::stalled().await?;
     let sidecar = Sidecar::start(bench, folder.path(), Settings::new(stalled.address)).await?;
     let load = Load { address: sidecar.ingress, producers: 128, keys, gate: None };

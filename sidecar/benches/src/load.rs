@@ -27,7 +27,7 @@ const BODY_BYTES: usize = 1024;
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) producers: usize,
-    /// So many keys, in turn; none leaves events unordered.
+    /// One of so many keys, drawn evenly and alike in every run; none leaves events unordered.
     pub(crate) keys: Option<u64>,
     /// A permit is taken for each event, so that no more are under way than there were permits.
     pub(crate) gate: Option<Arc<Semaphore>>,
@@ -130,9 +130,16 @@ async fn produce(mut sender: crate::post::Sender, shared: Arc<Shared>) -> Result
         if number >= shared.end.load(Relaxed) {
             return Ok(());
         }
-        let headers = headers(&number.to_string(), shared.load.keys.map(|keys| number % keys));
+        let headers = headers(&number.to_string(), shared.load.keys.map(|keys| drawn(number) % keys));
         let status = post(&mut sender, headers, shared.body.clone()).await?;
         anyhow::ensure!(status == StatusCode::ACCEPTED, "an event was answered {status} instead of 202");
         shared.accepted.fetch_add(1, Relaxed);
     }
+}
+
+/// The finalizer of splitmix64: numbers in a row become numbers without a pattern.
+fn drawn(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }

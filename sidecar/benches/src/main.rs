@@ -26,6 +26,7 @@ mod start;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode, time::Instant};
+use tempfile::TempDir;
 
 use crate::report::Report;
 
@@ -61,10 +62,17 @@ enum Peer {
 pub(crate) struct Bench {
     /// How often the peers take turns.
     pub(crate) rounds: usize,
-    /// A folder on a real disk.
-    pub(crate) out: PathBuf,
+    /// Where peers work: on a real disk, and empty at first.
+    work: PathBuf,
     /// The binary under test.
     pub(crate) outrigger: PathBuf,
+}
+
+impl Bench {
+    /// A folder for one peer.
+    pub(crate) fn folder(&self) -> Result<TempDir> {
+        tempfile::tempdir_in(&self.work).with_context(|| format!("no folder in {}", self.work.display()))
+    }
 }
 
 fn main() -> Result<ExitCode> {
@@ -80,12 +88,14 @@ fn main() -> Result<ExitCode> {
 
 async fn measure(options: Options) -> Result<ExitCode> {
     let started = Instant::now();
-    std::fs::create_dir_all(&options.out)
-        .with_context(|| format!("{} cannot be made", options.out.display()))?;
+    let out = &options.out;
+    let work = out.join("work");
+    let _ = std::fs::remove_dir_all(&work); // what an interrupted run left
+    std::fs::create_dir_all(&work).with_context(|| format!("{} cannot be made", work.display()))?;
     let here = std::env::current_exe().context("this program does not know where it lies")?;
     let bench = Bench {
         rounds: options.rounds.max(1),
-        out: options.out.canonicalize()?,
+        work: work.canonicalize()?,
         outrigger: here.with_file_name("outrigger"),
     };
     anyhow::ensure!(
@@ -94,6 +104,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
         bench.outrigger.display()
     );
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
+    println!("measuring {} rounds of each figure; with five it takes about two minutes", bench.rounds);
     let mut report = Report::default();
     if wanted(ingress::NAME) {
         ingress::measure(&bench, &mut report).await?;
@@ -116,7 +127,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
     if wanted(start::NAME) {
         start::measure(&bench, &mut report).await?;
     }
-    let path = report.write(&bench.out)?;
+    let path = report.write(out)?;
     println!("{report}");
     println!("{} written after {} s", path.display(), started.elapsed().as_secs());
     Ok(ExitCode::SUCCESS)

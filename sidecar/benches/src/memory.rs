@@ -25,7 +25,7 @@ const WINDOW_EVENTS: usize = 1_000_000;
 
 /// An idle process with a journal of earlier days.
 pub(crate) async fn idle(bench: &Bench, report: &mut Report) -> Result<()> {
-    let folder = tempfile::tempdir_in(&bench.out)?;
+    let folder = bench.folder()?;
     let function = Function::start(None, None).await?;
     let settings = Settings::new(function.address);
     let sidecar = Sidecar::start(bench, folder.path(), settings).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn idle(bench: &Bench, report: &mut Report) -> Result<()> {
 pub(crate) async fn full(bench: &Bench, report: &mut Report) -> Result<()> {
     let (mut ours, mut peak) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
-        let folder = tempfile::tempdir_in(&bench.out)?;
+        let folder = bench.folder()?;
         let stalled = Function::stalled().await?;
         let settings = Settings {
             window_events: WINDOW_EVENTS,

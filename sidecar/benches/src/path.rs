@@ -26,7 +26,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let (mut baseline, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let (gate, function) = function().await?;
-        let folder = tempfile::tempdir_in(&bench.out)?;
+        let folder = bench.folder()?;
         let (server, address) =
             server::start(folder.path(), Work::CommitAndPost(function.address, IN_FLIGHT))?;
         send(address, &gate, &function, WARM_UP).await?;
@@ -36,7 +36,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         drop((server, folder, function));
 
         let (gate, function) = self::function().await?;
-        let folder = tempfile::tempdir_in(&bench.out)?;
+        let folder = bench.folder()?;
         let settings = Settings { concurrency: IN_FLIGHT, ..Settings::new(function.address) };
         let sidecar = Sidecar::start(bench, folder.path(), settings).await?;
         send(sidecar.ingress, &gate, &function, WARM_UP).await?;

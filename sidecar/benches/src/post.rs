@@ -142,7 +142,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let function = Function::start(None, None).await?;
-    let folder = tempfile::tempdir_in(&bench.out)?;
+    let folder = bench.folder()?;
     std::fs::write(folder.path().join("post.lua"), wrk_script())?;
     let (mut ours, mut wrk) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {

@@ -25,7 +25,7 @@ const STARTS_PER_ROUND: usize = 5;
 
 /// Starts on one journal, again and again: nothing is delivered, so all starts find the same.
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
-    let folder = tempfile::tempdir_in(&bench.out)?;
+    let folder = bench.folder()?;
     let stalled = Function::stalled().await?;
     let settings = Settings::new(stalled.address);
     let sidecar = Sidecar::start(bench, folder.path(), settings).await?;
