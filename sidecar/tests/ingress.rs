@@ -331,6 +331,14 @@ async fn a_full_journal_is_answered_503_and_takes_events_again_when_some_have_le
     assert!(refused.headers().contains_key("retry-after"));
     assert!(accepted >= 8, "only {accepted} events of 100 KiB found room in 1 MiB");
 
+    let large = Outgoing::new("large", None).with_data("text/plain", vec![b'x'; 100 << 10]).json();
+    for _ in 0..3 {
+        let batch = headers([("content-type", "application/cloudevents-batch+json")]);
+        let answer = producer.post(batch, format!("[{{}},{large}]")).await.unwrap();
+        assert_eq!(answer.status(), 503);
+    }
+    assert!(site.letters().await.is_empty(), "a batch that is refused leaves nothing behind");
+
     function.open("gate");
     function.wait_for(|stats| stats.ended == accepted).await;
     let event = Outgoing::new("fresh", None);

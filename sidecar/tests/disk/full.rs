@@ -155,3 +155,31 @@ async fn row_21_killed_on_a_full_tmpfs_everything_accepted_is_there_and_what_was
     full.oracle.judge_at(&full.function).assert_clean(0);
     assert!(process.stop().await.success());
 }
+
+#[tokio::test]
+async fn row_21_a_tmpfs_that_the_journal_filled_by_itself_has_space_again_once_its_events_have_left() {
+    let mut full = Full::new(Disk::real);
+    if matches!(full.disk, Disk::Shim(_)) {
+        return; // `Disk::real` has said so
+    }
+    let mut process = full.start().await;
+    full.function.set_program(Program::always(Action::hold("gate")));
+    while full.send().await == 202 {
+        assert!(full.sent < 100, "the disk is never full");
+    }
+    let accepted = full.sent as u64 - 1;
+    full.function.set_program(Program::default());
+    full.function.open("gate");
+    full.until_settled().await;
+    full.site.until_readyz("[+] journal").await;
+    assert_eq!(full.send().await, 202);
+    full.until_settled().await;
+    assert!(process.stop().await.success());
+
+    let _process = full.start().await;
+    full.site.until_readyz("[+] journal").await;
+    assert_eq!(full.send().await, 202);
+    full.until_settled().await;
+    assert_eq!(full.function.stats().received, accepted + 2, "nothing comes again");
+    full.oracle.judge_at(&full.function).assert_clean(0);
+}
