@@ -198,7 +198,8 @@ impl Journal {
     pub async fn discard(&self, filter: Filter, page: Page) -> Result<Dropped> {
         self.on_writer(move |store| {
             let (found, next) = store.find(&filter, page, u64::MAX)?;
-            store.write(|store| found.iter().try_for_each(|stored| store.delete_dead(stored)))?;
+            store
+                .write_with_reserve(|store| found.iter().try_for_each(|stored| store.delete_dead(stored)))?;
             Ok(Dropped { ids: found.iter().map(|stored| stored.id).collect(), next })
         })
         .await

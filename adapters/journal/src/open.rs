@@ -107,7 +107,6 @@ fn connect(config: &Config) -> Result<Connection, Failure> {
         db.execute_batch(
             "PRAGMA page_size = 8192;
              PRAGMA locking_mode = EXCLUSIVE;
-             PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA cache_size = -512;
@@ -115,6 +114,8 @@ fn connect(config: &Config) -> Result<Connection, Failure> {
              PRAGMA cell_size_check = ON;
              PRAGMA trusted_schema = OFF;",
         )?;
+        // To its end: the pragma commits after it has given its row, and so comes the error of a failed fsync.
+        db.prepare("PRAGMA journal_mode = WAL")?.query_map([], |_| Ok(()))?.collect::<Result<(), _>>()?;
         db.set_prepared_statement_cache_capacity(32);
         Ok(db)
     });

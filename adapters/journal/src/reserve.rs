@@ -137,6 +137,22 @@ impl Reserve {
 }
 
 impl Store {
+    /// As [`Store::write`], for what settles or deletes: where it finds no space, the reserve is let go.
+    pub(crate) fn write_with_reserve<T>(
+        &mut self,
+        mut change: impl FnMut(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match self.write(&mut change) {
+            Err(Failure::Full(_)) => {}
+            done => return done,
+        }
+        self.reserve.release();
+        match self.checkpoint(true) {
+            Ok(()) | Err(Failure::Full(_)) => self.write(change),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Whether the tables may grow by about so many bytes, so that what is appended can be settled, too.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ impl Store {
         if letters.is_none() && marks.is_none() {
             return Ok(Discarded::default());
         }
-        self.write(|store| {
+        self.write_with_reserve(|store| {
             let mut discarded = Discarded::default();
             if let Some((last, count, bytes)) = letters {
                 store.db.prepare_cached("DELETE FROM dead WHERE id <= ?")?.execute([signed(last)])?;

@@ -60,37 +60,25 @@ impl Writer {
         if self.logged.is_some() { self.checkpoint(false) } else { Ok(()) }
     }
 
-    /// Writes the settlements and attempts without anything else, if need be with the reserve.
+    /// Writes the settlements and attempts without anything else.
     fn settle(&mut self, work: &mut Work) -> Result<(), Failure> {
         work.settled.sort_unstable();
-        let mut tried_all = false;
         while !work.settled.is_empty() || !work.attempts.is_empty() {
             let (settled, attempts) = (work.settled.len(), work.attempts.len());
             let (settled, attempts) = (settled.saturating_sub(STEP), attempts.saturating_sub(STEP));
-            let written = self.store.write(|store| {
+            self.store.write_with_reserve(|store| {
                 store.delete(&mut work.settled[settled..])?;
                 let mut attempts = work.attempts[attempts..].iter();
                 attempts.try_for_each(|(seq, attempts)| store.note_attempts(*seq, *attempts))
+            })?;
+            self.logged = Some(Instant::now());
+            let done = work.settled.len() - settled;
+            self.shared.board.update(&self.store.counters, |stats| {
+                stats.commits += 1;
+                stats.settled += done as u64;
             });
-            match written {
-                Ok(()) => {
-                    self.logged = Some(Instant::now());
-                    let done = work.settled.len() - settled;
-                    self.shared.board.update(&self.store.counters, |stats| {
-                        stats.commits += 1;
-                        stats.settled += done as u64;
-                    });
-                    work.settled.truncate(settled);
-                    work.attempts.truncate(attempts);
-                    tried_all = false;
-                }
-                Err(Failure::Full(_)) if !tried_all => {
-                    tried_all = true;
-                    self.store.reserve.release();
-                    self.copy_and_empty()?;
-                }
-                Err(failure) => return Err(failure),
-            }
+            work.settled.truncate(settled);
+            work.attempts.truncate(attempts);
         }
         Ok(())
     }
@@ -125,17 +113,6 @@ impl Writer {
         if matches!(done, Err(Failure::Full(_))) && self.store.reserve.release() {
             done = self.store.checkpoint(true);
         }
-        self.copied(done)?;
-        self.store.reserve.take_back();
-        Ok(())
-    }
-
-    fn copy_and_empty(&mut self) -> Result<(), Failure> {
-        let done = self.store.checkpoint(true);
-        self.copied(done)
-    }
-
-    fn copied(&mut self, done: Result<(), Failure>) -> Result<(), Failure> {
         match done {
             Ok(()) => {
                 self.logged = None;
@@ -148,6 +125,7 @@ impl Writer {
             }
             Err(failure) => return Err(failure),
         }
+        self.store.reserve.take_back();
         Ok(())
     }
 }

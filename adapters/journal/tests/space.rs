@@ -4,9 +4,12 @@
 
 mod common;
 
-use common::{Running, acknowledge, event};
-use outrigger_core::Kind;
-use outrigger_journal::{Config, Entry, Journal};
+use common::{Running, acknowledge, event, letter};
+use outrigger_core::{DeadLetter, DeadLetters, Kind};
+use outrigger_journal::{
+    Config, Entry, Journal,
+    dead::{Filter, Page},
+};
 use std::{
     fs,
     io::{self, Write as _},
@@ -15,20 +18,25 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 const MIB: usize = 1 << 20;
 
+/// One test at a time: a child that mounts holds for a moment what was open when it was made, locks among it.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// A small volume of its own.
-struct Volume(tempfile::TempDir);
+struct Volume(tempfile::TempDir, MutexGuard<'static, ()>);
 
 impl Volume {
-    fn new(test: &str, bytes: usize) -> Option<Self> {
+    async fn new(test: &str, bytes: usize) -> Option<Self> {
+        let alone = ALONE.lock().await;
         let directory = tempfile::tempdir().unwrap();
         let size = format!("size={bytes},mode=700");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &size, "outrigger-test"]).arg(directory.path());
         let why = match mount.stdin(Stdio::null()).output() {
-            Ok(done) if done.status.success() => return Some(Self(directory)),
+            Ok(done) if done.status.success() => return Some(Self(directory, alone)),
             Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
@@ -87,7 +95,7 @@ async fn settle(running: &Running, events: usize) {
     assert_eq!(running.journal.stats().pending, 0);
 }
 
-/// As many can be appended as at first, though not at the same moment.
+/// What was freed is used again.
 async fn goes_on(running: &Running, events: usize, bytes: usize) {
     for n in 0..events {
         running.journal.append(large(n as u64, bytes)).await.unwrap();
@@ -100,7 +108,7 @@ async fn a_journal_that_fills_its_volume_can_settle_everything_and_goes_on() {
     for (volume_bytes, bytes) in
         [(MIB, 20_000), (5 * MIB, 50_000), (6 * MIB, 50_000), (12 * MIB, 200_000), (6 * MIB, 500)]
     {
-        let Some(volume) = Volume::new("a_journal_that_fills_its_volume", volume_bytes) else { return };
+        let Some(volume) = Volume::new("a_journal_that_fills_its_volume", volume_bytes).await else { return };
         let running = Running::start(volume.open(), 100_000);
         let accepted = fill(&running.journal, bytes).await;
         assert!(accepted * bytes > volume_bytes / 5, "{accepted} of {bytes} bytes on {volume_bytes}");
@@ -113,7 +121,7 @@ async fn a_journal_that_fills_its_volume_can_settle_everything_and_goes_on() {
 
 #[tokio::test]
 async fn filled_again_and_again_it_takes_as_much_as_before() {
-    let Some(volume) = Volume::new("filled_again_and_again", 6 * MIB) else { return };
+    let Some(volume) = Volume::new("filled_again_and_again", 6 * MIB).await else { return };
     let running = Running::start(volume.open(), 100_000);
     let first = fill(&running.journal, 50_000).await;
     settle(&running, first).await;
@@ -130,7 +138,7 @@ async fn filled_again_and_again_it_takes_as_much_as_before() {
 
 #[tokio::test]
 async fn what_was_accepted_is_settled_also_when_others_have_taken_the_last_byte() {
-    let Some(volume) = Volume::new("others_have_taken_the_last_byte", 6 * MIB) else { return };
+    let Some(volume) = Volume::new("others_have_taken_the_last_byte", 6 * MIB).await else { return };
     let running = Running::start(volume.open(), 100_000);
     let accepted = fill(&running.journal, 50_000).await;
     volume.fill_up();
@@ -143,7 +151,7 @@ async fn what_was_accepted_is_settled_also_when_others_have_taken_the_last_byte(
 
 #[tokio::test]
 async fn opened_again_on_a_full_volume_it_settles_what_it_finds() {
-    let Some(volume) = Volume::new("opened_again_on_a_full_volume", 6 * MIB) else { return };
+    let Some(volume) = Volume::new("opened_again_on_a_full_volume", 6 * MIB).await else { return };
     let journal = volume.open();
     let accepted = fill(&journal, 50_000).await;
     journal.close().await.unwrap();
@@ -165,4 +173,50 @@ async fn goes_on_within_seconds(running: &Running) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{:?}", running.journal.health());
+}
+
+#[tokio::test]
+async fn attempts_are_noted_on_a_full_volume_and_many_settlements_at_once_find_space() {
+    let Some(volume) = Volume::new("attempts_are_noted_on_a_full_volume", 6 * MIB).await else { return };
+    let running = Running::start(volume.open(), 100_000);
+    let appends = (0..2_000).map(|n| running.journal.append(large(n, 5_000)));
+    let accepted = futures_util::future::join_all(appends).await.iter().filter(|done| done.is_ok()).count();
+    let accepted = accepted + fill(&running.journal, 500).await;
+    volume.fill_up();
+    let deliveries = running.desk.take(accepted).await;
+    for round in 1..5 {
+        for delivery in &deliveries {
+            delivery.receipt.attempted(round);
+        }
+        running.journal.flush().await.unwrap();
+    }
+    acknowledge(deliveries);
+    running.journal.flush().await.unwrap();
+    running.stop().await;
+    assert_eq!(volume.open().opened().pending, 0);
+}
+
+#[tokio::test]
+async fn dead_letters_that_fill_a_volume_can_be_dropped_and_then_events_find_space() {
+    let Some(volume) = Volume::new("dead_letters_that_fill_a_volume", 6 * MIB).await else { return };
+    let running = Running::start(volume.open(), 100_000);
+    let mut put = 0;
+    loop {
+        let letter = DeadLetter { item: Ok(large(put, 50_000).remove(0).event), ..letter(put) };
+        match running.journal.put(&letter).await {
+            Ok(()) => put += 1,
+            Err(error) => break assert_eq!(error.kind(), Kind::Full),
+        }
+    }
+    assert!(put > 20, "{put}");
+    assert_eq!(running.journal.append(large(0, 50_000)).await.unwrap_err().kind(), Kind::Full);
+    volume.fill_up();
+    let mut page = Page::default();
+    while let Some(after) = running.journal.discard(Filter::default(), page).await.unwrap().next {
+        page.after = after;
+    }
+    assert!(running.journal.list(Filter::default(), Page::default()).await.unwrap().letters.is_empty());
+    fs::remove_file(volume.file("filler")).unwrap();
+    goes_on_within_seconds(&running).await;
+    running.stop().await;
 }
