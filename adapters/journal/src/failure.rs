@@ -27,7 +27,10 @@ impl Failure {
         if error.kind() == io::ErrorKind::StorageFull {
             return Self::Full(full(&format!("{what}: {error}")));
         }
-        Self::Fatal(Error::new(Kind::Storage, format!("journal: {what}: {error}")))
+        Self::Fatal(Error::new(
+            Kind::Storage,
+            format!("journal: {what}: {error}: look after the disk, then start again"),
+        ))
     }
 
     /// The error of an open that failed: nothing goes on by itself then.

@@ -26,7 +26,10 @@ const MIB: usize = 1 << 20;
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// A small volume of its own.
-struct Volume(tempfile::TempDir, MutexGuard<'static, ()>);
+struct Volume {
+    directory: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
 
 impl Volume {
     async fn new(test: &str, bytes: usize) -> Option<Self> {
@@ -36,7 +39,7 @@ impl Volume {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &size, "outrigger-test"]).arg(directory.path());
         let why = match mount.stdin(Stdio::null()).output() {
-            Ok(done) if done.status.success() => return Some(Self(directory, alone)),
+            Ok(done) if done.status.success() => return Some(Self { directory, _alone: alone }),
             Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
@@ -46,7 +49,7 @@ impl Volume {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.directory.path().join(name)
     }
 
     fn open(&self) -> Arc<Journal> {
@@ -65,7 +68,7 @@ impl Volume {
 impl Drop for Volume {
     fn drop(&mut self) {
         // Lazily: a test that failed may still have files open there.
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+        let _ = Command::new("umount").arg("--lazy").arg(self.directory.path()).status();
     }
 }
 
