@@ -169,6 +169,9 @@ impl App {
         };
         flushed.map_err(|error| problem(&error))?;
         self.admin_stop.start();
+        if let Some(storage) = &self.storage {
+            storage.keeper.close().await.map_err(|error| problem(&error))?; // a disk may still fail here
+        }
         tracing::info!(released, "stopped");
         Ok(if code == 0 { Exit::Success } else { Exit::Function(code) })
     }
