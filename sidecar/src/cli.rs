@@ -1,10 +1,6 @@
 //! The command line: every verb, its flags and its help. It only parses; the verbs are in `cmd`.
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help's text, where backticks would be shown")]
-#![allow(
-    rustdoc::invalid_rust_codeblocks,
-    reason = "an indented line of a --help text is a command, not Rust"
-)]
 
 use std::path::PathBuf;
 
@@ -16,7 +12,6 @@ use crate::config::Flag;
 /// Brings events to a function: in order per key, at least once, with retries and dead letters.
 ///
 /// Start your function with it, and send it an event from another terminal:
-///
 ///     outrigger run -- python3 app.py
 ///     outrigger send -d '{"hello": "world"}'
 #[derive(Debug, Parser)]
