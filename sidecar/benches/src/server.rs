@@ -13,16 +13,21 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
 
 use crate::{post::Posts, process::Process};
 
-/// Most events of one commit, as in the journal.
-const GROUP_EVENTS_MAX: usize = 1_024;
-const WAITING_EVENTS_MAX: usize = 4_096;
+/// How long a group waits for the callers of the last one, as in the journal.
+const GATHER_MAX: Duration = Duration::from_millis(1);
+/// Groups whose answers are on the way.
+const ANSWERED_MAX: usize = 16;
 
 /// What the baseline is told.
 #[derive(Debug, clap::Args)]
@@ -72,9 +77,12 @@ pub(crate) fn start(folder: &Path, work: Work) -> Result<(Process, SocketAddr)> 
 /// Serves until it is killed.
 pub(crate) async fn run(options: Options) -> Result<()> {
     let db = open(&options.path)?;
-    let (queue, writes) = sync_channel(WAITING_EVENTS_MAX);
-    thread::spawn(move || write_all(&db, &writes));
-    let queue = (!options.keep_nothing).then_some(queue);
+    let queue = (!options.keep_nothing).then(Arc::<Queue>::default);
+    if let Some(queue) = queue.clone() {
+        let (send, answered) = mpsc::channel(ANSWERED_MAX);
+        tokio::spawn(answer_all(answered));
+        thread::spawn(move || write_all(&db, &queue, &send));
+    }
     let posts = match options.post {
         Some(address) => Some(Posts::open(address, options.in_flight).await?),
         None => None,
@@ -94,14 +102,14 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 
 async fn keep(
     request: Request<Incoming>,
-    queue: Option<SyncSender<Write>>,
+    queue: Option<Arc<Queue>>,
     posts: Option<Posts>,
 ) -> Result<Response<Empty<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     if let Some(queue) = queue {
         let (answer, durable) = oneshot::channel();
-        queue.try_send((body.clone(), answer))?;
+        queue.push((body.clone(), answer));
         durable.await?;
     }
     if let Some(posts) = posts {
@@ -128,20 +136,79 @@ fn open(path: &Path) -> Result<Connection> {
     Ok(db)
 }
 
-/// Everything that waits goes into one transaction, with one fsync; then all are answered.
-fn write_all(db: &Connection, writes: &Receiver<Write>) -> Result<()> {
-    while let Ok(first) = writes.recv() {
-        let group: Vec<Write> =
-            std::iter::once(first).chain(writes.try_iter().take(GROUP_EVENTS_MAX - 1)).collect();
+/// What waits for the next commit. As many as there are producers.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    writes: Vec<Write>,
+    /// So many are waited for.
+    wanted: usize,
+}
+
+impl Queue {
+    fn push(&self, write: Write) {
+        let mut waiting = self.waiting();
+        waiting.writes.push(write);
+        if waiting.writes.len() == waiting.wanted {
+            self.wake.notify_one();
+        }
+    }
+
+    /// The next group: as many as the last one had, or what has come after [`GATHER_MAX`], but at least one.
+    fn take(&self, last: usize) -> Vec<Write> {
+        let mut waiting = self.waiting();
+        waiting.wanted = last.max(1);
+        let until = Instant::now() + GATHER_MAX;
+        while waiting.writes.len() < waiting.wanted {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() && !waiting.writes.is_empty() {
+                break;
+            }
+            waiting = if left.is_zero() {
+                waiting.wanted = 1;
+                self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.wake.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+            };
+        }
+        std::mem::take(&mut waiting.writes)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Each group goes into one transaction, with one fsync; then all are answered.
+fn write_all(
+    db: &Connection,
+    queue: &Queue,
+    answered: &mpsc::Sender<Vec<oneshot::Sender<()>>>,
+) -> Result<()> {
+    let mut last = 0;
+    loop {
+        let group = queue.take(last);
+        last = group.len();
         db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut insert = db.prepare_cached("INSERT INTO queue (event) VALUES (?)")?;
         for (event, _) in &group {
             insert.execute([&event[..]])?;
         }
         db.prepare_cached("COMMIT")?.execute([])?;
-        for (_, answer) in group {
+        answered.blocking_send(group.into_iter().map(|(_, answer)| answer).collect())?;
+    }
+}
+
+/// In the runtime's own thread, where waking a task costs no system call.
+async fn answer_all(mut answered: mpsc::Receiver<Vec<oneshot::Sender<()>>>) {
+    while let Some(group) = answered.recv().await {
+        for answer in group {
             let _ = answer.send(()); // a producer that hung up needs none
         }
     }
-    Ok(())
 }
