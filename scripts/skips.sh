@@ -22,7 +22,17 @@ present() {
     shared:*) [ -e "$(shared_dir)/${1#shared:}" ] ;;
     env:*) [ -n "$(printenv "${1#env:}")" ] ;;
     tool:*) command -v "${1#tool:}" >/dev/null ;;
+    mount:*) mountable "${1#mount:}" ;;
     esac
+}
+
+# Whether a file system of this type may be mounted here. Trying is the only way to know.
+mountable() {
+    local place status=1
+    place=$(mktemp -d)
+    if mount -t "$1" none "$place" 2>/dev/null; then status=0 && umount "$place"; fi
+    rmdir "$place"
+    return "$status"
 }
 
 declare -A excuse
@@ -33,9 +43,9 @@ while IFS= read -r line || [ -n "$line" ]; do
     [ -n "${line//[[:space:]]/}" ] || continue
     read -r name needs rest <<<"$line"
     case $needs in
-    path:?* | shared:?* | env:?* | tool:?*) ;;
+    path:?* | shared:?* | env:?* | tool:?* | mount:?*) ;;
     *)
-        echo "skips: $list:$number: expected 'NAME path:…|shared:…|env:…|tool:…', found '$line'" >&2
+        echo "skips: $list:$number: expected 'NAME path:…|shared:…|env:…|tool:…|mount:…', found '$line'" >&2
         exit 2
         ;;
     esac

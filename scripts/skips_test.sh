@@ -45,6 +45,7 @@ expect 1 a_skip_while_the_variable_is_set_fails 'SKIPPED a: x is absent\n' 'a en
 expect 0 an_unset_variable_excuses 'SKIPPED a: x is absent\n' 'a env:SKIPS_TEST_UNSET\n'
 expect 1 a_skip_while_the_tool_is_there_fails 'SKIPPED a: x is absent\n' 'a tool:bash\n'
 expect 0 an_absent_tool_excuses 'SKIPPED a: x is absent\n' 'a tool:no-such-tool\n'
+expect 0 a_mount_that_is_not_to_be_had_excuses 'SKIPPED a: x\n' 'a mount:no-such-type\n'
 expect 2 an_entry_without_what_it_lacks_is_refused '' 'a\n'
 expect 2 an_entry_of_an_unknown_kind_is_refused '' 'a file:x\n'
 expect 2 an_entry_with_more_words_is_refused '' "a $gone b\n"

@@ -10,9 +10,10 @@ use outrigger_journal::{
     Config, Entry, Journal,
     dead::{Filter, Page},
 };
+use outrigger_testkit::skip;
 use std::{
     fs,
-    io::{self, Write as _},
+    io::Write as _,
     path::PathBuf,
     process::{Command, Stdio},
     sync::Arc,
@@ -43,8 +44,7 @@ impl Volume {
             Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
-        let line = format!("SKIPPED {test}: no tmpfs can be mounted here ({why})\n");
-        let _ = io::stderr().write_all(line.as_bytes()); // only for people
+        skip(test, &format!("no tmpfs can be mounted here ({why})"));
         None
     }
 
@@ -111,7 +111,12 @@ async fn a_journal_that_fills_its_volume_can_settle_everything_and_goes_on() {
     for (volume_bytes, bytes) in
         [(MIB, 20_000), (5 * MIB, 50_000), (6 * MIB, 50_000), (12 * MIB, 200_000), (6 * MIB, 500)]
     {
-        let Some(volume) = Volume::new("a_journal_that_fills_its_volume", volume_bytes).await else { return };
+        let Some(volume) =
+            Volume::new("a_journal_that_fills_its_volume_can_settle_everything_and_goes_on", volume_bytes)
+                .await
+        else {
+            return;
+        };
         let running = Running::start(volume.open(), 100_000);
         let accepted = fill(&running.journal, bytes).await;
         assert!(accepted * bytes > volume_bytes / 5, "{accepted} of {bytes} bytes on {volume_bytes}");
@@ -124,7 +129,9 @@ async fn a_journal_that_fills_its_volume_can_settle_everything_and_goes_on() {
 
 #[tokio::test]
 async fn filled_again_and_again_it_takes_as_much_as_before() {
-    let Some(volume) = Volume::new("filled_again_and_again", 6 * MIB).await else { return };
+    let Some(volume) = Volume::new("filled_again_and_again_it_takes_as_much_as_before", 6 * MIB).await else {
+        return;
+    };
     let running = Running::start(volume.open(), 100_000);
     let first = fill(&running.journal, 50_000).await;
     settle(&running, first).await;
@@ -141,7 +148,11 @@ async fn filled_again_and_again_it_takes_as_much_as_before() {
 
 #[tokio::test]
 async fn what_was_accepted_is_settled_also_when_others_have_taken_the_last_byte() {
-    let Some(volume) = Volume::new("others_have_taken_the_last_byte", 6 * MIB).await else { return };
+    let Some(volume) =
+        Volume::new("what_was_accepted_is_settled_also_when_others_have_taken_the_last_byte", 6 * MIB).await
+    else {
+        return;
+    };
     let running = Running::start(volume.open(), 100_000);
     let accepted = fill(&running.journal, 50_000).await;
     volume.fill_up();
@@ -154,7 +165,10 @@ async fn what_was_accepted_is_settled_also_when_others_have_taken_the_last_byte(
 
 #[tokio::test]
 async fn opened_again_on_a_full_volume_it_settles_what_it_finds() {
-    let Some(volume) = Volume::new("opened_again_on_a_full_volume", 6 * MIB).await else { return };
+    let Some(volume) = Volume::new("opened_again_on_a_full_volume_it_settles_what_it_finds", 6 * MIB).await
+    else {
+        return;
+    };
     let journal = volume.open();
     let accepted = fill(&journal, 50_000).await;
     journal.close().await.unwrap();
@@ -180,7 +194,12 @@ async fn goes_on_within_seconds(running: &Running) {
 
 #[tokio::test]
 async fn attempts_are_noted_on_a_full_volume_and_many_settlements_at_once_find_space() {
-    let Some(volume) = Volume::new("attempts_are_noted_on_a_full_volume", 6 * MIB).await else { return };
+    let Some(volume) =
+        Volume::new("attempts_are_noted_on_a_full_volume_and_many_settlements_at_once_find_space", 6 * MIB)
+            .await
+    else {
+        return;
+    };
     let running = Running::start(volume.open(), 100_000);
     let appends = (0..2_000).map(|n| running.journal.append(large(n, 5_000)));
     let accepted = futures_util::future::join_all(appends).await.iter().filter(|done| done.is_ok()).count();
@@ -201,7 +220,12 @@ async fn attempts_are_noted_on_a_full_volume_and_many_settlements_at_once_find_s
 
 #[tokio::test]
 async fn dead_letters_that_fill_a_volume_can_be_dropped_and_then_events_find_space() {
-    let Some(volume) = Volume::new("dead_letters_that_fill_a_volume", 6 * MIB).await else { return };
+    let Some(volume) =
+        Volume::new("dead_letters_that_fill_a_volume_can_be_dropped_and_then_events_find_space", 6 * MIB)
+            .await
+    else {
+        return;
+    };
     let running = Running::start(volume.open(), 100_000);
     let mut put = 0;
     loop {

@@ -52,13 +52,19 @@ pub fn shared(test: &str, path: &str) -> Option<PathBuf> {
 /// # Panics
 /// That file cannot be written: a skip that nobody hears of would count as a pass.
 pub fn skip(test: &str, why: &str) {
-    let line = format!("SKIPPED {test}: {why}\n");
+    let line = line(test, why);
     // Not `eprintln!`: the test harness would swallow that for a test that passes.
     let _ = io::stderr().write_all(line.as_bytes());
     let Some(file) = std::env::var_os("OUTRIGGER_SKIPS_FILE").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = append(Path::new(&file), &line) {
         panic!("{} cannot be written ({error}), so the skip of {test} cannot be reported", file.display());
     }
+}
+
+/// A reason may quote a tool, and tools say more than one line.
+fn line(test: &str, why: &str) -> String {
+    let why: Vec<&str> = why.split_whitespace().collect();
+    format!("SKIPPED {test}: {}\n", why.join(" "))
 }
 
 fn append(file: &Path, line: &str) -> io::Result<()> {
@@ -88,6 +94,11 @@ mod tests {
     fn the_workspace_is_where_its_manifest_is() {
         let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[workspace]"));
+    }
+
+    #[test]
+    fn a_skip_is_one_line_whatever_its_reason() {
+        assert_eq!(line("a", "no\n  mount: \r\nneeds root\n"), "SKIPPED a: no mount: needs root\n");
     }
 
     #[test]
