@@ -24,6 +24,10 @@ impl Admit for Admission {
         }
         self.target.push(delivery);
     }
+
+    fn sweep(&self) {
+        self.target.sweep();
+    }
 }
 
 /// The attributes that may be an event's ordering key; the first that it has, is.

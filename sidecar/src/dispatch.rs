@@ -247,6 +247,15 @@ impl Target {
         left.len() + running
     }
 
+    /// Releases what waits in the lanes although nobody wants it any more: its source lost it to another.
+    pub fn sweep(self: &Arc<Self>) {
+        let mut state = self.state();
+        let gone = state.lanes.evict(|job| !job.receipt.wanted());
+        self.start_worker(&mut state);
+        drop(state);
+        drop(gone); // releases, outside the lock
+    }
+
     /// The numbers that admin shows.
     #[must_use]
     pub fn status(&self) -> Status {

@@ -4,7 +4,7 @@
 //!
 //! - [`event`]: the event and its codecs, after `CloudEvents` 1.0.
 //! - [`delivery`], [`receipt`]: an event on its way, and the promise to tell its source what became of it.
-//! - [`source`], [`inbound`]: where deliveries come from, pulled or pushed.
+//! - [`source`], [`inbound`], [`sink`]: where deliveries come from, pulled or pushed, and where replies go.
 //! - [`call`], [`exchange`]: how a function is called.
 //! - [`dead`], [`ledger`]: where failures rest, and what is already done.
 //! - [`plugin`], [`timeline`]: what may be wrapped around the path, and what it may see.
@@ -28,6 +28,7 @@ pub mod inbound;
 pub mod ledger;
 pub mod plugin;
 pub mod receipt;
+pub mod sink;
 pub mod source;
 pub mod timeline;
 
@@ -43,5 +44,6 @@ pub use inbound::{Inbound, Inbox, Outcome};
 pub use ledger::{Ledger, Mark};
 pub use plugin::{Annotate, Observe, Plugin};
 pub use receipt::{BatchOutcome, Receipt, Settlement, Settler};
+pub use sink::Sink;
 pub use source::{Admit, Intake, Source};
 pub use timeline::{Step, Timeline};

@@ -14,12 +14,24 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// When it cannot go on without a person; everything that may pass is retried inside.
     fn run(self: Arc<Self>, intake: Intake, drain: Drain) -> BoxFuture<'static, Result<()>>;
+
+    /// Tells the broker what was settled, and leaves it: the last thing of a drain, after the lanes are at rest.
+    /// Cancel safe; what was not told is delivered again.
+    ///
+    /// # Errors
+    /// When the broker could not be told.
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// The first step after the way in. It takes what it is given: the bound is the [`Intake`]'s.
 pub trait Admit: Send + Sync + 'static {
     /// Takes the delivery on.
     fn admit(&self, delivery: Delivery);
+
+    /// Lets go of what nobody [wants](crate::Receipt::wanted) any more and does not run.
+    fn sweep(&self) {}
 }
 
 /// The way into the path, bounded in events and bytes. Cheap to clone.
@@ -64,6 +76,11 @@ impl Intake {
             }
             freed.await;
         }
+    }
+
+    /// Takes back what was pushed, does not run yet, and whose source does not want it any more.
+    pub fn sweep(&self) {
+        self.admit.sweep();
     }
 
     /// Whether there is room for an event of `bytes` now.

@@ -159,6 +159,54 @@ impl<T> Lanes<T> {
         self.queued == 0
     }
 
+    /// Takes out what does not run and `gone` picks: it is wanted no more. Lanes keep their order without it.
+    pub fn evict(&mut self, mut gone: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut taken = Vec::new();
+        let mut stale = false;
+        for lane in 0..self.slots.len() {
+            let slot = &mut self.slots[lane];
+            let (held, head_goes) = (slot.queue.len(), slot.queue.front().is_some_and(&mut gone));
+            if held == 0 {
+                continue;
+            }
+            let mut kept = VecDeque::with_capacity(held);
+            for (at, item) in slot.queue.drain(..).enumerate() {
+                let goes = if at == 0 { head_goes } else { gone(&item) };
+                if goes { taken.push(item) } else { kept.push_back(item) }
+            }
+            slot.queue = kept;
+            if slot.state == State::Running || !head_goes {
+                continue; // whoever runs there goes on; the same head waits, is parked or stands in line
+            }
+            if slot.state == State::Parked {
+                self.parked -= 1;
+            }
+            stale = true;
+            slot.state = State::Ready;
+            if slot.queue.is_empty() {
+                self.close(lane);
+            } else {
+                self.ready.push_back(lane);
+            }
+        }
+        self.queued -= taken.len();
+        if stale {
+            self.restand();
+        }
+        taken
+    }
+
+    /// Stands each ready lane in line once, and forgets waits that ended otherwise.
+    fn restand(&mut self) {
+        let mut seen = vec![false; self.slots.len()];
+        let slots = &self.slots;
+        self.ready.retain(|lane| {
+            let stands = slots[*lane].state == State::Ready && !slots[*lane].queue.is_empty();
+            stands && !std::mem::replace(&mut seen[*lane], true)
+        });
+        self.waiting.retain(|Reverse((_, lane))| slots[*lane].state == State::Waiting);
+    }
+
     /// Takes everything out that does not run. Lanes at work stay, and are empty behind it.
     pub fn clear(&mut self) -> Vec<T> {
         self.ready.clear();

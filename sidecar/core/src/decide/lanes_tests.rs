@@ -97,6 +97,7 @@ enum Action {
     Again(usize, u64),
     Park(usize),
     Unpark,
+    Evict(u32),
     Pass(u64),
 }
 
@@ -108,6 +109,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (any::<usize>(), 1_u64..50).prop_map(|(i, ms)| Action::Again(i, ms)),
         1 => any::<usize>().prop_map(Action::Park),
         1 => Just(Action::Unpark),
+        1 => (0_u32..3).prop_map(Action::Evict),
         1 => (1_u64..100).prop_map(Action::Pass),
     ]
 }
@@ -174,6 +176,22 @@ proptest! {
                 Action::Unpark => {
                     lanes.unpark(|_| true);
                     model.not_ready.retain(|_, until| until.is_some());
+                }
+                Action::Evict(third) => {
+                    let runs: Vec<u32> = model.running.iter().map(|(_, _, item)| *item).collect();
+                    let gone = |item: &u32| *item % 3 == third && !runs.contains(item);
+                    let mut expected = Vec::new();
+                    for (name, queue) in &mut model.queues {
+                        if queue.first().is_some_and(gone) {
+                            model.not_ready.remove(name);
+                        }
+                        expected.extend(queue.extract_if(.., |item| gone(item)));
+                    }
+                    let mut taken = lanes.evict(|item| *item % 3 == third);
+                    taken.sort_unstable();
+                    expected.sort_unstable();
+                    prop_assert_eq!(taken, expected);
+                    prop_assert_eq!(lanes.parked_len(), model.not_ready.values().filter(|at| at.is_none()).count());
                 }
                 Action::Pass(ms) => now += Duration::from_millis(ms),
             }
