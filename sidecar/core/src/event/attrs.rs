@@ -58,6 +58,11 @@ impl Attributes {
         Attributes { text: String::with_capacity(bytes), entries }
     }
 
+    /// Makes room for `bytes` more of names and values.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.text.reserve_exact(bytes);
+    }
+
     /// Adds an attribute that is not there yet.
     pub(super) fn push(&mut self, name: &str, kind: Kind, text: &str) -> Result<(), Invalid> {
         let named = self.begin(name)?;

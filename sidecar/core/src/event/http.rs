@@ -40,10 +40,15 @@ pub enum Mode {
 /// than UTF-8); otherwise invalid when there is more than one `Content-Type`.
 pub fn mode(headers: &HeaderMap) -> Result<Mode, Invalid> {
     let Some(value) = content_type(headers)? else { return Ok(Mode::Binary) };
-    let Some(format) = after_prefix(value.as_bytes(), b"application/cloudevents") else {
+    named_by(value.as_bytes())
+}
+
+/// The mode that this `Content-Type` names, by the rule that HTTP and Kafka share.
+pub(super) fn named_by(content_type: &[u8]) -> Result<Mode, Invalid> {
+    let Some(format) = after_prefix(content_type, b"application/cloudevents") else {
         return Ok(Mode::Binary);
     };
-    let text = value.to_str().unwrap_or("application/cloudevents…");
+    let text = str::from_utf8(content_type).unwrap_or("application/cloudevents…");
     let (mode, format) = match after_prefix(format, b"-batch") {
         Some(format) => (Mode::Batch, format),
         None => (Mode::Structured, format),
@@ -153,7 +158,7 @@ fn content_type(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Invalid> {
     }
 }
 
-fn check_version(text: &str, seen: &mut bool) -> Result<(), Invalid> {
+pub(super) fn check_version(text: &str, seen: &mut bool) -> Result<(), Invalid> {
     if std::mem::replace(seen, true) {
         return Err(Invalid::says("specversion", "is there twice"));
     }

@@ -1,6 +1,6 @@
 //! The event: CloudEvents 1.0 with the payload as the bytes that came.
 //!
-//! [`Event`] keeps its attributes compactly and its data untouched; [`http`] and [`json`] read and write it,
+//! [`Event`] keeps its attributes compactly and its data untouched; [`http`], [`json`] and [`kafka`] read and write it,
 //! [`record`] stores it, [`sdk`] converts it to and from `cloudevents::Event`. Whatever is read is checked
 //! against every rule of the specification, and what is wrong is an [`Invalid`].
 //!
@@ -8,6 +8,7 @@
 
 pub mod http;
 pub mod json;
+pub mod kafka;
 pub mod record;
 pub mod sdk;
 
@@ -122,6 +123,11 @@ impl Event {
             return Ok(());
         }
         self.attributes.set(name, value.kind(), &value.text())
+    }
+
+    /// Makes room for attributes with `bytes` of names and values together, so that setting them moves nothing.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.attributes.reserve(bytes);
     }
 
     /// Removes an attribute. False when it is not there, or is one that every event has and so stays.

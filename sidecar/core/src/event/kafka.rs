@@ -1,0 +1,204 @@
+//! The Kafka binding (CloudEvents Kafka Protocol Binding 1.0.2): which records are events, and both of its modes.
+//!
+//! A record is its headers, names with values that may be null, and a value that may be null too. No client
+//! library is known here, nor a record's key: mapping it is left to whoever reads and writes records (section 3.1).
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{Event, Invalid, SPECVERSION, attrs::Attributes, http, http::check_version, json, value::Kind};
+
+const PREFIX: &str = "ce_";
+const CONTENT_TYPE: &str = "content-type";
+/// So many `ce_` headers are looked through without allocating.
+const HEADERS: usize = 16;
+
+/// How a record carries its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Attributes in headers, the data as the value.
+    Binary,
+    /// One event as a JSON object.
+    Structured,
+    /// Not at all: the record is no `CloudEvent`, nor does it say so.
+    Plain,
+}
+
+/// The headers of a record that is written: names and values.
+pub type Headers<'e> = Vec<(Cow<'e, str>, &'e str)>;
+
+/// The mode of a record: structured by its `content-type`, else binary by its `ce_specversion`, else plain.
+///
+/// Header names are compared as they are, but for `content-type` in any case; a header that is null is not there.
+///
+/// # Errors
+/// [`Invalid::unsupported`] when the format is none that is read here; otherwise invalid when it is a batch, which
+/// this binding does not have, or when a record that says it is an event has more than one `content-type`.
+pub fn mode<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Result<Mode, Invalid> {
+    Found::among(headers).mode()
+}
+
+/// Reads the event of a record, whose value is copied once. `None`: the record is plain.
+///
+/// In the binary mode other headers are ignored, and a value that is null is no data. `ce_datacontenttype`, which
+/// some senders add against section 3.2.1, is accepted when it says the same as `content-type` or is there alone.
+///
+/// # Errors
+/// Those of [`mode`] and [`json::decode`]. In the binary mode when a header is there twice, is not UTF-8 or breaks a
+/// rule of its attribute, or a required attribute is not there.
+pub fn read<'a>(
+    headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+    value: Option<&'a [u8]>,
+) -> Result<Option<Event>, Invalid> {
+    Found::among(headers).read(value)
+}
+
+/// Writes an event in the binary mode: its headers, and the value, which is null for an event without data.
+///
+/// An event whose data says that it is itself an event in another format can only be told from such an event in
+/// the structured mode, so it is written in that.
+#[must_use]
+pub fn encode(event: &Event) -> (Headers<'_>, Option<Bytes>) {
+    let typed =
+        event.datacontenttype().map_or(Ok(http::Mode::Binary), |text| http::named_by(text.as_bytes()));
+    if typed != Ok(http::Mode::Binary) {
+        let (headers, value) = encode_structured(event);
+        return (headers, Some(value));
+    }
+    let mut headers = Vec::with_capacity(event.attributes.count() + 1);
+    headers.push((Cow::Borrowed("ce_specversion"), SPECVERSION));
+    headers.extend(event.attributes.iter().map(|attribute| (header(attribute.name), attribute.text)));
+    (headers, event.data.clone())
+}
+
+/// Writes an event in the structured mode: its headers, and the value.
+#[must_use]
+pub fn encode_structured(event: &Event) -> (Headers<'_>, Bytes) {
+    (vec![(Cow::Borrowed(CONTENT_TYPE), json::CONTENT_TYPE)], json::encode(event))
+}
+
+fn header(name: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match name {
+        "id" => "ce_id",
+        "source" => "ce_source",
+        "type" => "ce_type",
+        "datacontenttype" => CONTENT_TYPE,
+        "dataschema" => "ce_dataschema",
+        "subject" => "ce_subject",
+        "time" => "ce_time",
+        _ => return Cow::Owned([PREFIX, name].concat()),
+    })
+}
+
+/// What one look at the headers finds, before any of it is checked.
+struct Found<'a> {
+    /// The headers that begin with `ce_`, without that.
+    attributes: SmallVec<[(&'a str, &'a [u8]); HEADERS]>,
+    /// How much memory they need as attributes, at most.
+    text_bytes: usize,
+    versioned: bool,
+    content_type: Option<&'a [u8]>,
+    content_types: usize,
+    /// A `content-type` that names a format of events.
+    format: Option<&'a [u8]>,
+}
+
+impl<'a> Found<'a> {
+    fn among(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
+        let mut found = Found {
+            attributes: SmallVec::new(),
+            text_bytes: 0,
+            versioned: false,
+            content_type: None,
+            content_types: 0,
+            format: None,
+        };
+        for (header, value) in headers {
+            let Some(value) = value else { continue };
+            if let Some(name) = header.strip_prefix(PREFIX) {
+                found.versioned |= name == "specversion";
+                found.text_bytes += name.len() + value.len();
+                found.attributes.push((name, value));
+            } else if header.eq_ignore_ascii_case(CONTENT_TYPE) {
+                found.typed(value);
+            }
+        }
+        found
+    }
+
+    fn typed(&mut self, value: &'a [u8]) {
+        self.content_types += 1;
+        self.text_bytes += value.len();
+        self.content_type = self.content_type.or(Some(value));
+        if self.format.is_none() && http::named_by(value) != Ok(http::Mode::Binary) {
+            self.format = Some(value);
+        }
+    }
+
+    fn mode(&self) -> Result<Mode, Invalid> {
+        let mode = match self.format {
+            None if !self.versioned => return Ok(Mode::Plain),
+            None => Mode::Binary,
+            Some(format) => match http::named_by(format)? {
+                http::Mode::Structured => Mode::Structured,
+                http::Mode::Binary | http::Mode::Batch => {
+                    return Err(Invalid::says(
+                        CONTENT_TYPE,
+                        "is a batch, which Kafka does not have; send each event as a record of its own",
+                    ));
+                }
+            },
+        };
+        if self.content_types > 1 { Err(twice(CONTENT_TYPE)) } else { Ok(mode) }
+    }
+
+    fn read(&self, value: Option<&[u8]>) -> Result<Option<Event>, Invalid> {
+        match (self.mode()?, value) {
+            (Mode::Plain, _) => Ok(None),
+            (Mode::Binary, _) => {
+                let attributes = self.attributes()?;
+                Event::from_parts(attributes, value.map(Bytes::copy_from_slice)).map(Some)
+            }
+            (Mode::Structured, Some(value)) => json::decode(Bytes::copy_from_slice(value)).map(Some),
+            (Mode::Structured, None) => Err(Invalid::says("json", "is missing; the record's value is null")),
+        }
+    }
+
+    fn attributes(&self) -> Result<Attributes, Invalid> {
+        let mut attributes = Attributes::with_capacity(self.text_bytes);
+        let mut versioned = false;
+        let mut datacontenttype = None;
+        for &(name, value) in &self.attributes {
+            let text = utf8(name, value)?;
+            match name {
+                "specversion" => check_version(text, &mut versioned)?,
+                "datacontenttype" if datacontenttype.is_some() => return Err(twice(name)),
+                "datacontenttype" => datacontenttype = Some(text),
+                _ => attributes.push(name, Kind::String, text)?,
+            }
+        }
+        let content_type = self.content_type.map(|value| utf8(CONTENT_TYPE, value)).transpose()?;
+        if let (Some(said), Some(meant)) = (datacontenttype, content_type)
+            && said != meant
+        {
+            return Err(Invalid::new("ce_datacontenttype", said, "what the header content-type says"));
+        }
+        if let Some(text) = content_type.or(datacontenttype) {
+            attributes.push("datacontenttype", Kind::String, text)?;
+        }
+        Ok(attributes)
+    }
+}
+
+fn utf8<'a>(name: &str, value: &'a [u8]) -> Result<&'a str, Invalid> {
+    str::from_utf8(value).map_err(|_| Invalid::new(name, &String::from_utf8_lossy(value), "UTF-8"))
+}
+
+fn twice(header: &str) -> Invalid {
+    Invalid::says(header, "is there twice")
+}
+
+#[cfg(test)]
+mod tests;
