@@ -45,7 +45,8 @@ impl Intake {
     /// A way in that holds at most what `window` says.
     #[must_use]
     pub fn new(window: Window, admit: Arc<dyn Admit>) -> Self {
-        Self { gate: Arc::new(Gate { window: Mutex::new(window), freed: Notify::new() }), admit }
+        let gate = Gate { window: Mutex::new(window), freed: Notify::new(), ebbed: Notify::new() };
+        Self { gate: Arc::new(gate), admit }
     }
 
     /// Takes the delivery, or gives it back unsettled when the window is full.
@@ -78,6 +79,24 @@ impl Intake {
         }
     }
 
+    /// Waits until the window is down to seven eighths and has room for an event of `bytes`: a source that can
+    /// fetch many at once is then woken once for many, not for each. Cancel safe; it promises nothing, as
+    /// [`Intake::room`] does not.
+    pub async fn ebb(&self, bytes: usize) {
+        loop {
+            let ebbed = self.gate.ebbed.notified();
+            tokio::pin!(ebbed);
+            ebbed.as_mut().enable();
+            {
+                let window = self.gate.window();
+                if window.is_low() && window.has_room(bytes) {
+                    return;
+                }
+            }
+            ebbed.await;
+        }
+    }
+
     /// Takes back what was pushed, does not run yet, and whose source does not want it any more.
     pub fn sweep(&self) {
         self.admit.sweep();
@@ -99,6 +118,7 @@ impl Intake {
 struct Gate {
     window: Mutex<Window>,
     freed: Notify,
+    ebbed: Notify,
 }
 
 impl Gate {
@@ -115,8 +135,15 @@ pub(crate) struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.gate.window().give(self.bytes);
+        let is_low = {
+            let mut window = self.gate.window();
+            window.give(self.bytes);
+            window.is_low()
+        };
         self.gate.freed.notify_waiters();
+        if is_low {
+            self.gate.ebbed.notify_waiters();
+        }
     }
 }
 

@@ -42,6 +42,14 @@ impl Window {
         fits || self.events == 0
     }
 
+    /// Whether at most seven eighths of both bounds are taken.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        self.events <= self.events_max - self.events_max / 8 - usize::from(self.events_max < 8)
+            && self.bytes <= self.bytes_max - self.bytes_max / 8
+            || self.events == 0
+    }
+
     /// What is inside: events and bytes.
     #[must_use]
     pub fn held(&self) -> (usize, usize) {

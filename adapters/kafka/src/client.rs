@@ -1,0 +1,139 @@
+//! What the reader asks of Kafka. librdkafka answers in production ([`super::librdkafka`]), a simulated broker in
+//! the simulation: the reader cannot tell them apart.
+
+use crate::decode::Record;
+use outrigger_core::{BoxFuture, Result, decide::watermark::Commit};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Its number there.
+    pub partition: i32,
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// Where an assigned partition begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The first offset to read.
+    pub offset: i64,
+    /// What the last commit says beyond it; empty where there was none.
+    pub metadata: String,
+    /// Whether the group had no commit yet, so that this one is to be written down.
+    pub fresh: bool,
+    /// How many records are gone between the last commit and the first one that the broker still has.
+    pub missing: i64,
+}
+
+/// Headers of a record as they are handed over.
+pub type Headers<'a> = std::iter::Copied<std::slice::Iter<'a, (&'a str, Option<&'a [u8]>)>>;
+
+/// Takes each record that is fetched.
+pub type Take<'t> = dyn for<'a> FnMut(Record<'a, Headers<'a>>) + 't;
+
+/// What happened at the broker.
+#[derive(Debug)]
+pub enum Happened {
+    /// A record was handed over.
+    Record,
+    /// Partitions are ours from now on, once they are [assigned](Client::assign).
+    Assigned(Vec<TopicPartition>),
+    /// Partitions are to be given up; the broker waits for [`Client::unassign`], within its rebalance timeout.
+    Revoked(Vec<TopicPartition>),
+    /// Something failed; the client goes on by itself.
+    Trouble(Trouble),
+    /// The numbers of the partitions, every now and then.
+    Stats(Stats),
+}
+
+/// A failure that the client reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What happened and what to do, in one line.
+    pub message: String,
+    /// What it is about.
+    pub kind: TroubleKind,
+}
+
+/// What a failure is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// The cluster or the group cannot be reached or says no; it may pass.
+    Cluster,
+    /// A batch of records is damaged: its partition cannot go on. Where the client can tell, which and from where.
+    Corrupt(Option<(TopicPartition, i64)>),
+    /// The client itself can do no more: it must be made anew.
+    Fatal,
+}
+
+/// What the client knows of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The offset after the last record that a reader may see, per partition.
+    pub ends: Vec<(TopicPartition, i64)>,
+    /// Brokers that are known and not connected.
+    pub brokers_down: Vec<String>,
+    /// Rebalances of the group so far, as the client counts them.
+    pub rebalances: u64,
+    /// How far the client is in joining its group, in the client's words.
+    pub join_state: String,
+}
+
+/// A consumer of a group. Calls do not block, but for the futures.
+pub trait Client: Send + Sync + 'static {
+    /// The next thing that happened.
+    fn poll(&self, cx: &mut Context<'_>, take: &mut Take<'_>) -> Poll<Happened>;
+
+    /// Where the partitions begin: by the group's commits, else by the configured start.
+    fn starts(&self, partitions: Vec<TopicPartition>) -> BoxFuture<'static, Result<Vec<Start>>>;
+
+    /// Reads these partitions from their starts on, beside the ones before.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    fn assign(&self, starts: &[Start]) -> Result<()>;
+
+    /// Gives these partitions up.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    fn unassign(&self, partitions: &[TopicPartition]) -> Result<()>;
+
+    /// Whether the group took the assignment away without asking: nothing of it may be committed.
+    fn lost(&self) -> bool;
+
+    /// Commits; gives back those that the broker did not take, each with the reason.
+    fn commit(
+        &self,
+        commits: Vec<(TopicPartition, Commit)>,
+    ) -> BoxFuture<'static, Result<Vec<(TopicPartition, String)>>>;
+
+    /// Fetches no more from these partitions.
+    fn pause(&self, partitions: &[TopicPartition]);
+
+    /// Fetches from these partitions again, from where it was.
+    fn resume(&self, partitions: &[TopicPartition]);
+
+    /// Fetches from `offset` on. Records that are on their way may still come first.
+    fn seek(&self, at: &TopicPartition, offset: i64);
+
+    /// Leaves the group, in bounded time.
+    fn leave(&self) -> BoxFuture<'static, ()>;
+}
+
+/// Makes a client that is subscribed: at the start, and when the last one can do no more.
+pub type Connect<C> = Arc<dyn Fn() -> Result<Arc<C>> + Send + Sync>;
