@@ -1,1 +1,4 @@
 //! Kafka as a source and a sink.
+
+pub mod decode;
+pub mod encode;
