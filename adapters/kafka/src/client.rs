@@ -78,6 +78,8 @@ pub enum TroubleKind {
     Corrupt(Option<(TopicPartition, i64)>),
     /// The client itself can do no more: it must be made anew.
     Fatal,
+    /// Another member of the same name took our place: going on would fight with it.
+    Fenced,
 }
 
 /// What the client knows of the cluster.
@@ -91,6 +93,14 @@ pub struct Stats {
     pub rebalances: u64,
     /// How far the client is in joining its group, in the client's words.
     pub join_state: String,
+}
+
+impl Stats {
+    /// Whether the client is in its group, with or without partitions.
+    #[must_use]
+    pub fn is_joined(&self) -> bool {
+        self.join_state == "steady"
+    }
 }
 
 /// A consumer of a group. Calls do not block, but for the futures.

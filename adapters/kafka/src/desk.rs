@@ -40,8 +40,6 @@ pub(crate) struct Slot {
     pub(crate) end: Option<i64>,
     /// When a seek to what was released was sent.
     pub(crate) seek_at: Option<Instant>,
-    /// When its last commit was taken by the broker.
-    pub(crate) committed_at: Instant,
 }
 
 impl Slot {
@@ -112,7 +110,6 @@ impl Desk {
             corrupt: None,
             end: None,
             seek_at: None,
-            committed_at: Instant::now(),
         };
         if topic.slots[number].replace(slot).is_none() {
             self.assigned += 1;
@@ -253,7 +250,7 @@ fn read<'a>(
     let bytes = headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
     let item = if bytes > config.record_bytes_max {
         let why = format!("the record has {bytes} bytes; ingress.kafka.record_bytes_max allows {}", config.record_bytes_max);
-        Err(decode::malformed(record, why))
+        Err(decode::malformed(record, &why))
     } else {
         decode::decode(record, &config.plain)
     };

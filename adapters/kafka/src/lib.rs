@@ -1,4 +1,40 @@
-//! Kafka as a source and a sink.
+//! Kafka as a source and a sink: parallel across keys, ordered within one, exact after a restart.
+//!
+//! A map, in reading order:
+//!
+//! - [`Config`], [`Cluster`]: every setting with its default; what librdkafka is given for it.
+//! - [`Kafka`]: the source, and what its owner may ask of it.
+//! - `source`: the loop. `turn`: partitions change hands. `pulse`: the watchdog, damage, numbers. `commit`.
+//! - `desk`: a record's way into the path. `partition`, `settle`: one assignment, and whether its outcome counts.
+//! - [`decode`], [`encode`]: records and events, pure.
+//! - [`client`]: what the loop asks of Kafka. `librdkafka`, `starts`, `stats`, `trouble`: librdkafka answers.
+//!
+//! What is in hand, what is committed and what a restart repeats is decided by
+//! [`outrigger_core::decide::watermark`].
+//!
+//! Deliberately absent: automatic commits, a second thread that polls, and transactions: they would not cover the
+//! call of the function.
 
+pub mod client;
 pub mod decode;
 pub mod encode;
+
+mod board;
+mod commit;
+mod config;
+mod desk;
+mod kafka;
+mod librdkafka;
+mod partition;
+mod pulse;
+mod settle;
+mod source;
+mod starts;
+mod stats;
+mod trouble;
+mod turn;
+
+pub use board::{Ask, PartitionStatus, Status};
+pub use config::{Cluster, Config, Order, Rebalance, Sasl, StartAt, Tls, Token, Tokens};
+pub use kafka::Kafka;
+pub use librdkafka::Librdkafka;

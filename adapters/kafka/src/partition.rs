@@ -9,7 +9,7 @@ use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// How far an assignment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) struct Assigned {
 struct State {
     mark: Watermark,
     phase: Phase,
+    /// Since when something is settled that no broker has taken a commit of.
+    due_since: Option<Instant>,
 }
 
 /// What becomes of a record that was fetched.
@@ -56,6 +58,7 @@ pub(crate) struct Look {
     pub(crate) position: i64,
     pub(crate) open: usize,
     pub(crate) dirty: bool,
+    pub(crate) due_since: Option<Instant>,
     pub(crate) oldest_ms: Option<i64>,
     pub(crate) rewind: Option<i64>,
 }
@@ -66,7 +69,7 @@ impl Assigned {
         if start.fresh {
             mark.commit_again(); // so that "latest" is the same place after a crash
         }
-        let state = Mutex::new(State { mark, phase: Phase::Live });
+        let state = Mutex::new(State { mark, phase: Phase::Live, due_since: None });
         Arc::new(Self { at: start.at.clone(), state, fenced, bell })
     }
 
@@ -93,7 +96,9 @@ impl Assigned {
             self.fenced.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        state.mark.settle(offset);
+        if state.mark.settle(offset) && state.due_since.is_none() {
+            state.due_since = Some(Instant::now());
+        }
         self.ring(&state);
     }
 
@@ -122,6 +127,12 @@ impl Assigned {
         if state.phase == Phase::Gone { None } else { state.mark.commit() }
     }
 
+    /// The broker took the commit.
+    pub(crate) fn committed(&self) {
+        let mut state = self.state();
+        state.due_since = state.mark.is_dirty().then(Instant::now);
+    }
+
     /// The commit did not reach the broker.
     pub(crate) fn commit_again(&self) {
         self.state().mark.commit_again();
@@ -138,6 +149,7 @@ impl Assigned {
             position: state.mark.position(),
             open: state.mark.open(),
             dirty: state.mark.is_dirty() && state.phase != Phase::Gone,
+            due_since: state.due_since,
             oldest_ms: state.mark.oldest_ms(),
             rewind: state.mark.rewind(),
         }

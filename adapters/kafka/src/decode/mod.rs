@@ -5,7 +5,7 @@
 //! the record's key in each case, and an empty one is one too; only null is none.
 
 use bytes::Bytes;
-use outrigger_core::{Event, Invalid, Malformed, event::kafka};
+use outrigger_core::{Event, Malformed, event::kafka};
 
 mod headers;
 mod plain;
@@ -51,7 +51,7 @@ where
     }
 }
 
-fn malformed<'a, H>(record: &Record<'a, H>, why: &Invalid) -> Malformed
+pub(crate) fn malformed<'a, H>(record: &Record<'a, H>, why: &impl std::fmt::Display) -> Malformed
 where
     H: Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
 {

@@ -1,0 +1,171 @@
+//! What happens beside the records: the watchdog, damage, what its owner asks, and the numbers.
+
+use crate::{
+    board::{Command, Ask, PartitionStatus},
+    client::{Client, Stats, TopicPartition},
+    desk::Slot,
+    source::Reader,
+    turn::Step,
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a client that cannot be made waits for the next try.
+const CONNECT_AGAIN: Duration = Duration::from_secs(5);
+
+impl<C: Client> Reader<C> {
+    pub(crate) fn stats(&mut self, stats: Stats) {
+        for (at, end) in &stats.ends {
+            if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
+                slot.end = Some(*end);
+            }
+        }
+        if stats.brokers_down.is_empty() && self.desk.assigned() > 0 && self.desk.slots().all(|s| s.corrupt.is_none()) {
+            self.board.trouble(None);
+        }
+        self.watch.last_stats = stats;
+    }
+
+    /// A batch of records is damaged: its partition stops until somebody skips it.
+    pub(crate) fn corrupt(&mut self, place: Option<(TopicPartition, i64)>, message: &str) {
+        tracing::error!(source = %self.config.name, "{message}");
+        self.board.trouble(Some(message.to_owned()));
+        if let Some((at, offset)) = place
+            && let Some(slot) = self.desk.slot_mut(&at.topic, at.partition)
+        {
+            slot.corrupt = Some(offset);
+            self.repause();
+        }
+    }
+
+    /// Notices a source that silently stopped: records are there, nothing is in their way, and none come.
+    pub(crate) fn watch(&mut self, now: Instant) {
+        if let Some(at) = self.watch.again_at {
+            if now >= at {
+                self.heal("there is no working client");
+            }
+            return;
+        }
+        let moved = self.desk.received != self.watch.received;
+        let owed = |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
+        let idle = matches!(self.step, Step::Idle) && self.desk.held.is_empty();
+        let stats = &self.watch.last_stats;
+        let unjoined = self.desk.assigned() == 0 && stats.brokers_down.is_empty() && !stats.is_joined();
+        let expects = idle && (self.desk.slots().any(owed) || unjoined);
+        if moved || !expects || !self.desk.open {
+            self.watch.received = self.desk.received;
+            self.watch.alive_at = now;
+        } else if now - self.watch.alive_at >= self.config.stalled_after {
+            self.heal("nothing came in for too long although records are there");
+        }
+    }
+
+    /// Makes the client anew. What is in hand of the old one settles nothing: it comes again.
+    pub(crate) fn heal(&mut self, why: &str) {
+        tracing::error!(source = %self.config.name, why, "the Kafka client is made anew");
+        self.board.healed();
+        self.watch.alive_at = Instant::now();
+        let all: Vec<TopicPartition> = self.desk.slots().map(|slot| slot.assigned.at.clone()).collect();
+        all.iter().for_each(|at| self.desk.remove(at));
+        self.intake.sweep();
+        self.turns.clear();
+        self.step = Step::Idle;
+        self.committing = None;
+        (self.held_since, self.window_paused) = (None, false);
+        self.watch.last_stats = Stats::default();
+        if self.watch.again_at.is_none() {
+            tokio::spawn(self.client.leave());
+        }
+        match (self.connect)() {
+            Ok(client) => {
+                self.client = client;
+                self.watch.again_at = None;
+            }
+            Err(error) => {
+                tracing::error!(source = %self.config.name, %error, "there is no Kafka client; it is tried again");
+                self.board.trouble(Some(error.to_string()));
+                self.watch.again_at = Some(Instant::now() + CONNECT_AGAIN);
+            }
+        }
+    }
+
+    pub(crate) fn obey(&mut self, command: Command) {
+        let Command { ask, topic, partition, answer } = command;
+        let chosen = |at: &TopicPartition| *at.topic == *topic && partition.is_none_or(|number| number == at.partition);
+        let ours: Vec<TopicPartition> =
+            self.desk.slots().map(|slot| slot.assigned.at.clone()).filter(chosen).collect();
+        let done = if ours.is_empty() {
+            let which = partition.map_or_else(|| topic.clone(), |number| format!("{topic}/{number}"));
+            Err(format!("{which} is not assigned to this instance"))
+        } else {
+            ours.iter().try_for_each(|at| self.obey_for(&ask, at)).map(|()| ours)
+        };
+        self.repause();
+        self.publish();
+        let _ = answer.send(done); // whoever asked may be gone; it is done all the same
+    }
+
+    fn obey_for(&mut self, ask: &Ask, at: &TopicPartition) -> Result<(), String> {
+        let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) else { return Ok(()) };
+        match ask {
+            Ask::Pause => slot.by_owner = true,
+            Ask::Resume => slot.by_owner = false,
+            Ask::Skip { to } => {
+                let position = slot.assigned.look().position;
+                let to = match (to, slot.corrupt) {
+                    (Some(to), _) => *to,
+                    (None, Some(_)) => position + 1,
+                    (None, None) => return Err(format!("{at} is not damaged: name the offset to go on from")),
+                };
+                if to <= position {
+                    return Err(format!("{at} is at {position} already; skip goes forward only"));
+                }
+                tracing::warn!(partition = %at, from = position, to, "records are skipped by the owner");
+                slot.assigned.skip_to(to);
+                slot.corrupt = None;
+                self.client.seek(at, to);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the numbers.
+    pub(crate) fn publish(&self) {
+        let now = Instant::now();
+        let now_ms = i64::try_from(self.desk.now_ms).unwrap_or(i64::MAX);
+        let ms = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let line = |slot: &Slot| {
+            let look = slot.assigned.look();
+            let behind = slot.end.unwrap_or(look.position).max(look.position) - look.next;
+            let age_ms = look.oldest_ms.filter(|stamp| *stamp > 0).map_or(0, |stamp| now_ms - stamp);
+            PartitionStatus {
+                topic: slot.assigned.at.topic.to_string(),
+                partition: slot.assigned.at.partition,
+                next: look.next,
+                position: look.position,
+                lag_records: u64::try_from(behind).unwrap_or(0),
+                lag_seconds: u64::try_from(age_ms / 1_000).unwrap_or(0),
+                in_flight: look.open,
+                paused: self.why_paused(slot),
+                commit_age_ms: look.due_since.map_or(0, |since| ms(now - since)),
+            }
+        };
+        self.board.partitions(self.desk.slots().map(line).collect());
+    }
+
+    fn why_paused(&self, slot: &Slot) -> Option<String> {
+        if let Some(offset) = slot.corrupt {
+            return Some(format!("damaged at offset {offset}: skip it, or mend the broker"));
+        }
+        if slot.by_owner {
+            return Some("by its owner".to_owned());
+        }
+        if !slot.assigned.is_live() {
+            return Some("it is given up".to_owned());
+        }
+        if slot.wants_pause() {
+            return Some("too many of its records are in hand: a key is parked or backs off".to_owned());
+        }
+        slot.paused.then(|| "the window is full".to_owned())
+    }
+}

@@ -1,0 +1,337 @@
+//! Kafka as a source: one loop that fetches, gives up and takes partitions, commits, pauses, and heals itself.
+//!
+//! The loop never waits for the path: what finds no room is held, and the client goes on being polled, paused if
+//! need be, so that the group sees a living member (`max.poll.interval.ms`).
+
+use crate::{
+    Config,
+    board::{Board, Command, Leaving},
+    client::{Client, Connect, Happened, Stats, TopicPartition, Trouble, TroubleKind},
+    desk::Desk,
+    partition::Phase,
+    turn::{Step, Turn},
+};
+use outrigger_core::{BoxFuture, Drain, Error, Intake, Kind, Result};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::Arc,
+    task::Poll,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+/// So many records are taken before workers get a turn.
+const BATCH: usize = 64;
+
+/// The loop and its state.
+pub(crate) struct Reader<C> {
+    pub(crate) config: Arc<Config>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) connect: Connect<C>,
+    pub(crate) client: Arc<C>,
+    pub(crate) desk: Desk,
+    /// Assignments and revocations that wait for their turn.
+    pub(crate) turns: VecDeque<Turn>,
+    pub(crate) step: Step,
+    pub(crate) committing: Option<BoxFuture<'static, ()>>,
+    pub(crate) bell: Arc<Notify>,
+    /// Since when records are held because the window is full.
+    pub(crate) held_since: Option<Instant>,
+    /// Whether everything is paused because of that.
+    pub(crate) window_paused: bool,
+    pub(crate) watch: Watch,
+    pub(crate) intake: Intake,
+}
+
+/// What the watchdog remembers.
+pub(crate) struct Watch {
+    /// When records last came in, or nothing was to be expected.
+    pub(crate) alive_at: Instant,
+    pub(crate) received: u64,
+    pub(crate) last_stats: Stats,
+    /// When a new client may be made, while there is none that works.
+    pub(crate) again_at: Option<Instant>,
+}
+
+/// Why the loop woke up.
+enum Wake {
+    Drain,
+    Close,
+    Started(Result<Vec<crate::client::Start>>),
+    Committed,
+    Command(Command),
+    Bell,
+    Room,
+    Tick,
+    Batch { full: bool },
+    Happened(Happened),
+}
+
+impl<C: Client> Reader<C> {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        board: Arc<Board>,
+        connect: Connect<C>,
+        client: Arc<C>,
+        intake: Intake,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            desk: Desk::new(config.clone(), intake.clone()),
+            config,
+            board,
+            connect,
+            client,
+            turns: VecDeque::new(),
+            step: Step::Idle,
+            committing: None,
+            bell: Arc::new(Notify::new()),
+            held_since: None,
+            window_paused: false,
+            watch: Watch { alive_at: now, received: 0, last_stats: Stats::default(), again_at: None },
+            intake,
+        }
+    }
+
+    /// Runs until it is told to close, after the drain.
+    pub(crate) async fn run(mut self, drain: Drain) -> Result<()> {
+        let _leaving = Leaving(self.board.clone());
+        let mut drain = Some(drain);
+        let mut ticks = interval(self.config.commit_every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let held = self.desk.held.front().map(outrigger_core::Delivery::size);
+            let may_poll = held.is_none() || self.window_paused;
+            let wake = tokio::select! {
+                biased;
+                () = started(&mut drain) => Wake::Drain,
+                () = self.board.closing.notified(), if drain.is_none() => Wake::Close,
+                starts = starting(&mut self.step) => Wake::Started(starts),
+                () = ended(&mut self.committing) => Wake::Committed,
+                command = self.board.commands.next() => Wake::Command(command),
+                () = self.bell.notified() => Wake::Bell,
+                () = self.intake.ebb(held.unwrap_or_default()), if held.is_some() => Wake::Room,
+                _ = ticks.tick() => Wake::Tick,
+                wake = fetch(&*self.client, &mut self.desk), if may_poll => wake,
+            };
+            match wake {
+                Wake::Drain => {
+                    self.stop_fetching();
+                    drain = None; // lets go: what follows is for close()
+                }
+                Wake::Close => return self.leave().await,
+                Wake::Started(starts) => self.started(starts),
+                Wake::Committed => self.committing = None,
+                Wake::Command(command) => self.obey(command),
+                Wake::Bell => self.rewind(),
+                Wake::Room => self.room(),
+                Wake::Tick => self.tick(),
+                Wake::Batch { full } => {
+                    self.after_batch();
+                    if full {
+                        tokio::task::yield_now().await; // workers have a turn
+                    }
+                    continue;
+                }
+                Wake::Happened(happened) => self.happened(happened)?,
+            }
+            self.turn();
+        }
+    }
+
+    fn happened(&mut self, happened: Happened) -> Result<()> {
+        match happened {
+            Happened::Record => {}
+            Happened::Assigned(partitions) => {
+                self.board.joined();
+                self.turns.push_back(Turn::Take(partitions));
+            }
+            Happened::Revoked(partitions) => self.turns.push_back(Turn::GiveUp(partitions)),
+            Happened::Stats(stats) => self.stats(stats),
+            Happened::Trouble(Trouble { message, kind }) => match kind {
+                TroubleKind::Cluster => {
+                    tracing::warn!(source = %self.config.name, "{message}");
+                    self.board.trouble(Some(message));
+                }
+                TroubleKind::Corrupt(place) => self.corrupt(place, &message),
+                TroubleKind::Fatal => self.heal(&message),
+                TroubleKind::Fenced => return Err(Error::new(Kind::Closed, message)),
+            },
+        }
+        Ok(())
+    }
+
+    /// After records came in: what overflowed is paused, and a window that is full is timed.
+    fn after_batch(&mut self) {
+        if !self.desk.overflowing.is_empty() {
+            let overflowing = std::mem::take(&mut self.desk.overflowing);
+            self.pause(&overflowing);
+        }
+        if self.held_since.is_none() && !self.desk.held.is_empty() {
+            self.held_since = Some(Instant::now());
+        }
+    }
+
+    fn room(&mut self) {
+        if !self.desk.hand_on_held() {
+            return;
+        }
+        self.held_since = None;
+        self.desk.hand_on_aside();
+        if self.window_paused && self.desk.held.is_empty() {
+            self.window_paused = false;
+        }
+        self.repause();
+    }
+
+    /// Every [`Config::commit_every`].
+    fn tick(&mut self) {
+        self.desk.now_ms = unix_ms();
+        self.commit();
+        let now = Instant::now();
+        let full_for = self.held_since.map_or_else(Default::default, |since| now - since);
+        if full_for >= self.config.pause_after && !self.window_paused {
+            self.window_paused = true;
+            self.repause();
+        }
+        if self.desk.held.is_empty() {
+            self.desk.hand_on_aside();
+            self.after_batch();
+            self.repause();
+        }
+        self.rewind();
+        self.watch(now);
+        self.publish();
+    }
+
+    /// Commits what settled since the last time, if nothing is on its way.
+    pub(crate) fn commit(&mut self) {
+        if self.committing.is_some() || matches!(self.step, Step::LastCommit { .. }) {
+            return;
+        }
+        let dirty = self.desk.slots().filter(|slot| slot.assigned.look().dirty);
+        let dirty: Vec<_> = dirty.map(|slot| slot.assigned.clone()).collect();
+        if !dirty.is_empty() {
+            self.committing = Some(crate::commit::commit(self.client.clone(), self.board.clone(), dirty));
+        }
+    }
+
+    /// Tells the client which partitions to fetch from, where that has changed.
+    pub(crate) fn repause(&mut self) {
+        let all = self.window_paused || !self.desk.open;
+        let (mut stop, mut go) = (Vec::new(), Vec::new());
+        for slot in self.desk.slots_mut() {
+            let paused = all || slot.wants_pause() || !slot.assigned.is_live();
+            if paused != slot.paused {
+                slot.paused = paused;
+                if paused { &mut stop } else { &mut go }.push(slot.assigned.at.clone());
+            }
+        }
+        if !stop.is_empty() {
+            self.client.pause(&stop);
+        }
+        if !go.is_empty() {
+            self.client.resume(&go);
+        }
+    }
+
+    fn pause(&mut self, partitions: &[TopicPartition]) {
+        for at in partitions {
+            if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
+                slot.paused = true;
+            }
+        }
+        self.client.pause(partitions);
+    }
+
+    /// What was released is fetched again.
+    fn rewind(&mut self) {
+        let now = Instant::now();
+        let (client, patience) = (&self.client, self.config.seek_again);
+        for slot in self.desk.slots_mut().filter(|slot| slot.assigned.is_live()) {
+            let Some(offset) = slot.assigned.look().rewind else {
+                slot.seek_at = None;
+                continue;
+            };
+            if slot.seek_at.is_none_or(|at| now - at >= patience) {
+                slot.seek_at = Some(now);
+                client.seek(&slot.assigned.at, offset);
+            }
+        }
+    }
+
+    fn stop_fetching(&mut self) {
+        self.desk.open = false;
+        self.desk.held.clear(); // released: they come again
+        self.held_since = None;
+        self.repause();
+    }
+
+    /// The last thing: the last commit, then the group is left.
+    async fn leave(mut self) -> Result<()> {
+        if let Some(running) = self.committing.take() {
+            running.await;
+        }
+        let all: Vec<_> = self.desk.slots().map(|slot| slot.assigned.clone()).collect();
+        let mut told = Ok(());
+        if !self.client.lost() {
+            let deadline = Instant::now() + self.config.leave_timeout;
+            let last = crate::commit::commit_all(self.client.clone(), self.board.clone(), all.clone(), deadline);
+            told = last.await;
+        }
+        all.iter().for_each(|assigned| assigned.set_phase(Phase::Gone));
+        self.client.leave().await;
+        self.board.say(told.clone());
+        told
+    }
+}
+
+/// Takes records until the desk holds some back, something else happens, or a batch is full.
+async fn fetch<C: Client>(client: &C, desk: &mut Desk) -> Wake {
+    desk.now_ms = unix_ms();
+    poll_fn(|cx| {
+        for taken in 0..BATCH {
+            match client.poll(cx, &mut |record| desk.take(&record)) {
+                Poll::Ready(Happened::Record) if desk.held.is_empty() => {}
+                Poll::Ready(Happened::Record) => return Poll::Ready(Wake::Batch { full: false }),
+                Poll::Ready(happened) => return Poll::Ready(Wake::Happened(happened)),
+                Poll::Pending if taken == 0 => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Wake::Batch { full: false }),
+            }
+        }
+        Poll::Ready(Wake::Batch { full: true })
+    })
+    .await
+}
+
+async fn started(drain: &mut Option<Drain>) {
+    match drain {
+        Some(drain) => drain.started().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn starting(step: &mut Step) -> Result<Vec<crate::client::Start>> {
+    match step {
+        Step::Starting { starts, .. } => starts.await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// The end of what runs.
+async fn ended(running: &mut Option<BoxFuture<'static, ()>>) {
+    match running {
+        Some(running) => running.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The wall clock, for people and for a lag in seconds.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,64 @@
+//! librdkafka's statistics, of which little is wanted.
+
+use crate::{
+    client::{Stats, TopicPartition},
+    librdkafka::at,
+};
+use serde::Deserialize;
+use std::collections::HashMap;
+
+#[derive(Deserialize)]
+struct Text {
+    #[serde(default)]
+    brokers: HashMap<String, Broker>,
+    #[serde(default)]
+    topics: HashMap<String, Topic>,
+    cgrp: Option<Group>,
+}
+
+#[derive(Deserialize)]
+struct Broker {
+    nodename: String,
+    nodeid: i64,
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    #[serde(default)]
+    partitions: HashMap<String, Partition>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    partition: i32,
+    /// What a reader of committed transactions may see; without transactions the same as `hi_offset`.
+    ls_offset: i64,
+    hi_offset: i64,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    join_state: String,
+    rebalance_cnt: u64,
+}
+
+/// Reads the statistics; `None` where they are not what we know.
+pub(crate) fn read(text: &[u8]) -> Option<Stats> {
+    let text: Text = serde_json::from_slice(text).ok()?;
+    let mut ends: Vec<(TopicPartition, i64)> = Vec::new();
+    for (name, topic) in &text.topics {
+        for partition in topic.partitions.values() {
+            let end = if partition.ls_offset >= 0 { partition.ls_offset } else { partition.hi_offset };
+            if partition.partition >= 0 && end >= 0 {
+                ends.push((at(name, partition.partition), end));
+            }
+        }
+    }
+    // Brokers without a number are the ones of the configuration, whose connections are only for the first question.
+    let down = |broker: &&Broker| broker.nodeid >= 0 && !matches!(broker.state.as_str(), "UP" | "INIT");
+    let brokers_down = text.brokers.values().filter(down).map(|broker| broker.nodename.clone()).collect();
+    let (join_state, rebalances) =
+        text.cgrp.map(|group| (group.join_state, group.rebalance_cnt)).unwrap_or_default();
+    Some(Stats { ends, brokers_down, rebalances, join_state })
+}

@@ -1,0 +1,90 @@
+//! librdkafka's errors in one line each: what happened, and what to do about it.
+
+use crate::client::{Trouble, TroubleKind};
+use outrigger_core::{Error, Kind};
+use rdkafka::{
+    error::{KafkaError, RDKafkaErrorCode as Code},
+    types::RDKafkaErrorCode,
+};
+
+/// The failure as the source shows it; `None` for what is none, or passes unnoticed.
+pub(crate) fn trouble(error: &KafkaError, detail: &str) -> Option<Trouble> {
+    let code = error.rdkafka_error_code()?;
+    let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+    let kind = match code {
+        Code::FencedInstanceId => TroubleKind::Fenced,
+        Code::BadMessage | Code::InvalidMessage => TroubleKind::Corrupt(None),
+        Code::Fatal => TroubleKind::Fatal,
+        _ if fatal => TroubleKind::Fatal,
+        // One connection among several: the others serve, or all are down and that is said by itself.
+        Code::BrokerTransportFailure | Code::PartitionEOF | Code::PollExceeded => return None,
+        _ => TroubleKind::Cluster,
+    };
+    Some(Trouble { message: line(code, detail), kind })
+}
+
+/// The failure of a question or a write.
+pub(crate) fn error(error: &KafkaError, doing: &str) -> Error {
+    let Some(code) = error.rdkafka_error_code() else {
+        return Error::new(Kind::Invalid, format!("kafka: {doing}: {error}"));
+    };
+    Error::new(kind(code), line(code, doing))
+}
+
+/// Whether trying again may help.
+pub(crate) fn kind(code: RDKafkaErrorCode) -> Kind {
+    match code {
+        Code::MessageSizeTooLarge | Code::InvalidRecord | Code::InvalidMessage | Code::MessageBatchTooLarge => {
+            Kind::Invalid
+        }
+        Code::QueueFull => Kind::Overloaded,
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed
+        | Code::UnknownTopic
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownPartition
+        | Code::Authentication
+        | Code::SaslAuthenticationFailed => Kind::Storage,
+        Code::OperationTimedOut | Code::MessageTimedOut | Code::RequestTimedOut => Kind::TimedOut,
+        _ => Kind::Unreachable,
+    }
+}
+
+fn line(code: Code, detail: &str) -> String {
+    let what = match code {
+        Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve => {
+            "no broker can be reached; check kafka.brokers and the network; it is tried again"
+        }
+        Code::Authentication | Code::SaslAuthenticationFailed => {
+            "the broker refused who we say we are; check kafka.sasl and its files; it is tried again"
+        }
+        Code::SSL => "the encrypted connection failed; check kafka.tls and the broker's certificate",
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            "there is no such topic (or we may not see it); create it, or mend its name; it is tried again"
+        }
+        Code::TopicAuthorizationFailed => {
+            "the broker forbids the topic; grant Read and Describe (Write for a sink); it is tried again"
+        }
+        Code::GroupAuthorizationFailed => {
+            "the broker forbids the group; grant Read on ingress.kafka.group; it is tried again"
+        }
+        Code::ClusterAuthorizationFailed => {
+            "the broker forbids it; grant IdempotentWrite on the cluster, or what it names; it is tried again"
+        }
+        Code::FencedInstanceId => {
+            "another member has our ingress.kafka.instance and took our place; give each its own"
+        }
+        Code::UnsupportedFeature | Code::UnsupportedVersion => {
+            "the broker does not know ingress.kafka.rebalance: consumer; use cooperative"
+        }
+        Code::BadMessage | Code::InvalidMessage => {
+            "a batch of records is damaged (its checksum does not hold); mend the broker, or skip it by \
+             `outrigger kafka skip`"
+        }
+        Code::MessageSizeTooLarge => "the record is larger than the topic or the producer takes",
+        _ => "",
+    };
+    if what.is_empty() { format!("kafka: {detail} ({code})") } else { format!("kafka: {what} ({detail})") }
+}
