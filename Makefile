@@ -20,11 +20,11 @@ demo: ## build, send real events through a journal to a small function, show wha
 	demo/run.sh
 
 test: ## everything that must hold: format, lints, dependencies, tests, documentation, short fuzz runs
-	@scripts/need.sh cargo cc c++
+	@scripts/need.sh cargo cc c++ perl
 	@scripts/test.sh
 
 test-long: ## the same tests with their long counts, and ten minutes for each fuzz target
-	@scripts/need.sh cargo cc c++
+	@scripts/need.sh cargo cc c++ perl
 	@OUTRIGGER_LONG=1 FUZZ_SECONDS=600 scripts/test.sh
 
 bench: ## the table of figures, as ratios in one run; writes target/bench/report.json
@@ -33,7 +33,7 @@ bench: ## the table of figures, as ratios in one run; writes target/bench/report
 	@$(or $(CARGO_TARGET_DIR),target)/release/figures --out $(or $(CARGO_TARGET_DIR),target)/bench $(FIGURES)
 
 lint: ## format, clippy and documentation, without running anything
-	@scripts/need.sh cargo cc
+	@scripts/need.sh cargo cc perl
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

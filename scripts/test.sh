@@ -53,7 +53,14 @@ promtool_on_path() {
     export PATH
 }
 
+# The real Kafka that the tests named kafka/… start. Where it is absent they say so.
+kafka_home() {
+    OUTRIGGER_KAFKA_HOME=$(scripts/kafka.sh) || return 0
+    export OUTRIGGER_KAFKA_HOME
+}
+
 promtool_on_path
+kafka_home
 step format cargo fmt --all --check
 step format-fuzz cargo fmt --manifest-path fuzz/Cargo.toml --check
 step skips-checker scripts/skips_test.sh

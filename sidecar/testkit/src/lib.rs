@@ -11,8 +11,10 @@
 //! | [`proxy`] | a TCP proxy that cuts, resets, delays or swallows |
 //! | [`producer`] | events, and a client that sends them in the three modes of `CloudEvents` over HTTP |
 //! | [`oracle`] | what was acknowledged is owed: the judge over the function's record |
+//! | [`kafka`] | a real Kafka, alone or as a cluster, and a client that knows what is in it |
 //! | [`place`] | free ports, the shared data folder, and how a test says that it was skipped |
 
+pub mod kafka;
 pub mod oracle;
 pub mod place;
 pub mod process;

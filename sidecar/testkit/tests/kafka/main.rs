@@ -1,0 +1,4 @@
+//! The real Kafka proves itself: what its handles promise is seen to happen.
+
+mod broker;
+mod client;
