@@ -6,7 +6,8 @@
 use crate::{
     dead_api,
     dispatch::{OnPoison, Target},
-    registry::{Keeper, Storage},
+    feed_api,
+    registry::{Feed, Keeper, Storage},
     telemetry::{Metrics, Totals},
 };
 use bytes::Bytes;
@@ -57,6 +58,8 @@ pub struct Admin {
     pub journal: Option<Arc<dyn Keeper>>,
     /// The dead letters, where there is a journal.
     pub dead: Option<Arc<dyn dead_api::Dead>>,
+    /// The sources of brokers.
+    pub feeds: Vec<Arc<dyn Feed>>,
     /// Whether the process is stopping.
     pub draining: AtomicBool,
     /// Whether the ingress listens, if there is one.
@@ -71,6 +74,7 @@ impl Admin {
         target: &Arc<Target>,
         intake: &Intake,
         storage: Option<&Storage>,
+        feeds: &[Arc<dyn Feed>],
     ) -> Self {
         Self {
             metrics: metrics.clone(),
@@ -78,6 +82,7 @@ impl Admin {
             intake: intake.clone(),
             journal: storage.map(|storage| storage.keeper.clone()),
             dead: storage.map(|storage| storage.letters.clone()),
+            feeds: feeds.to_vec(),
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),
         }
@@ -96,6 +101,9 @@ impl Admin {
             (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.snapshot())),
             (&Method::GET, "/parked") => self.parked(),
             (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
+            (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
+                feed_api::answer(self.feeds.first(), &parts).await
+            }
             (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
                 Some(dead) => dead_api::answer(&**dead, &parts, body).await,
                 None => line(StatusCode::NOT_FOUND, "there is no journal, so there are no dead letters here"),
@@ -150,6 +158,12 @@ impl Admin {
                 format!("ok; {parked} keys are parked and the window is full, so sources are paused")
             }
         };
+        let feeds = self.feeds.iter().map(|feed| {
+            (
+                feed.source().name().to_owned(),
+                feed.trouble().map_or_else(|| Ok(format!("ok; {}", feed.note())), Err),
+            )
+        });
         let parts = [
             ("process", Some(drain)),
             ("ingress", Some(ingress)),
@@ -158,7 +172,8 @@ impl Admin {
             ("lanes", Some(Ok(lanes))),
         ];
         let (mut text, mut ready) = (String::new(), true);
-        for (name, state) in parts.into_iter().filter_map(|(name, state)| state.map(|state| (name, state))) {
+        let parts = parts.into_iter().filter_map(|(name, state)| state.map(|state| (name.to_owned(), state)));
+        for (name, state) in parts.chain(feeds) {
             ready &= state.is_ok();
             let word = if state.is_ok() { "+" } else { "-" };
             let (Ok(detail) | Err(detail)) = state;
@@ -184,6 +199,9 @@ impl Admin {
             u64::from(status.breaker != breaker::State::Closed),
         );
         set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
+        for series in self.feeds.iter().flat_map(|feed| feed.series()) {
+            self.metrics.show(&series);
+        }
         for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {
             set(name, help, value);
         }

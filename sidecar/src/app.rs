@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Env},
     dispatch::{Parts, Target, now},
     ready::{self, Probe},
-    registry::{self, Homeless, Storage},
+    registry::{self, Brokers, Homeless, Storage},
     supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
 };
@@ -27,7 +27,7 @@ use std::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 /// The name of the HTTP ingress in keys, metrics and dead letters.
@@ -52,7 +52,8 @@ struct App {
     admin: Arc<Admin>,
     storage: Option<Storage>,
     faults: oneshot::Receiver<Error>,
-    source: Option<JoinHandle<outrigger_core::Result<()>>>,
+    brokers: Brokers,
+    sources: JoinSet<outrigger_core::Result<()>>,
     function: Option<JoinHandle<Option<u8>>>,
     sources_stop: DrainTrigger,
     function_stop: DrainTrigger,
@@ -83,6 +84,7 @@ impl App {
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
+        let brokers = registry::brokers(&config).map_err(wrong)?;
         let plugins = registry::plugins(&config);
         let target = target(&config, &url, storage.as_ref(), &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
@@ -91,14 +93,17 @@ impl App {
         tokio::spawn(target.clone().keep_time());
 
         // Admin before the sources, so that a probe sees everything come up.
-        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref()));
+        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers.feeds));
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
-        // The sources: the journal and the ingress.
+        // The sources: the journal, brokers and the ingress.
         let (sources_stop, sources_drain) = drain::channel();
-        let source = storage.as_ref().map(|storage| storage.source.clone());
-        let source = source.map(|source| tokio::spawn(source.run(intake.clone(), sources_drain.clone())));
+        let mut sources = JoinSet::new();
+        let journal = storage.iter().map(|storage| storage.source.clone());
+        for source in journal.chain(brokers.feeds.iter().map(|feed| feed.source())) {
+            sources.spawn(source.run(intake.clone(), sources_drain.clone()));
+        }
         for work in plugins.iter().filter_map(|plugin| plugin.background(sources_drain.clone())) {
             tokio::spawn(work);
         }
@@ -119,7 +124,8 @@ impl App {
             admin,
             storage,
             faults,
-            source,
+            brokers,
+            sources,
             function,
             sources_stop,
             function_stop,
@@ -132,7 +138,7 @@ impl App {
         tokio::select! {
             () = signals.next() => End::Signal,
             Ok(error) = &mut self.faults => End::Fault(error),
-            error = source_ended(&mut self.source) => End::Fault(error),
+            error = source_ended(&mut self.sources) => End::Fault(error),
             code = function_ended(&mut self.function) => End::Function(code),
         }
     }
@@ -158,6 +164,11 @@ impl App {
             released = in_order => released,
             () = signals.next() => stop_lanes(&self.target, &self.sources_stop, now()).await,
         };
+        for feed in &self.brokers.feeds {
+            if let Err(error) = feed.source().close().await {
+                tracing::warn!(%error, "what was settled last comes again");
+            }
+        }
         let flushed = match &self.storage {
             Some(storage) => storage.keeper.flush().await,
             None => Ok(()),
@@ -229,11 +240,11 @@ impl Signals {
     }
 }
 
-async fn source_ended(source: &mut Option<JoinHandle<outrigger_core::Result<()>>>) -> Error {
-    let Some(task) = source else { return std::future::pending().await };
-    match task.await {
-        Ok(Err(error)) => error,
-        Ok(Ok(())) | Err(_) => Error::new(Kind::Closed, "the journal's source stopped without a reason"),
+async fn source_ended(sources: &mut JoinSet<outrigger_core::Result<()>>) -> Error {
+    match sources.join_next().await {
+        None => std::future::pending().await,
+        Some(Ok(Err(error))) => error,
+        Some(Ok(Ok(())) | Err(_)) => Error::new(Kind::Closed, "a source stopped without a reason"),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod cmd;
 pub mod config;
 pub mod dead_api;
 pub mod dispatch;
+pub mod feed_api;
 pub mod ingress;
 pub mod ready;
 pub mod registry;

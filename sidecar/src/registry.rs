@@ -4,6 +4,8 @@
 
 #[cfg(feature = "journal")]
 mod journal;
+#[cfg(feature = "kafka")]
+mod kafka;
 
 use crate::{config, dead_api::Dead, ingress::Accept};
 use outrigger_core::{BoxFuture, Call, DeadLetter, DeadLetters, Error, Kind, Ledger, Plugin, Result, Source};
@@ -106,6 +108,92 @@ pub trait Keeper: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, Result<()>>;
 }
 
+/// A source of a broker: how it is, and what its owner may ask of it.
+pub trait Feed: Send + Sync + 'static {
+    /// The source itself.
+    fn source(&self) -> Arc<dyn Source>;
+
+    /// What keeps events from coming in, in one line; `None` when nothing does.
+    fn trouble(&self) -> Option<String>;
+
+    /// How it is, in a few words, while there is no trouble.
+    fn note(&self) -> String;
+
+    /// Its numbers.
+    fn series(&self) -> Vec<Series>;
+
+    /// Everything, for `outrigger kafka status`.
+    fn status(&self) -> serde_json::Value;
+
+    /// Does what the owner asks for these partitions, and names them.
+    ///
+    /// # Errors
+    /// When none of them is ours, or it makes no sense there.
+    fn ask<'a>(
+        &'a self,
+        wish: Wish,
+        topic: &'a str,
+        partition: Option<i32>,
+    ) -> BoxFuture<'a, Result<Vec<String>>>;
+}
+
+/// What an owner may ask of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Fetch no more.
+    Pause,
+    /// Fetch again.
+    Resume,
+    /// Go on at this offset; without one, behind what is damaged.
+    Skip {
+        /// The offset.
+        to: Option<i64>,
+    },
+}
+
+/// The numbers of one metric: one row for each set of labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// Its name.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// The labels' names.
+    pub labels: &'static [&'static str],
+    /// Whether it only grows.
+    pub is_counter: bool,
+    /// The labels' values, and the number.
+    pub rows: Vec<(Vec<String>, u64)>,
+}
+
+/// What the configuration asks of brokers.
+#[derive(Default)]
+pub struct Brokers {
+    /// Where events come from.
+    pub feeds: Vec<Arc<dyn Feed>>,
+}
+
+/// Makes what the configuration asks of brokers. Connects to none.
+///
+/// # Errors
+/// When a setting is not what the adapter takes, a secret cannot be read, or the adapter is not compiled in.
+pub fn brokers(config: &config::Config) -> Result<Brokers> {
+    let Some(kafka) = &config.kafka else { return Ok(Brokers::default()) };
+    kafka_brokers(config, kafka)
+}
+
+#[cfg(feature = "kafka")]
+fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
+    let cluster = kafka::cluster(kafka)?;
+    let feed = kafka::source(config, &cluster)?;
+    Ok(Brokers { feeds: feed.into_iter().collect() })
+}
+
+#[cfg(not(feature = "kafka"))]
+fn kafka_brokers(_config: &config::Config, _kafka: &config::Kafka) -> Result<Brokers> {
+    Err(left_out("kafka", "leave the settings of kafka out"))
+}
+
 /// Opens the journal. `on_fatal` is called from its thread when it must not go on.
 ///
 /// # Errors
@@ -124,7 +212,7 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
     Err(left_out("journal", "events cannot be kept; set journal.storage: ephemeral to do without"))
 }
 
-#[cfg(not(all(feature = "http", feature = "journal")))]
+#[cfg(not(all(feature = "http", feature = "journal", feature = "kafka")))]
 fn left_out(feature: &str, so: &str) -> Error {
     Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))
 }

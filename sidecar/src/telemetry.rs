@@ -4,11 +4,12 @@
 //! names from the configuration, codes and statuses, never anything that an event brings. Gauges are read when
 //! somebody asks.
 
+use crate::registry::Series;
 use hdrhistogram::Histogram as Percentiles;
 use outrigger_core::{Code, Error, Kind, Reply, Result};
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use std::{
     collections::HashMap,
@@ -45,7 +46,14 @@ pub struct Metrics {
     request_seconds: HistogramVec,
     restarts: IntCounter,
     gauges: Mutex<HashMap<&'static str, IntGauge>>,
+    shown: Mutex<HashMap<&'static str, Shown>>,
     percentiles: Mutex<Percentiles<u64>>,
+}
+
+/// A metric of a component, registered when it is first shown.
+enum Shown {
+    Gauges(IntGaugeVec),
+    Counter(IntCounter),
 }
 
 /// The counters that the live table shows.
@@ -115,6 +123,7 @@ impl Metrics {
             restarts: made
                 .counter("outrigger_function_restarts_total", "Restarts of the supervised function")?,
             gauges: Mutex::default(),
+            shown: Mutex::default(),
             percentiles: Mutex::new(percentiles()?),
             registry,
         })
@@ -213,6 +222,34 @@ impl Metrics {
         }
     }
 
+    /// Shows `series` as it is now: rows that are gone are shown no more.
+    pub fn show(&self, series: &Series) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = Maker(&self.registry);
+        if !shown.contains_key(series.name) {
+            let metric = match (series.is_counter, series.labels) {
+                (true, _) => made.counter(series.name, series.help).map(Shown::Counter),
+                (false, labels) => made.gauges(series.name, series.help, labels).map(Shown::Gauges),
+            };
+            let Ok(metric) = metric else { return };
+            shown.insert(series.name, metric);
+        }
+        match shown.get(series.name) {
+            Some(Shown::Gauges(gauges)) => {
+                gauges.reset();
+                for (labels, value) in &series.rows {
+                    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+                    gauges.with_label_values(&labels).set(i64::try_from(*value).unwrap_or(i64::MAX));
+                }
+            }
+            Some(Shown::Counter(counter)) => {
+                let value: u64 = series.rows.iter().map(|(_, value)| value).sum();
+                counter.inc_by(value.saturating_sub(counter.get()));
+            }
+            None => {}
+        }
+    }
+
     /// The text exposition.
     #[must_use]
     pub fn render(&self) -> String {
@@ -249,6 +286,10 @@ impl Maker<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
         self.keep(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
+        self.keep(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
     fn histogram(&self, name: &str, help: &str) -> Result<Histogram> {

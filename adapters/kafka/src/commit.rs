@@ -2,7 +2,11 @@
 
 use crate::{board::Board, client::Client, partition::Assigned};
 use outrigger_core::{BoxFuture, Error, Kind, Result};
-use std::{collections::{HashMap, HashSet}, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// The wait between two tries of the last commit.
@@ -32,7 +36,8 @@ pub(crate) async fn commit_all<C: Client>(
         match tried.unwrap_or_else(|_| Err("the broker did not answer in time".to_owned())) {
             Ok(()) => return Ok(()),
             Err(why) if Instant::now() + AGAIN >= deadline => {
-                let message = format!("kafka: the last commit failed ({why}); what settled since comes again");
+                let message =
+                    format!("kafka: the last commit failed ({why}); what settled since comes again");
                 return Err(Error::new(Kind::Interrupted, message));
             }
             Err(_) => sleep(AGAIN).await,

@@ -93,7 +93,9 @@ impl Cluster {
         match property {
             "plugin.library.paths" => Some("it would load code into the process"),
             _ if OWNED.contains(&property) => Some("it has a setting of its own, or delivery stands on it"),
-            _ if property.ends_with("_cb") || property.starts_with("oauthbearer_") => Some("it is a callback"),
+            _ if property.ends_with("_cb") || property.starts_with("oauthbearer_") => {
+                Some("it is a callback")
+            }
             _ => None,
         }
     }
@@ -266,6 +268,15 @@ impl Config {
             stats_every: Duration::from_secs(5),
             seek_again: Duration::from_secs(5),
         }
+    }
+
+    /// Whether librdkafka takes all of it together. Connects to nobody.
+    ///
+    /// # Errors
+    /// `Invalid` with librdkafka's own words.
+    pub fn check(&self) -> Result<()> {
+        let made: rdkafka::error::KafkaResult<rdkafka::consumer::BaseConsumer> = self.consumer().create();
+        made.map(drop).map_err(|error| Error::new(Kind::Invalid, format!("kafka: {error}")))
     }
 
     /// The properties of a consumer of the group.

@@ -94,10 +94,10 @@ impl Desk {
 
     /// A partition becomes ours.
     pub(crate) fn add(&mut self, start: &Start, assigned: Arc<Assigned>) {
-        let topic = self.topics.entry(start.at.topic.clone()).or_insert_with(|| Topic {
-            scope: format!("kafka/{}", start.at.topic),
-            slots: Vec::new(),
-        });
+        let topic = self
+            .topics
+            .entry(start.at.topic.clone())
+            .or_insert_with(|| Topic { scope: format!("kafka/{}", start.at.topic), slots: Vec::new() });
         let number = usize::try_from(start.at.partition).unwrap_or(0);
         if topic.slots.len() <= number {
             topic.slots.resize_with(number + 1, || None);
@@ -173,15 +173,19 @@ impl Desk {
         let Some(Some(slot)) = topic.slots.get_mut(number) else { return };
         let waits = slot.wants_pause();
         let stamp_ms = record.timestamp_ms.unwrap_or(0);
-        let taken =
-            if waits { Taken::Full } else { slot.assigned.take(record.offset, stamp_ms, open_max) };
+        let taken = if waits { Taken::Full } else { slot.assigned.take(record.offset, stamp_ms, open_max) };
         if taken == Taken::Pass {
             return;
         }
         let (item, key) = read(record, &self.config);
         if taken == Taken::On {
-            let delivery =
-                delivery(&self.config, &topic.scope, slot, (record.offset, item, key.as_deref()), self.now_ms);
+            let delivery = delivery(
+                &self.config,
+                &topic.scope,
+                slot,
+                (record.offset, item, key.as_deref()),
+                self.now_ms,
+            );
             hand_on(&self.intake, &mut self.held, delivery);
             return;
         }
@@ -246,10 +250,14 @@ fn read<'a>(
     record: &Record<'a, Headers<'a>>,
     config: &Config,
 ) -> (Result<Event, Malformed>, Option<std::borrow::Cow<'a, [u8]>>) {
-    let headers: usize = record.headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+    let headers: usize =
+        record.headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
     let bytes = headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
     let item = if bytes > config.record_bytes_max {
-        let why = format!("the record has {bytes} bytes; ingress.kafka.record_bytes_max allows {}", config.record_bytes_max);
+        let why = format!(
+            "the record has {bytes} bytes; ingress.kafka.record_bytes_max allows {}",
+            config.record_bytes_max
+        );
         Err(decode::malformed(record, &why))
     } else {
         decode::decode(record, &config.plain)

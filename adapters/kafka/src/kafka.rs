@@ -51,7 +51,10 @@ impl<C: Client> Kafka<C> {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let status = self.board.status();
-        let damaged = status.partitions.iter().find(|p| p.paused.as_ref().is_some_and(|why| why.starts_with("damaged")));
+        let damaged = status
+            .partitions
+            .iter()
+            .find(|p| p.paused.as_ref().is_some_and(|why| why.starts_with("damaged")));
         if let Some(partition) = damaged {
             let why = partition.paused.as_deref().unwrap_or_default();
             return Some(format!("{}/{} is {why}", partition.topic, partition.partition));

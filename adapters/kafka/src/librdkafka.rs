@@ -142,7 +142,8 @@ impl Client for Librdkafka {
     fn assign(&self, starts: &[Start]) -> Result<()> {
         let mut list = TopicPartitionList::with_capacity(starts.len());
         for start in starts {
-            let added = list.add_partition_offset(&start.at.topic, start.at.partition, Offset::Offset(start.offset));
+            let added =
+                list.add_partition_offset(&start.at.topic, start.at.partition, Offset::Offset(start.offset));
             added.map_err(|e| error(&e, "an offset to begin with"))?;
         }
         let assigned = if self.is_incremental() {
@@ -292,10 +293,15 @@ impl ConsumerContext for Events {
 /// librdkafka's log lines among ours.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => {
             tracing::warn!(facility, "librdkafka: {message}");
         }
-        RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => tracing::info!(facility, "librdkafka: {message}"),
+        RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+            tracing::info!(facility, "librdkafka: {message}")
+        }
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
     }
 }

@@ -64,7 +64,12 @@ pub(crate) struct Look {
 }
 
 impl Assigned {
-    pub(crate) fn new(start: &Start, bytes_max: usize, fenced: Arc<AtomicU64>, bell: Arc<Notify>) -> Arc<Self> {
+    pub(crate) fn new(
+        start: &Start,
+        bytes_max: usize,
+        fenced: Arc<AtomicU64>,
+        bell: Arc<Notify>,
+    ) -> Arc<Self> {
         let mut mark = Watermark::resume(start.offset, &start.metadata, bytes_max);
         if start.fresh {
             mark.commit_again(); // so that "latest" is the same place after a crash

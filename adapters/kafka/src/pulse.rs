@@ -1,7 +1,7 @@
 //! What happens beside the records: the watchdog, damage, what its owner asks, and the numbers.
 
 use crate::{
-    board::{Command, Ask, PartitionStatus},
+    board::{Ask, Command, PartitionStatus},
     client::{Client, Stats, TopicPartition},
     desk::Slot,
     source::Reader,
@@ -20,7 +20,10 @@ impl<C: Client> Reader<C> {
                 slot.end = Some(*end);
             }
         }
-        if stats.brokers_down.is_empty() && self.desk.assigned() > 0 && self.desk.slots().all(|s| s.corrupt.is_none()) {
+        if stats.brokers_down.is_empty()
+            && self.desk.assigned() > 0
+            && self.desk.slots().all(|s| s.corrupt.is_none())
+        {
             self.board.trouble(None);
         }
         self.watch.last_stats = stats;
@@ -47,7 +50,8 @@ impl<C: Client> Reader<C> {
             return;
         }
         let moved = self.desk.received != self.watch.received;
-        let owed = |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
+        let owed =
+            |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
         let idle = matches!(self.step, Step::Idle) && self.desk.held.is_empty();
         let stats = &self.watch.last_stats;
         let unjoined = self.desk.assigned() == 0 && stats.brokers_down.is_empty() && !stats.is_joined();
@@ -91,7 +95,9 @@ impl<C: Client> Reader<C> {
 
     pub(crate) fn obey(&mut self, command: Command) {
         let Command { ask, topic, partition, answer } = command;
-        let chosen = |at: &TopicPartition| *at.topic == *topic && partition.is_none_or(|number| number == at.partition);
+        let chosen = |at: &TopicPartition| {
+            *at.topic == *topic && partition.is_none_or(|number| number == at.partition)
+        };
         let ours: Vec<TopicPartition> =
             self.desk.slots().map(|slot| slot.assigned.at.clone()).filter(chosen).collect();
         let done = if ours.is_empty() {
@@ -115,7 +121,9 @@ impl<C: Client> Reader<C> {
                 let to = match (to, slot.corrupt) {
                     (Some(to), _) => *to,
                     (None, Some(_)) => position + 1,
-                    (None, None) => return Err(format!("{at} is not damaged: name the offset to go on from")),
+                    (None, None) => {
+                        return Err(format!("{at} is not damaged: name the offset to go on from"));
+                    }
                 };
                 if to <= position {
                     return Err(format!("{at} is at {position} already; skip goes forward only"));

@@ -280,7 +280,8 @@ impl<C: Client> Reader<C> {
         let mut told = Ok(());
         if !self.client.lost() {
             let deadline = Instant::now() + self.config.leave_timeout;
-            let last = crate::commit::commit_all(self.client.clone(), self.board.clone(), all.clone(), deadline);
+            let last =
+                crate::commit::commit_all(self.client.clone(), self.board.clone(), all.clone(), deadline);
             told = last.await;
         }
         all.iter().for_each(|assigned| assigned.set_phase(Phase::Gone));

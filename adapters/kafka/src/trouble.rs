@@ -34,9 +34,10 @@ pub(crate) fn error(error: &KafkaError, doing: &str) -> Error {
 /// Whether trying again may help.
 pub(crate) fn kind(code: RDKafkaErrorCode) -> Kind {
     match code {
-        Code::MessageSizeTooLarge | Code::InvalidRecord | Code::InvalidMessage | Code::MessageBatchTooLarge => {
-            Kind::Invalid
-        }
+        Code::MessageSizeTooLarge
+        | Code::InvalidRecord
+        | Code::InvalidMessage
+        | Code::MessageBatchTooLarge => Kind::Invalid,
         Code::QueueFull => Kind::Overloaded,
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed

@@ -26,13 +26,24 @@ pub(crate) enum Turn {
 pub(crate) enum Step {
     Idle,
     /// What runs of these may finish until then.
-    Leaving { partitions: Vec<TopicPartition>, until: Instant },
+    Leaving {
+        partitions: Vec<TopicPartition>,
+        until: Instant,
+    },
     /// Their last commit is on its way.
-    LastCommit { partitions: Vec<TopicPartition> },
+    LastCommit {
+        partitions: Vec<TopicPartition>,
+    },
     /// Where these begin was asked.
-    Starting { partitions: Vec<TopicPartition>, starts: BoxFuture<'static, Result<Vec<Start>>> },
+    Starting {
+        partitions: Vec<TopicPartition>,
+        starts: BoxFuture<'static, Result<Vec<Start>>>,
+    },
     /// Where these begin is asked again then.
-    AskAgain { partitions: Vec<TopicPartition>, at: Instant },
+    AskAgain {
+        partitions: Vec<TopicPartition>,
+        at: Instant,
+    },
 }
 
 impl<C: Client> Reader<C> {
@@ -148,7 +159,11 @@ impl<C: Client> Reader<C> {
             self.committing = Some(crate::commit::commit(self.client.clone(), self.board.clone(), assigned));
         }
         if left > 0 {
-            tracing::warn!(left, lost, "records still ran when their partitions were given up: they are repeated");
+            tracing::warn!(
+                left,
+                lost,
+                "records still ran when their partitions were given up: they are repeated"
+            );
         }
         self.step = Step::LastCommit { partitions };
     }

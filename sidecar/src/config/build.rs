@@ -4,10 +4,11 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     checked::{
-        Admin, Backoff, Breaker, Config, Delivery, Drain, Function, Http, Ingress, Journal, Log, LogFormat,
-        Meaning, Mode, OnPoison, Output, Restart, RetryBudget, Runtime, Storage, Window,
+        Admin, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress, Journal, Log,
+        LogFormat, Meaning, Mode, OnPoison, Output, Replies, Restart, RetryBudget, Runtime, Storage, Window,
     },
     env::{Env, KUBERNETES_VARIABLE},
+    kafka::Start,
     kind::Value,
     problems::Problems,
     raw::Raw,
@@ -23,7 +24,13 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         function: values.function(),
         delivery: values.delivery(),
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
-        ingress: Ingress { http: values.http(&journal) },
+        ingress: Ingress { http: values.http(&journal), kafka: values.kafka_ingress() },
+        kafka: values.kafka(),
+        replies: Replies {
+            kafka_topic: values.some_text("replies.kafka_topic"),
+            mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
+        },
+        dead_letters: DeadLetters { kafka_topic: values.some_text("dead_letters.kafka_topic") },
         journal,
         admin: Admin { listen: values.listen("admin.listen"), socket: values.file("admin.socket") },
         drain: Drain { lame_duck: values.span("drain.lame_duck"), deadline: values.span("drain.deadline") },
@@ -44,7 +51,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
 
 /// The value of every setting of the table. The readers below are named after the kinds; that each fits its
 /// setting is settled by any one call of [`build`], as the table is constant.
-struct Values(HashMap<&'static str, Value>);
+pub(super) struct Values(HashMap<&'static str, Value>);
 
 impl Values {
     fn read(raw: &Raw, problems: &mut Problems) -> Self {
@@ -173,7 +180,7 @@ impl Values {
 macro_rules! readers {
     ($($(#[$doc:meta])* $name:ident -> $type:ty { $($pattern:pat => $value:expr),+ $(,)? })+) => {
         impl Values {
-            $($(#[$doc])* fn $name(&self, path: &str) -> $type {
+            $($(#[$doc])* pub(super) fn $name(&self, path: &str) -> $type {
                 match &self.0[path] {
                     $($pattern => $value,)+
                     other => unreachable!("{path} is read as {}, but is {other:?}", stringify!($name)),
@@ -193,6 +200,9 @@ readers! {
     text -> String { Value::Text(text) => text.clone() }
     some_text -> Option<String> { Value::Text(text) => Some(text.clone()), Value::Absent => None }
     list -> Option<Vec<String>> { Value::List(list) => Some(list.clone()), Value::Absent => None }
+    some_file -> Option<PathBuf> { Value::File(path) => Some(path.clone()), Value::Absent => None }
+    start -> Start { Value::Start(start) => *start }
+    properties -> std::collections::BTreeMap<String, String> { Value::Properties(map) => map.clone() }
     file -> PathBuf { Value::File(path) => path.clone() }
     url -> Option<http::Uri> { Value::Url(url) => Some(url.clone()), Value::Absent => None }
     listen -> Option<SocketAddr> { Value::Listen(address) => Some(*address), Value::Absent => None }
@@ -205,12 +215,12 @@ readers! {
 
 impl Values {
     /// A count as the type that its user wants; the table's bounds fit each.
-    fn count<T: TryFrom<u64>>(&self, path: &str) -> T {
+    pub(super) fn count<T: TryFrom<u64>>(&self, path: &str) -> T {
         let Ok(count) = T::try_from(self.raw_count(path)) else { unreachable!("{path} exceeds its type") };
         count
     }
 
-    fn size<T: TryFrom<u64>>(&self, path: &str) -> T {
+    pub(super) fn size<T: TryFrom<u64>>(&self, path: &str) -> T {
         self.count(path)
     }
 }

@@ -3,6 +3,7 @@
 //! What each setting is for stands in the table ([`super::settings`]) and, from there, in `outrigger config
 //! example`. No type of an adapter is used here; `app.rs` maps.
 
+use super::kafka::{Ingress as KafkaIngress, Kafka};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything.
@@ -16,6 +17,12 @@ pub struct Config {
     pub window: Window,
     /// Where events come in.
     pub ingress: Ingress,
+    /// The Kafka cluster; none where no broker is named.
+    pub kafka: Option<Kafka>,
+    /// Where events go that the function answers with.
+    pub replies: Replies,
+    /// Where events go that are given up, if not into the journal.
+    pub dead_letters: DeadLetters,
     /// The file that holds events and dead letters.
     pub journal: Journal,
     /// Health, metrics and the owner's socket.
@@ -185,6 +192,24 @@ pub struct Window {
 pub struct Ingress {
     /// By HTTP; none where it is off.
     pub http: Option<Http>,
+    /// From Kafka; none where no topic is named.
+    pub kafka: Option<KafkaIngress>,
+}
+
+/// Where events go that the function answers with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replies {
+    /// A topic; none drops them.
+    pub kafka_topic: Option<String>,
+    /// How they are written.
+    pub mode: Mode,
+}
+
+/// Where events go that are given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// A topic; none is the journal.
+    pub kafka_topic: Option<String>,
 }
 
 /// Events by HTTP.

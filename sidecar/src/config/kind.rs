@@ -5,6 +5,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
+    kafka::Start,
     problems::{Place, Problem, nearest, quoted},
     raw::{Node, Shape},
     units,
@@ -60,8 +61,22 @@ pub(crate) enum Kind {
     Url,
     /// The path of a URL.
     UrlPath,
+    /// `http(s)://…`, where a token is fetched.
+    TokenUrl,
     /// An IP address and a port.
     Listen,
+    /// Any text of one line.
+    Line,
+    /// `host:port`, or a list of them.
+    Brokers,
+    /// The name of a topic.
+    Topic,
+    /// Names or patterns of topics.
+    Topics,
+    /// Names of librdkafka's properties to their values.
+    Properties,
+    /// Where a partition begins.
+    Start,
     /// A status or class of statuses to what it means.
     Statuses,
     /// `none` or `bearer_file: PATH`.
@@ -85,12 +100,16 @@ pub(crate) enum Value {
     Url(http::Uri),
     Listen(SocketAddr),
     Statuses(BTreeMap<String, &'static str>),
+    Properties(BTreeMap<String, String>),
+    Start(Start),
     /// The file with the bearer token, or none.
     Auth(Option<PathBuf>),
     /// The word of [`Kind::Or`].
     Absent,
 }
 
+/// A topic as [`Kind::Topics`] reads it.
+const A_TOPIC: &str = "the name of a topic, or a pattern that begins with ^";
 /// What a function's status may be made to mean.
 pub(crate) const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
 /// The most entries of a list or map in one setting.
@@ -116,6 +135,9 @@ impl Kind {
             }),
             Self::Statuses => statuses(key, node),
             Self::Auth => auth(key, node),
+            Self::Properties => properties(key, node),
+            Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
+            Self::Topics => list(key, node, "a list of topics", is_topics, A_TOPIC),
             Self::Attributes => {
                 list(key, node, "a list of names", is_attribute, "a CloudEvents attribute name (a-z, 0-9)")
             }
@@ -151,6 +173,10 @@ impl Kind {
             Self::File => is_path(text).then(|| Value::File(text.into())),
             Self::Url => url(text).map(Value::Url),
             Self::UrlPath => is_url_path(text).then(|| Value::Text(text.to_owned())),
+            Self::TokenUrl => token_url(text).map(Value::Url),
+            Self::Line => is_line(text).then(|| Value::Text(text.to_owned())),
+            Self::Topic => is_topic(text).then(|| Value::Text(text.to_owned())),
+            Self::Start => Start::read(text).map(Value::Start),
             Self::Listen => text.parse().ok().map(Value::Listen),
             _ => None,
         }
@@ -204,6 +230,16 @@ impl Kind {
             Self::File => "a path".to_owned(),
             Self::Url => "a URL such as http://127.0.0.1:8081/".to_owned(),
             Self::UrlPath => "a path such as /events".to_owned(),
+            Self::TokenUrl => "a URL such as https://login.example.com/token".to_owned(),
+            Self::Line => "a text of one line".to_owned(),
+            Self::Brokers => "host:port, or a list of them".to_owned(),
+            Self::Topic => "the name of a topic".to_owned(),
+            Self::Topics => format!("{A_TOPIC}, or a list of them"),
+            Self::Properties => "a map of librdkafka's properties".to_owned(),
+            Self::Start => {
+                "earliest, latest, a time such as 2026-01-31T12:00:00Z, or an offset such as offset:42"
+                    .to_owned()
+            }
             Self::Listen => "an IP address and a port, such as 127.0.0.1:8080".to_owned(),
             Self::Statuses => {
                 format!("a map such as \"404\": refused or \"5xx\": retry (to {})", VERDICTS.join(", "))
@@ -303,6 +339,54 @@ fn auth(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
         }
         _ => Err(wrong()),
     }
+}
+
+fn properties(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
+    let entries = match &node.shape {
+        Shape::Map(entries) if entries.len() <= ENTRIES_MAX => entries.as_slice(),
+        Shape::Null => &[],
+        _ => return Err(vec![Problem::new(node.place, key, node.found(), Kind::Properties.expected())]),
+    };
+    let (mut good, mut bad) = (BTreeMap::new(), Vec::new());
+    for (name, value) in entries {
+        let at = format!("{key}.{}", super::raw::printable(&name.name));
+        match value.text().map(std::borrow::Cow::into_owned) {
+            Some(text) if !good.contains_key(&name.name) => drop(good.insert(name.name.clone(), text)),
+            Some(_) => bad.push(Problem::new(name.place, &at, "the same property twice", "each once")),
+            None => {
+                bad.push(Problem::new(value.place, &at, value.found(), "a text, a number or true or false"))
+            }
+        }
+    }
+    if bad.is_empty() { Ok(Value::Properties(good)) } else { Err(bad) }
+}
+
+fn is_line(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
+}
+
+fn is_broker(text: &str) -> bool {
+    let parts = text.rsplit_once(':');
+    parts.is_some_and(|(host, port)| {
+        is_line(host) && !host.contains([',', '/', ' ']) && port.parse::<u16>().is_ok()
+    })
+}
+
+/// What Kafka allows: 1 to 249 characters, and neither `.` nor `..`.
+fn is_topic(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=249).contains(&text.len()) && text != "." && text != ".." && text.bytes().all(good)
+}
+
+fn is_topics(text: &str) -> bool {
+    if text.starts_with('^') { is_line(text) } else { is_topic(text) }
+}
+
+fn token_url(text: &str) -> Option<http::Uri> {
+    let uri: http::Uri = text.parse().ok()?;
+    let host = uri.host().is_some_and(|host| !host.is_empty());
+    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    (matches!(uri.scheme_str(), Some("http" | "https")) && host && plain).then_some(uri)
 }
 
 fn is_status(text: &str) -> bool {

@@ -8,6 +8,8 @@ mod build;
 mod checked;
 mod env;
 mod example;
+mod kafka;
+mod kafka_rules;
 mod kind;
 mod problems;
 mod raw;
@@ -26,6 +28,7 @@ pub use self::{
     checked::*,
     env::{Env, Process},
     example::{markdown, yaml},
+    kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
 };
 

@@ -26,10 +26,11 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
         rules.http(http);
     }
     rules.function(purpose);
+    super::kafka_rules::check(&mut rules);
 }
 
-struct Rules<'a> {
-    config: &'a Config,
+pub(super) struct Rules<'a> {
+    pub(super) config: &'a Config,
     raw: &'a Raw,
     /// The paths with a mistake.
     unread: Vec<String>,
@@ -37,12 +38,12 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    fn wrong(&mut self, key: &str, found: impl Into<String>, expected: impl Into<String>) {
+    pub(super) fn wrong(&mut self, key: &str, found: impl Into<String>, expected: impl Into<String>) {
         self.problems.push(Problem::new(self.raw.place(key), key, found, expected));
     }
 
     /// Whether all of these could be read, or are not given.
-    fn are_read(&self, keys: &[&str]) -> bool {
+    pub(super) fn are_read(&self, keys: &[&str]) -> bool {
         let within = |path: &str, outer: &str| {
             path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };

@@ -3,6 +3,7 @@
 //! The one place for all of these. The parser walks the file against it, the defaults are read from it by the
 //! same code as a file's values, and `outrigger config example` and the README's table are printed from it.
 
+mod kafka;
 mod table;
 
 use super::{
@@ -22,7 +23,7 @@ pub(crate) struct Section {
 }
 
 /// One setting.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
     /// Its path, such as `function.timeout`.
     pub path: &'static str,
@@ -55,6 +56,16 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("window", "What is held in memory at once; when it is full, sources pause or answer 503."),
     section("ingress", "Where events come in."),
     section("ingress.http", "Events by HTTP POST: CloudEvents in binary, structured or batched mode."),
+    section(
+        "ingress.kafka",
+        "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",
+    ),
+    section("kafka", "The cluster, for the source and for what is written."),
+    section("kafka.tls", "Where kafka.security is tls or sasl-tls."),
+    section("kafka.sasl", "Where kafka.security is sasl or sasl-tls."),
+    section("kafka.producer", "How records are written."),
+    section("replies", "Where events go that the function answers with; without a place they are dropped."),
+    section("dead_letters", "Where events go that are given up, if not into the journal."),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("drain", "What happens on SIGTERM."),

@@ -1,12 +1,30 @@
-//! The table itself: one entry per setting.
+//! The table itself: one entry per setting; those of Kafka stand in [`super::kafka`].
 
 use std::time::Duration;
 
-use super::Setting;
+use super::{Setting, kafka};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
-pub(crate) static SETTINGS: &[Setting] = &[
+pub(crate) static SETTINGS: &[Setting] = &concat::<
+    { INWARD.len() + kafka::SOURCE.len() + kafka::CLUSTER.len() + INSIDE.len() },
+>([INWARD, kafka::SOURCE, kafka::CLUSTER, INSIDE]);
+
+const fn concat<const N: usize>(tables: [&[Setting]; 4]) -> [Setting; N] {
+    let (mut all, mut table, mut count) = ([tables[0][0]; N], 0, 0);
+    while table < tables.len() {
+        let mut at = 0;
+        while at < tables[table].len() {
+            all[count] = tables[table][at];
+            (at, count) = (at + 1, count + 1);
+        }
+        table += 1;
+    }
+    all
+}
+
+/// The function, delivery, the window, and HTTP as a source.
+const INWARD: &[Setting] = &[
     setting(
         "function.url",
         Kind::Or("none", &Kind::Url),
@@ -220,6 +238,10 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "75s",
         "How long a connection may rest between requests.",
     ),
+];
+
+/// The journal, admin and the process.
+const INSIDE: &[Setting] = &[
     setting("journal.path", Kind::File, ".outrigger/journal.db", "The file; readable by its owner only."),
     setting(
         "journal.storage",
@@ -331,30 +353,35 @@ pub(crate) static SETTINGS: &[Setting] = &[
     ),
 ];
 
-const fn setting(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
+pub(super) const fn setting(
+    path: &'static str,
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
     Setting { path, kind, default, doc }
 }
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const KIB: u64 = 1 << 10;
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 30;
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const YEAR: Duration = Duration::from_hours(24 * 366);
 
-const fn count(min: u64, max: u64) -> Kind {
+pub(super) const fn count(min: u64, max: u64) -> Kind {
     Kind::Count { min, max }
 }
 
-const fn span(min: Duration, max: Duration) -> Kind {
+pub(super) const fn span(min: Duration, max: Duration) -> Kind {
     Kind::Span { min, max }
 }
 
-const fn size(min: u64, max: u64) -> Kind {
+pub(super) const fn size(min: u64, max: u64) -> Kind {
     Kind::Size { min, max }
 }
 
-const TO_AN_HOUR: Kind = span(MILLISECOND, HOUR);
+pub(super) const TO_AN_HOUR: Kind = span(MILLISECOND, HOUR);
 const TO_A_DAY: Kind = span(MILLISECOND, DAY);
 const PAUSE: Kind = span(Duration::ZERO, HOUR);

@@ -1,0 +1,222 @@
+//! Kafka behind the sidecar's own traits.
+
+use super::{Feed, Series, Wish};
+use crate::config::{self, Config};
+use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
+use outrigger_kafka::{
+    Ask, Cluster, Kafka, Order, PartitionStatus, Rebalance, Sasl, StartAt, Tls, decode::Plain,
+};
+use std::{path::Path, sync::Arc};
+
+/// The largest file of a secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// The cluster as the adapter takes it; secrets are read here.
+pub(super) fn cluster(kafka: &config::Kafka) -> Result<Cluster> {
+    let file = |file: &Option<std::path::PathBuf>| file.as_ref().map(|file| file.display().to_string());
+    let cluster = Cluster {
+        brokers: kafka.brokers.clone(),
+        client_id: kafka.client_id.clone(),
+        tls: kafka.tls.as_ref().map(|tls| Tls {
+            ca_file: file(&tls.ca_file),
+            certificate_file: file(&tls.certificate_file),
+            key_file: file(&tls.key_file),
+        }),
+        sasl: kafka.sasl.as_ref().map(sasl).transpose()?,
+        properties: kafka.properties.clone(),
+    };
+    cluster.check()?;
+    Ok(cluster)
+}
+
+fn sasl(sasl: &config::Sasl) -> Result<Sasl> {
+    match sasl {
+        config::Sasl::Password { mechanism, username, password_file } => Ok(Sasl::Password {
+            mechanism,
+            username: username.clone().unwrap_or_default(),
+            password: secret("kafka.sasl.password_file", password_file.as_deref())?,
+        }),
+        config::Sasl::Token { .. } => {
+            Err(Error::new(Kind::Invalid, "kafka.sasl.mechanism: OAUTHBEARER is not there yet"))
+        }
+    }
+}
+
+/// What a secret's file holds, without blanks around it.
+fn secret(setting: &str, file: Option<&Path>) -> Result<String> {
+    use std::io::Read as _;
+    let file = file.unwrap_or(Path::new(""));
+    let wrong = |why: String| Error::new(Kind::Invalid, format!("{setting}: {}: {why}", file.display()));
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|error| wrong(error.to_string()))?;
+    opened.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    let secret = text.trim();
+    if secret.is_empty() { Err(wrong("it is empty".to_owned())) } else { Ok(secret.to_owned()) }
+}
+
+/// The source, where topics are named.
+pub(super) fn source(config: &Config, cluster: &Cluster) -> Result<Option<Arc<dyn Feed>>> {
+    let Some(ingress) = &config.ingress.kafka else { return Ok(None) };
+    let content_type = ingress.content_type.as_deref();
+    let plain = Plain::new(&ingress.source, &ingress.ty, content_type, ingress.schema_registry);
+    let plain = plain.map_err(|why| Error::new(Kind::Invalid, format!("ingress.kafka: {why}")))?;
+    let group = ingress.group.clone().unwrap_or_default();
+    let settings = outrigger_kafka::Config {
+        topics: ingress.topics.clone(),
+        instance: ingress.instance.clone(),
+        rebalance: match ingress.rebalance {
+            config::Rebalance::Cooperative => Rebalance::Cooperative,
+            config::Rebalance::Eager => Rebalance::Eager,
+            config::Rebalance::Consumer => Rebalance::Consumer,
+        },
+        start: start_at(ingress.start),
+        plain,
+        order: match ingress.order {
+            config::Order::Key => Order::Key(config.delivery.key.clone()),
+            config::Order::Partition => Order::Partition,
+            config::Order::None => Order::None,
+        },
+        commit_every: ingress.commit_every,
+        metadata_bytes_max: ingress.metadata_bytes_max,
+        partition_events_max: ingress.partition_events_max,
+        record_bytes_max: ingress.record_bytes_max,
+        prefetch_bytes_max: ingress.prefetch_bytes_max,
+        revoke_timeout: ingress.revoke_timeout,
+        pause_after: ingress.pause_after,
+        stalled_after: ingress.stalled_after,
+        stats_every: ingress.stats_every,
+        leave_timeout: ingress.leave_timeout,
+        ..outrigger_kafka::Config::new(cluster.clone(), &group, &[])
+    };
+    settings.check()?;
+    Ok(Some(Arc::new(KafkaFeed(Kafka::new(settings)))))
+}
+
+/// Where reading begins, as the adapter takes it.
+pub(super) fn start_at(start: config::Start) -> StartAt {
+    match start {
+        config::Start::Earliest => StartAt::Earliest,
+        config::Start::Latest => StartAt::Latest,
+        config::Start::Time(ms) => StartAt::Time(ms),
+        config::Start::Offset(offset) => StartAt::Offset(offset),
+    }
+}
+
+struct KafkaFeed(Arc<Kafka>);
+
+impl Feed for KafkaFeed {
+    fn source(&self) -> Arc<dyn Source> {
+        self.0.clone()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.0.trouble()
+    }
+
+    fn note(&self) -> String {
+        let status = self.0.status();
+        let paused = status.partitions.iter().filter(|partition| partition.paused.is_some()).count();
+        let mut note = format!("{} partitions", status.partitions.len());
+        if let Some(first) = status.partitions.iter().find(|partition| partition.paused.is_some()) {
+            let why = first.paused.as_deref().unwrap_or_default();
+            note.push_str(&format!(", {paused} paused, such as {}/{}: {why}", first.topic, first.partition));
+        }
+        note
+    }
+
+    fn series(&self) -> Vec<Series> {
+        let status = self.0.status();
+        let per = |name, help, of: fn(&PartitionStatus) -> u64| Series {
+            name,
+            help,
+            labels: &["topic", "partition"],
+            is_counter: false,
+            rows: status
+                .partitions
+                .iter()
+                .map(|partition| {
+                    (vec![partition.topic.clone(), partition.partition.to_string()], of(partition))
+                })
+                .collect(),
+        };
+        let of_all = |name, help, is_counter, value| Series {
+            name,
+            help,
+            labels: &[],
+            is_counter,
+            rows: vec![(Vec::new(), value)],
+        };
+        vec![
+            per("outrigger_kafka_lag_records", "Records from the commit to the end of the partition", |p| {
+                p.lag_records
+            }),
+            per("outrigger_kafka_lag_seconds", "Age of the oldest record that is not settled", |p| {
+                p.lag_seconds
+            }),
+            per("outrigger_kafka_in_flight_records", "Records in lanes and at the function", |p| {
+                p.in_flight as u64
+            }),
+            per("outrigger_kafka_paused", "1 while the partition is not fetched from", |p| {
+                u64::from(p.paused.is_some())
+            }),
+            per(
+                "outrigger_kafka_commit_age_milliseconds",
+                "How long something has been settled that the broker has not taken a commit of",
+                |p| p.commit_age_ms,
+            ),
+            of_all(
+                "outrigger_kafka_partitions",
+                "Partitions that are ours",
+                false,
+                status.partitions.len() as u64,
+            ),
+            of_all(
+                "outrigger_kafka_rebalances_total",
+                "Assignments and revocations",
+                true,
+                status.rebalances,
+            ),
+            of_all(
+                "outrigger_kafka_fenced_total",
+                "Outcomes that came after their partition was lost; the records are delivered again",
+                true,
+                status.fenced,
+            ),
+            of_all("outrigger_kafka_commits_total", "Commits that the broker took", true, status.commits),
+            of_all(
+                "outrigger_kafka_commit_failures_total",
+                "Commits that it did not take",
+                true,
+                status.commits_failed,
+            ),
+            of_all("outrigger_kafka_heals_total", "Clients that were made anew", true, status.heals),
+            of_all(
+                "outrigger_kafka_missing_records_total",
+                "Records that retention removed before they were read",
+                true,
+                status.missing,
+            ),
+        ]
+    }
+
+    fn status(&self) -> serde_json::Value {
+        serde_json::json!(self.0.status())
+    }
+
+    fn ask<'a>(
+        &'a self,
+        wish: Wish,
+        topic: &'a str,
+        partition: Option<i32>,
+    ) -> BoxFuture<'a, Result<Vec<String>>> {
+        let ask = match wish {
+            Wish::Pause => Ask::Pause,
+            Wish::Resume => Ask::Resume,
+            Wish::Skip { to } => Ask::Skip { to },
+        };
+        Box::pin(async move {
+            let done = self.0.ask(ask, topic, partition).await?;
+            Ok(done.iter().map(ToString::to_string).collect())
+        })
+    }
+}
