@@ -7,7 +7,7 @@ use crate::{
     dead_api,
     dispatch::{OnPoison, Target},
     feed_api,
-    registry::{Feed, Keeper, Storage},
+    registry::{Brokers, Feed, Home, Keeper, Storage},
     telemetry::{Metrics, Totals},
 };
 use bytes::Bytes;
@@ -60,6 +60,8 @@ pub struct Admin {
     pub dead: Option<Arc<dyn dead_api::Dead>>,
     /// The sources of brokers.
     pub feeds: Vec<Arc<dyn Feed>>,
+    /// The topics that are written.
+    pub homes: Vec<Arc<dyn Home>>,
     /// Whether the process is stopping.
     pub draining: AtomicBool,
     /// Whether the ingress listens, if there is one.
@@ -74,7 +76,7 @@ impl Admin {
         target: &Arc<Target>,
         intake: &Intake,
         storage: Option<&Storage>,
-        feeds: &[Arc<dyn Feed>],
+        brokers: &Brokers,
     ) -> Self {
         Self {
             metrics: metrics.clone(),
@@ -82,7 +84,8 @@ impl Admin {
             intake: intake.clone(),
             journal: storage.map(|storage| storage.keeper.clone()),
             dead: storage.map(|storage| storage.letters.clone()),
-            feeds: feeds.to_vec(),
+            feeds: brokers.feeds.clone(),
+            homes: brokers.homes.clone(),
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),
         }
@@ -173,7 +176,11 @@ impl Admin {
         ];
         let (mut text, mut ready) = (String::new(), true);
         let parts = parts.into_iter().filter_map(|(name, state)| state.map(|state| (name.to_owned(), state)));
-        for (name, state) in parts.chain(feeds) {
+        let homes = self
+            .homes
+            .iter()
+            .map(|home| (home.name().to_owned(), home.trouble().map_or_else(|| Ok("ok".to_owned()), Err)));
+        for (name, state) in parts.chain(feeds).chain(homes) {
             ready &= state.is_ok();
             let word = if state.is_ok() { "+" } else { "-" };
             let (Ok(detail) | Err(detail)) = state;

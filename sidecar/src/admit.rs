@@ -114,6 +114,7 @@ mod tests {
         let parts = Parts {
             call: spy.clone(),
             dead: spy.clone(),
+            replies: None,
             ledger: None,
             observers: vec![spy.clone()],
             metrics: Arc::new(Metrics::new().unwrap()),

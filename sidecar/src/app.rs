@@ -10,14 +10,16 @@ use crate::{
     config::{Config, Env},
     dispatch::{Parts, Target, now},
     ready::{self, Probe},
-    registry::{self, Brokers, Homeless, Storage},
+    registry::{self, Brokers, Homeless, Homes, Storage},
     supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
 };
 use doors::Doors;
 use fastrand::Rng;
 use http::Uri;
-use outrigger_core::{DrainTrigger, Error, Intake, Kind, Plugin, TargetId, decide::window::Window, drain};
+use outrigger_core::{
+    DeadLetters, DrainTrigger, Error, Intake, Kind, Plugin, TargetId, decide::window::Window, drain,
+};
 use std::{
     ffi::OsString,
     io,
@@ -86,14 +88,15 @@ impl App {
         let storage = wiring::open_storage(&config, fatal)?;
         let brokers = registry::brokers(&config).map_err(wrong)?;
         let plugins = registry::plugins(&config);
-        let target = target(&config, &url, storage.as_ref(), &plugins, &metrics, rng.fork())?;
+        let homes = (storage.as_ref(), &brokers);
+        let target = target(&config, &url, homes, &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
         let admission = Arc::new(Admission { annotators, target: target.clone() });
         let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
         tokio::spawn(target.clone().keep_time());
 
         // Admin before the sources, so that a probe sees everything come up.
-        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers.feeds));
+        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers));
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -192,15 +195,23 @@ impl App {
 fn target(
     config: &Config,
     url: &Uri,
-    storage: Option<&Storage>,
+    (storage, brokers): (Option<&Storage>, &Brokers),
     plugins: &[Arc<dyn Plugin>],
     metrics: &Arc<Metrics>,
     rng: Rng,
 ) -> Result<Arc<Target>, Failure> {
-    let replies = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
+    let waits = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
+    let replies = waits || brokers.replies.is_some();
+    let journal = storage.map(|storage| storage.dead.clone());
+    let dead: Arc<dyn DeadLetters> = match (&brokers.dead, journal) {
+        (Some(first), second) => Arc::new(Homes { first: first.clone(), second }),
+        (None, Some(journal)) => journal,
+        (None, None) => Arc::new(Homeless),
+    };
     let parts = Parts {
         call: registry::function(&config.function, url, replies, plugins).map_err(wrong)?,
-        dead: storage.map_or_else(|| Arc::new(Homeless) as _, |storage| storage.dead.clone()),
+        dead,
+        replies: brokers.replies.clone(),
         ledger: plugins
             .iter()
             .find_map(|plugin| plugin.ledger(storage.map(|storage| storage.ledger.clone()))),

@@ -11,7 +11,7 @@ pub(crate) use job::{Job, Running};
 use crate::telemetry::Metrics;
 use fastrand::Rng;
 use outrigger_core::{
-    Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, Step, TargetId,
+    Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
     decide::{
         breaker::{self, Breaker, Permission},
         budget::Budget,
@@ -62,6 +62,8 @@ pub struct Parts {
     pub call: Arc<dyn Call>,
     /// Where given-up events rest.
     pub dead: Arc<dyn DeadLetters>,
+    /// Where events go that it answers with; none drops them.
+    pub replies: Option<Arc<dyn Sink>>,
     /// What is already done; asked only where deduplication is on.
     pub ledger: Option<Arc<dyn Ledger>>,
     /// Who sees finished events.
@@ -78,6 +80,7 @@ pub struct Target {
     pub(crate) settings: Settings,
     pub(crate) call: Arc<dyn Call>,
     pub(crate) dead: Arc<dyn DeadLetters>,
+    pub(crate) replies: Option<Arc<dyn Sink>>,
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
     pub(crate) observers: Vec<Arc<dyn Observe>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -153,6 +156,7 @@ impl Target {
             settings,
             call: parts.call,
             dead: parts.dead,
+            replies: parts.replies,
             ledger: parts.ledger,
             observers: parts.observers,
             metrics: parts.metrics,
@@ -191,6 +195,7 @@ impl Target {
             admitted: now,
             open_before,
             grave,
+            reply: None,
         });
         state.lanes.push(delivery.key, job);
         self.start_worker(&mut state);

@@ -8,7 +8,9 @@ mod journal;
 mod kafka;
 
 use crate::{config, dead_api::Dead, ingress::Accept};
-use outrigger_core::{BoxFuture, Call, DeadLetter, DeadLetters, Error, Kind, Ledger, Plugin, Result, Source};
+use outrigger_core::{
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Kind, Ledger, Plugin, Result, Retry, Sink, Source,
+};
 use std::sync::Arc;
 
 /// The function client, plugins wrapped around it in their order. `replies` says whether a caller waits for what
@@ -171,6 +173,44 @@ pub struct Series {
 pub struct Brokers {
     /// Where events come from.
     pub feeds: Vec<Arc<dyn Feed>>,
+    /// Where replies go.
+    pub replies: Option<Arc<dyn Sink>>,
+    /// Where dead letters go.
+    pub dead: Option<Arc<dyn DeadLetters>>,
+    /// How those homes are.
+    pub homes: Vec<Arc<dyn Home>>,
+}
+
+/// A topic that is written, for readiness and metrics.
+pub trait Home: Send + Sync + 'static {
+    /// Its name in readiness.
+    fn name(&self) -> &str;
+
+    /// What keeps it from being written, in one line; `None` when nothing does.
+    fn trouble(&self) -> Option<String>;
+}
+
+/// Dead letters go to the first home. What it can never take, such as one that is too large for it, goes to the
+/// second, where there is one; what it cannot take now is pushed back.
+pub struct Homes {
+    /// The first.
+    pub first: Arc<dyn DeadLetters>,
+    /// The second.
+    pub second: Option<Arc<dyn DeadLetters>>,
+}
+
+impl DeadLetters for Homes {
+    fn put<'a>(&'a self, letter: &'a DeadLetter) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match (self.first.put(letter).await, &self.second) {
+                (Err(error), Some(second)) if error.retry() == Retry::Permanent => {
+                    tracing::warn!(%error, "a dead letter goes into the journal instead");
+                    second.put(letter).await
+                }
+                (done, _) => done,
+            }
+        })
+    }
 }
 
 /// Makes what the configuration asks of brokers. Connects to none.
@@ -186,7 +226,7 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
 fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
     let cluster = kafka::cluster(kafka)?;
     let feed = kafka::source(config, &cluster)?;
-    Ok(Brokers { feeds: feed.into_iter().collect() })
+    Ok(Brokers { feeds: feed.into_iter().collect(), ..Brokers::default() })
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -31,6 +31,9 @@ impl Target {
             let detail = "the caller's time was over before the function could be called".to_owned();
             return self.reject(running, Reason { code: Code::TimedOut, status: None, detail });
         }
+        if let Some(reply) = running.job().reply.take() {
+            return self.keep_reply(running, reply).await; // the function has it; only its answer is not kept yet
+        }
         if self.is_done_already(running.job()).await {
             self.metrics.ended(Ended::Duplicate);
             return self.acknowledge(running, None);
@@ -127,16 +130,48 @@ impl Target {
             self.state().budget.deposit();
         }
         let latency = now().saturating_duration_since(job.admitted);
-        if let Some(mark) = self.mark_of(job)
+        self.metrics.delivered(latency);
+        // A caller who waits gets the reply itself. Boxed only where somebody may read it: most answer nothing.
+        let (is_event, waits) = (reply.event.is_some(), job.once.is_some());
+        match &self.replies {
+            Some(_) if is_event && !waits => self.keep_reply(running, Box::new(reply)).await,
+            _ => self.done(running, (is_event || waits).then(|| Box::new(reply))).await,
+        }
+    }
+
+    /// Writes the reply to its home; keeps the event, and does not call the function again, while that fails.
+    async fn keep_reply(&self, mut running: Running, reply: Box<Reply>) {
+        let (Some(sink), Some(event)) = (&self.replies, &reply.event) else {
+            return self.done(running, Some(reply)).await;
+        };
+        match sink.send(event).await {
+            Ok(()) => {
+                self.metrics.replied();
+                self.done(running, Some(reply)).await;
+            }
+            Err(error) if error.retry() == Retry::Permanent => {
+                let reason = reason(Code::ReplyRefused, &error);
+                tracing::warn!(id = running.job().event_id(), %reason, "a reply can never be kept");
+                self.bury(running, reason).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a reply could not be written; its event is kept and waits");
+                self.metrics.reply_failed();
+                running.job().reply = Some(reply);
+                running.again(&mut self.state(), now() + GRAVE_WAIT);
+            }
+        }
+    }
+
+    /// Target and reply have it: the mark, then the settlement.
+    async fn done(&self, mut running: Running, reply: Option<Box<Reply>>) {
+        if let Some(mark) = self.mark_of(running.job())
             && let Some(ledger) = &self.ledger
             && let Err(error) = ledger.mark(&mark).await
         {
             tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
         }
-        self.metrics.delivered(latency);
-        // Boxed only where somebody may read it: most functions answer nothing.
-        let wanted = reply.event.is_some() || running.job().once.is_some();
-        self.acknowledge(running, wanted.then(|| Box::new(reply)));
+        self.acknowledge(running, reply);
     }
 
     /// Writes the dead letter, then acknowledges; keeps the event and tries again while its home cannot take it.

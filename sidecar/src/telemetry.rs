@@ -40,6 +40,8 @@ pub struct Metrics {
     parked: IntCounter,
     dead: IntCounterVec,
     dead_failed: IntCounter,
+    replied: IntCounter,
+    reply_failed: IntCounter,
     ended: IntCounterVec,
     delivery_seconds: Histogram,
     attempt_seconds: HistogramVec,
@@ -100,6 +102,11 @@ impl Metrics {
             dead_failed: made.counter(
                 "outrigger_dead_letter_failures_total",
                 "Dead letters that could not be written; their events are kept",
+            )?,
+            replied: made.counter("outrigger_replies_total", "Replies that are kept where they go")?,
+            reply_failed: made.counter(
+                "outrigger_reply_failures_total",
+                "Replies that could not be written; their events are kept",
             )?,
             ended: made.counters(
                 "outrigger_events_ended_total",
@@ -174,6 +181,16 @@ impl Metrics {
     /// A dead letter could not be written.
     pub fn dead_failed(&self) {
         self.dead_failed.inc();
+    }
+
+    /// A reply is kept.
+    pub fn replied(&self) {
+        self.replied.inc();
+    }
+
+    /// A reply could not be written.
+    pub fn reply_failed(&self) {
+        self.reply_failed.inc();
     }
 
     /// An event left in another way.

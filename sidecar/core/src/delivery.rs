@@ -153,12 +153,21 @@ pub enum Code {
     TimedOut,
     /// The function cannot be reached (synchronous ingress only).
     Unavailable,
+    /// The function has it, but what it answered can never be kept where replies go.
+    ReplyRefused,
 }
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Malformed, Self::Refused, Self::Exhausted, Self::Deadline, Self::TimedOut, Self::Unavailable];
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::Refused,
+        Self::Exhausted,
+        Self::Deadline,
+        Self::TimedOut,
+        Self::Unavailable,
+        Self::ReplyRefused,
+    ];
 
     /// Its stable name.
     #[must_use]
@@ -170,6 +179,7 @@ impl Code {
             Self::Deadline => "deadline",
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
+            Self::ReplyRefused => "reply-refused",
         }
     }
 

@@ -1,7 +1,9 @@
 //! An event in its lane and in a worker's hands: whatever happens, it is settled once and its lane goes on.
 
 use super::{State, Target};
-use outrigger_core::{Event, Key, Malformed, Origin, Reason, Receipt, Timeline, decide::lanes::Ticket};
+use outrigger_core::{
+    Event, Key, Malformed, Origin, Reason, Receipt, Reply, Timeline, decide::lanes::Ticket,
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -23,6 +25,8 @@ pub(crate) struct Job {
     pub(crate) open_before: Duration,
     /// It is given up, and only its dead letter is still to be written.
     pub(crate) grave: Option<Reason>,
+    /// The function has it, and only its reply is still to be kept.
+    pub(crate) reply: Option<Box<Reply>>,
 }
 
 /// An event that a worker has taken. Whatever ends the worker, the lane goes on and the receipt is settled.

@@ -9,6 +9,8 @@ use outrigger_core::{
 };
 use std::{collections::HashMap, time::Duration};
 
+mod replies;
+
 type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;
 
 /// The function: what it answers to the n-th call with an event, after how long.
@@ -96,6 +98,14 @@ impl Bench {
         change: impl FnOnce(&mut Settings),
         script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
     ) -> Self {
+        Self::with_replies(change, script, None)
+    }
+
+    fn with_replies(
+        change: impl FnOnce(&mut Settings),
+        script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
+        replies: Option<Arc<dyn Sink>>,
+    ) -> Self {
         let log = Arc::<Mutex<Vec<String>>>::default();
         let at_once = Arc::default();
         let book = Arc::new(Book {
@@ -132,6 +142,7 @@ impl Bench {
                 at_once: Arc::clone(&at_once),
             }),
             dead: book.clone(),
+            replies,
             ledger: None,
             observers: Vec::new(),
             metrics: Arc::new(Metrics::new().unwrap()),

@@ -144,7 +144,7 @@ fn delivered(reply: Option<&Reply>) -> Response<Bytes> {
 
 fn refused(reason: &Reason) -> Response<Bytes> {
     let status = reason.status.unwrap_or(match reason.code {
-        Code::Unavailable => 503,
+        Code::Unavailable | Code::ReplyRefused => 503,
         Code::TimedOut => 504,
         _ => 502,
     });
