@@ -2,11 +2,14 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help's text, where backticks would be shown")]
 
+mod kafka;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use outrigger_core::Code;
 
+pub use self::kafka::{KafkaCommand, PlaceArgs};
 use crate::config::Flag;
 
 /// Brings events to a function: in order per key, at least once, with retries and dead letters.
@@ -85,6 +88,14 @@ pub enum Command {
     /// List, retry or skip events that hold their key (delivery.on_poison: park)
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// Show what a running outrigger reads from Kafka; pause, resume or skip partitions
+    ///
+    /// Talks to it over its owner-only socket.
+    ///
+    /// Exit status: 0 when it is done, 1 when none runs there or it has no such partition, 2 for a
+    /// wrong call or configuration.
+    #[command(subcommand, verbatim_doc_comment)]
+    Kafka(KafkaCommand),
 }
 
 /// What `outrigger status` takes.

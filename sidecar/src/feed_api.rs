@@ -22,7 +22,7 @@ use crate::{
 /// Answers a request of the owner.
 pub async fn answer(feed: Option<&Arc<dyn Feed>>, request: &Parts) -> Response<Full<Bytes>> {
     let Some(feed) = feed else {
-        return line(StatusCode::NOT_FOUND, "there is no Kafka source: ingress.kafka.topics is none");
+        return line(StatusCode::CONFLICT, "there is no Kafka source: ingress.kafka.topics is none");
     };
     let path = request.uri.path();
     if (&request.method, path) == (&Method::GET, "/kafka") {
@@ -42,7 +42,7 @@ pub async fn answer(feed: Option<&Arc<dyn Feed>>, request: &Parts) -> Response<F
         (&Method::POST, "/kafka/resume") => Wish::Resume,
         (&Method::POST, "/kafka/skip") => Wish::Skip { to },
         _ => {
-            return line(StatusCode::NOT_FOUND, "there are /kafka, and POST /kafka/pause, /resume and /skip");
+            return line(StatusCode::BAD_REQUEST, "there are /kafka, and POST /kafka/pause, /resume and /skip");
         }
     };
     let partition = partition.and_then(|number| i32::try_from(number).ok());

@@ -100,11 +100,16 @@ impl<C: Client> Reader<C> {
         };
         let ours: Vec<TopicPartition> =
             self.desk.slots().map(|slot| slot.assigned.at.clone()).filter(chosen).collect();
-        let done = if ours.is_empty() {
-            let which = partition.map_or_else(|| topic.clone(), |number| format!("{topic}/{number}"));
-            Err(format!("{which} is not assigned to this instance"))
-        } else {
-            ours.iter().try_for_each(|at| self.obey_for(&ask, at)).map(|()| ours)
+        let which = || partition.map_or_else(|| topic.clone(), |number| format!("{topic}/{number}"));
+        let is_damaged = |at: &&TopicPartition| self.desk.slot(at).is_some_and(|slot| slot.corrupt.is_some());
+        let meant: Vec<TopicPartition> = match ask {
+            Ask::Skip { to: None } => ours.iter().filter(is_damaged).cloned().collect(),
+            _ => ours.clone(),
+        };
+        let done = match (ours.is_empty(), meant.is_empty()) {
+            (true, _) => Err(format!("{} is not assigned to this instance", which())),
+            (_, true) => Err(format!("{} is not damaged: name the offset to go on from", which())),
+            _ => meant.iter().try_for_each(|at| self.obey_for(&ask, at)).map(|()| meant),
         };
         self.repause();
         self.publish();
@@ -118,13 +123,7 @@ impl<C: Client> Reader<C> {
             Ask::Resume => slot.by_owner = false,
             Ask::Skip { to } => {
                 let position = slot.assigned.look().position;
-                let to = match (to, slot.corrupt) {
-                    (Some(to), _) => *to,
-                    (None, Some(_)) => position + 1,
-                    (None, None) => {
-                        return Err(format!("{at} is not damaged: name the offset to go on from"));
-                    }
-                };
+                let to = to.unwrap_or(position + 1);
                 if to <= position {
                     return Err(format!("{at} is at {position} already; skip goes forward only"));
                 }

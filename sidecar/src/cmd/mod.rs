@@ -4,6 +4,7 @@
 pub mod check;
 pub mod config;
 pub mod dead;
+pub mod kafka;
 pub mod run;
 pub mod send;
 pub mod status;

@@ -148,7 +148,7 @@ fn table(now: &Snapshot) -> Table {
     table
 }
 
-fn socket(common: &DeadArgs, env: &dyn Env) -> Result<Socket, Failure> {
+pub(super) fn socket(common: &DeadArgs, env: &dyn Env) -> Result<Socket, Failure> {
     let file = config::locate(env, common.config.as_deref());
     let config = config::load(env, file.as_deref(), &[], Purpose::Look);
     let config = config.map_err(|problems| Failure::Wrong(problems.to_string()))?;
@@ -169,7 +169,7 @@ async fn asked<T: serde::de::DeserializeOwned>(
     answer.ok_or_else(|| Failure::Problem("the outrigger that runs there is of another version".to_owned()))
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
