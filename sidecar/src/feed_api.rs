@@ -42,7 +42,10 @@ pub async fn answer(feed: Option<&Arc<dyn Feed>>, request: &Parts) -> Response<F
         (&Method::POST, "/kafka/resume") => Wish::Resume,
         (&Method::POST, "/kafka/skip") => Wish::Skip { to },
         _ => {
-            return line(StatusCode::BAD_REQUEST, "there are /kafka, and POST /kafka/pause, /resume and /skip");
+            return line(
+                StatusCode::BAD_REQUEST,
+                "there are /kafka, and POST /kafka/pause, /resume and /skip",
+            );
         }
     };
     let partition = partition.and_then(|number| i32::try_from(number).ok());

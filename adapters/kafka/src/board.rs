@@ -123,6 +123,8 @@ pub(crate) struct Board {
     pub(crate) closed: AtomicBool,
     pub(crate) left: Notify,
     last_words: Mutex<Option<Error>>,
+    /// Why the last commit failed.
+    refusal: Mutex<Option<String>>,
 }
 
 /// Whatever ends the loop, whoever waits for its end hears of it.
@@ -154,8 +156,19 @@ impl Board {
 
     pub(crate) fn committed(&self, taken: usize, failed: usize) {
         let mut status = self.change();
+        if failed == 0 {
+            *lock(&self.refusal) = None;
+        }
         status.commits += taken as u64;
         status.commits_failed += failed as u64;
+    }
+
+    /// Whether commits did not fail for that reason the last time: said ten times a second, nobody reads it.
+    pub(crate) fn is_news(&self, why: &str) -> bool {
+        let mut refusal = lock(&self.refusal);
+        let is_news = refusal.as_deref() != Some(why);
+        *refusal = Some(why.to_owned());
+        is_news
     }
 
     pub(crate) fn joined(&self) {

@@ -66,7 +66,9 @@ async fn once<C: Client>(client: &C, board: &Board, assigned: &[Arc<Assigned>]) 
     match failed.first() {
         None => Ok(()),
         Some((at, why)) => {
-            tracing::warn!(partition = %at, why, failed = failed.len(), "a commit failed; it is tried again");
+            if board.is_news(why) {
+                tracing::warn!(partition = %at, why, failed = failed.len(), "commits fail; they are tried again");
+            }
             Err(why.clone())
         }
     }

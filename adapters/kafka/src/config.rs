@@ -222,7 +222,8 @@ pub struct Config {
     pub commit_every: Duration,
     /// The most bytes of a commit's metadata; the broker's `offset.metadata.max.bytes`.
     pub metadata_bytes_max: usize,
-    /// The most records of one partition in hand, where there are several.
+    /// The most records of one partition in hand, where there are several and its oldest one holds it up (a key
+    /// that is parked or backs off); three times as many while it flows.
     pub partition_events_max: usize,
     /// A larger record becomes a dead letter.
     pub record_bytes_max: usize,
@@ -258,7 +259,7 @@ impl Config {
             order: Order::Key(vec!["partitionkey".to_owned()]),
             commit_every: Duration::from_millis(100),
             metadata_bytes_max: 4096,
-            partition_events_max: 512,
+            partition_events_max: 256,
             record_bytes_max: 4 << 20,
             prefetch_bytes_max: 2 << 20,
             revoke_timeout: Duration::from_secs(5),

@@ -38,11 +38,25 @@ pub(crate) struct Slot {
     pub(crate) corrupt: Option<i64>,
     /// The end of the partition, when last heard.
     pub(crate) end: Option<i64>,
+    /// Where its commit stood when it last moved, and when that was.
+    moved: (i64, Instant),
+    /// Whether its oldest record holds it up: a key that is parked or backs off.
+    stuck: bool,
     /// When a seek to what was released was sent.
     pub(crate) seek_at: Option<Instant>,
 }
 
 impl Slot {
+    /// The most of its records in hand: one partition alone may fill the window, several leave room for the
+    /// others, and one that is held up leaves more.
+    fn open_max(&self, config: &Config, alone: bool) -> usize {
+        match (alone, self.stuck) {
+            (true, _) => usize::MAX,
+            (false, false) => config.partition_events_max.saturating_mul(3),
+            (false, true) => config.partition_events_max,
+        }
+    }
+
     fn is_stopped(&self) -> bool {
         self.by_owner || self.corrupt.is_some()
     }
@@ -109,6 +123,8 @@ impl Desk {
             by_owner: false,
             corrupt: None,
             end: None,
+            moved: (start.offset, Instant::now()),
+            stuck: false,
             seek_at: None,
         };
         if topic.slots[number].replace(slot).is_none() {
@@ -167,12 +183,13 @@ impl Desk {
         if !self.open {
             return; // it is not committed, so it comes again
         }
-        let open_max = self.open_max();
+        let alone = self.assigned == 1;
         let Some(topic) = self.topics.get_mut(record.topic) else { return };
         let number = usize::try_from(record.partition).unwrap_or(usize::MAX);
         let Some(Some(slot)) = topic.slots.get_mut(number) else { return };
         let waits = slot.wants_pause();
         let stamp_ms = record.timestamp_ms.unwrap_or(0);
+        let open_max = slot.open_max(&self.config, alone);
         let taken = if waits { Taken::Full } else { slot.assigned.take(record.offset, stamp_ms, open_max) };
         if taken == Taken::Pass {
             return;
@@ -209,14 +226,15 @@ impl Desk {
 
     /// Hands on what waits for its partition, as far as there is room.
     pub(crate) fn hand_on_aside(&mut self) {
-        let open_max = self.open_max();
+        let alone = self.assigned == 1;
         let (config, intake, held, now_ms) = (&self.config, &self.intake, &mut self.held, self.now_ms);
         for topic in self.topics.values_mut() {
             for slot in topic.slots.iter_mut().flatten().filter(|slot| !slot.is_stopped()) {
                 while held.is_empty()
                     && let Some(first) = slot.aside.front()
                 {
-                    let taken = slot.assigned.take(first.offset, first.stamp_ms, open_max);
+                    let taken =
+                        slot.assigned.take(first.offset, first.stamp_ms, slot.open_max(config, alone));
                     if taken == Taken::Full {
                         break;
                     }
@@ -231,9 +249,16 @@ impl Desk {
         }
     }
 
-    /// The most records of one partition in hand: one alone may fill the window, several may not.
-    fn open_max(&self) -> usize {
-        if self.assigned > 1 { self.config.partition_events_max } else { usize::MAX }
+    /// Notes which partitions are held up by their oldest record.
+    pub(crate) fn notice_stuck(&mut self, now: Instant) {
+        let patience = self.config.pause_after;
+        for slot in self.slots_mut() {
+            let look = slot.assigned.look();
+            if look.next != slot.moved.0 || look.open == 0 {
+                slot.moved = (look.next, now);
+            }
+            slot.stuck = now - slot.moved.1 >= patience;
+        }
     }
 }
 

@@ -38,6 +38,8 @@ struct State {
     phase: Phase,
     /// Since when something is settled that no broker has taken a commit of.
     due_since: Option<Instant>,
+    /// A record waits for room: the bell rings when no more than so many are in hand.
+    ring_at: Option<usize>,
 }
 
 /// What becomes of a record that was fetched.
@@ -74,7 +76,7 @@ impl Assigned {
         if start.fresh {
             mark.commit_again(); // so that "latest" is the same place after a crash
         }
-        let state = Mutex::new(State { mark, phase: Phase::Live, due_since: None });
+        let state = Mutex::new(State { mark, phase: Phase::Live, due_since: None, ring_at: None });
         Arc::new(Self { at: start.at.clone(), state, fenced, bell })
     }
 
@@ -86,6 +88,8 @@ impl Assigned {
         }
         let ahead = offset >= state.mark.position();
         if ahead && (state.mark.open() >= open_max || !state.mark.fits(offset)) {
+            // Not at once when there is room: each pause costs a fetch.
+            state.ring_at = Some(open_max.min(state.mark.open()) / 4 * 3);
             return Taken::Full;
         }
         match state.mark.fetched(offset, stamp_ms) {
@@ -104,14 +108,14 @@ impl Assigned {
         if state.mark.settle(offset) && state.due_since.is_none() {
             state.due_since = Some(Instant::now());
         }
-        self.ring(&state);
+        self.ring(&mut state);
     }
 
     pub(crate) fn released(&self, offset: i64) {
         let mut state = self.state();
         if state.phase != Phase::Gone {
             state.mark.release(offset);
-            self.ring(&state);
+            self.ring(&mut state);
             if state.phase == Phase::Live {
                 self.bell.notify_one(); // it must be fetched again
             }
@@ -160,8 +164,11 @@ impl Assigned {
         }
     }
 
-    fn ring(&self, state: &State) {
-        if state.phase == Phase::Leaving && state.mark.open() == 0 {
+    fn ring(&self, state: &mut State) {
+        let open = state.mark.open();
+        let has_room = state.ring_at.is_some_and(|at| open <= at);
+        if has_room || (state.phase == Phase::Leaving && open == 0) {
+            state.ring_at = None;
             self.bell.notify_one();
         }
     }

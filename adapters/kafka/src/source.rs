@@ -127,7 +127,10 @@ impl<C: Client> Reader<C> {
                 Wake::Started(starts) => self.started(starts),
                 Wake::Committed => self.committing = None,
                 Wake::Command(command) => self.obey(command),
-                Wake::Bell => self.rewind(),
+                Wake::Bell => {
+                    self.rewind();
+                    self.hand_on_aside();
+                }
                 Wake::Room => self.room(),
                 Wake::Tick => self.tick(),
                 Wake::Batch { full } => {
@@ -180,10 +183,16 @@ impl<C: Client> Reader<C> {
         if !self.desk.hand_on_held() {
             return;
         }
-        self.held_since = None;
-        self.desk.hand_on_aside();
-        if self.window_paused && self.desk.held.is_empty() {
-            self.window_paused = false;
+        (self.held_since, self.window_paused) = (None, false);
+        self.hand_on_aside();
+    }
+
+    /// What waited for its partition goes on, where nothing that came before it is held.
+    fn hand_on_aside(&mut self) {
+        if self.desk.held.is_empty() {
+            (self.held_since, self.window_paused) = (None, false);
+            self.desk.hand_on_aside();
+            self.after_batch();
         }
         self.repause();
     }
@@ -194,15 +203,9 @@ impl<C: Client> Reader<C> {
         self.commit();
         let now = Instant::now();
         let full_for = self.held_since.map_or_else(Default::default, |since| now - since);
-        if full_for >= self.config.pause_after && !self.window_paused {
-            self.window_paused = true;
-            self.repause();
-        }
-        if self.desk.held.is_empty() {
-            self.desk.hand_on_aside();
-            self.after_batch();
-            self.repause();
-        }
+        self.window_paused |= full_for >= self.config.pause_after;
+        self.desk.notice_stuck(now);
+        self.hand_on_aside();
         self.rewind();
         self.watch(now);
         self.publish();

@@ -213,7 +213,7 @@ impl Values {
     }
 
     pub(super) fn kafka_ingress(&self) -> Option<Ingress> {
-        let half: usize = self.count::<usize>("window.events").div_ceil(2);
+        let quarter: usize = self.count::<usize>("window.events").div_ceil(4);
         let most = self.some_count("ingress.kafka.partition_events_max");
         Some(Ingress {
             topics: self.list("ingress.kafka.topics")?,
@@ -236,7 +236,7 @@ impl Values {
             schema_registry: self.word("ingress.kafka.schema_registry") == "true",
             record_bytes_max: self.size("ingress.kafka.record_bytes_max"),
             prefetch_bytes_max: self.size("ingress.kafka.prefetch_bytes_max"),
-            partition_events_max: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(half),
+            partition_events_max: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(quarter),
             commit_every: self.span("ingress.kafka.commit_every"),
             metadata_bytes_max: self.count("ingress.kafka.metadata_bytes_max"),
             revoke_timeout: self.span("ingress.kafka.revoke_timeout"),

@@ -87,7 +87,8 @@ pub(super) const SOURCE: &[Setting] = &[
         "ingress.kafka.partition_events_max",
         Kind::Or("auto", &count(1, 1_000_000)),
         "auto",
-        "The most records of one partition in hand, where there are several; auto is half of window.events.",
+        "The most records in hand of a partition that is held up by a key, where there are several (three times as \
+         many while it flows); auto is a quarter of window.events.",
     ),
     setting(
         "ingress.kafka.commit_every",
