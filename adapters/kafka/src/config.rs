@@ -24,11 +24,11 @@ pub struct Cluster {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
     /// The authorities that a broker's certificate may come from; none takes the system's.
-    pub ca_file: Option<String>,
+    pub ca: Option<String>,
     /// Our certificate, where brokers want one.
-    pub certificate_file: Option<String>,
+    pub certificate: Option<String>,
     /// Its key.
-    pub key_file: Option<String>,
+    pub key: Option<String>,
 }
 
 /// Who we are.
@@ -130,9 +130,9 @@ impl Cluster {
         config.set("security.protocol", protocol);
         if let Some(tls) = &self.tls {
             let files = [
-                ("ssl.ca.location", &tls.ca_file),
-                ("ssl.certificate.location", &tls.certificate_file),
-                ("ssl.key.location", &tls.key_file),
+                ("ssl.ca.location", &tls.ca),
+                ("ssl.certificate.location", &tls.certificate),
+                ("ssl.key.location", &tls.key),
             ];
             for (name, file) in files {
                 if let Some(file) = file {
@@ -264,7 +264,7 @@ impl Config {
             prefetch_bytes_max: 2 << 20,
             revoke_timeout: Duration::from_secs(5),
             pause_after: Duration::from_millis(200),
-            stalled_after: Duration::from_secs(60),
+            stalled_after: Duration::from_mins(1),
             leave_timeout: Duration::from_secs(5),
             stats_every: Duration::from_secs(5),
             seek_again: Duration::from_secs(5),

@@ -300,7 +300,7 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
             tracing::warn!(facility, "librdkafka: {message}");
         }
         RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
-            tracing::info!(facility, "librdkafka: {message}")
+            tracing::info!(facility, "librdkafka: {message}");
         }
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
     }

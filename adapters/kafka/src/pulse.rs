@@ -70,7 +70,9 @@ impl<C: Client> Reader<C> {
         self.board.healed();
         self.watch.alive_at = Instant::now();
         let all: Vec<TopicPartition> = self.desk.slots().map(|slot| slot.assigned.at.clone()).collect();
-        all.iter().for_each(|at| self.desk.remove(at));
+        for at in &all {
+            self.desk.remove(at);
+        }
         self.intake.sweep();
         self.turns.clear();
         self.step = Step::Idle;
@@ -153,14 +155,14 @@ impl<C: Client> Reader<C> {
                 lag_records: u64::try_from(behind).unwrap_or(0),
                 lag_seconds: u64::try_from(age_ms / 1_000).unwrap_or(0),
                 in_flight: look.open,
-                paused: self.why_paused(slot),
+                paused: Self::why_paused(slot),
                 commit_age_ms: look.due_since.map_or(0, |since| ms(now - since)),
             }
         };
         self.board.partitions(self.desk.slots().map(line).collect());
     }
 
-    fn why_paused(&self, slot: &Slot) -> Option<String> {
+    fn why_paused(slot: &Slot) -> Option<String> {
         if let Some(offset) = slot.corrupt {
             return Some(format!("damaged at offset {offset}: skip it, or mend the broker"));
         }

@@ -287,7 +287,9 @@ impl<C: Client> Reader<C> {
                 crate::commit::commit_all(self.client.clone(), self.board.clone(), all.clone(), deadline);
             told = last.await;
         }
-        all.iter().for_each(|assigned| assigned.set_phase(Phase::Gone));
+        for assigned in &all {
+            assigned.set_phase(Phase::Gone);
+        }
         self.client.leave().await;
         self.board.say(told.clone());
         told

@@ -31,7 +31,8 @@ struct Topic {
 
 #[derive(Deserialize)]
 struct Partition {
-    partition: i32,
+    #[serde(rename = "partition")]
+    number: i32,
     /// What a reader of committed transactions may see; without transactions the same as `hi_offset`.
     ls_offset: i64,
     hi_offset: i64,
@@ -50,8 +51,8 @@ pub(crate) fn read(text: &[u8]) -> Option<Stats> {
     for (name, topic) in &text.topics {
         for partition in topic.partitions.values() {
             let end = if partition.ls_offset >= 0 { partition.ls_offset } else { partition.hi_offset };
-            if partition.partition >= 0 && end >= 0 {
-                ends.push((at(name, partition.partition), end));
+            if partition.number >= 0 && end >= 0 {
+                ends.push((at(name, partition.number), end));
             }
         }
     }

@@ -99,13 +99,17 @@ impl<C: Client> Reader<C> {
             self.client.assign(&starts)
         });
         if let Err(error) = assigned {
-            partitions.iter().for_each(|at| self.desk.remove(at));
+            for at in &partitions {
+                self.desk.remove(at);
+            }
             tracing::warn!(source = %self.config.name, %error, "partitions cannot begin yet");
             self.board.trouble(Some(error.to_string()));
             self.step = Step::AskAgain { partitions, at: Instant::now() + ASK_AGAIN };
             return;
         }
-        self.board.trouble(None);
+        if !partitions.is_empty() {
+            self.board.trouble(None);
+        }
         tracing::info!(source = %self.config.name, partitions = %names(&partitions), "partitions are ours");
         self.watch.alive_at = Instant::now();
         // The client may have forgotten a pause with the change.
@@ -154,7 +158,9 @@ impl<C: Client> Reader<C> {
         let assigned: Vec<_> = slots.map(|slot| slot.assigned.clone()).collect();
         let left: usize = assigned.iter().map(|assigned| assigned.look().open).sum();
         if lost {
-            assigned.iter().for_each(|assigned| assigned.set_phase(Phase::Gone));
+            for assigned in &assigned {
+                assigned.set_phase(Phase::Gone);
+            }
         } else {
             self.committing = Some(crate::commit::commit(self.client.clone(), self.board.clone(), assigned));
         }
@@ -170,7 +176,9 @@ impl<C: Client> Reader<C> {
 
     fn gone(&mut self) {
         let Step::LastCommit { partitions } = std::mem::replace(&mut self.step, Step::Idle) else { return };
-        partitions.iter().for_each(|at| self.desk.remove(at));
+        for at in &partitions {
+            self.desk.remove(at);
+        }
         if let Err(error) = self.client.unassign(&partitions) {
             tracing::warn!(source = %self.config.name, %error, "partitions could not be given up");
         }
@@ -184,9 +192,9 @@ impl<C: Client> Reader<C> {
 
 fn names(partitions: &[TopicPartition]) -> String {
     const SHOWN: usize = 8;
-    let mut text = partitions.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if partitions.len() > SHOWN {
-        text.push_str(&format!(" and {} more", partitions.len() - SHOWN));
+    let text = partitions.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match partitions.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
-    text
 }

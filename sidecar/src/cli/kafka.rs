@@ -1,7 +1,5 @@
 //! What the verbs of Kafka take.
 
-#![expect(clippy::doc_markdown, reason = "doc comments are the help's text, where backticks would be shown")]
-
 use clap::{Args, Subcommand};
 
 use super::DeadArgs;

@@ -25,11 +25,11 @@ pub struct Kafka {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The authorities; none is the system's.
-    pub ca_file: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
     /// Our certificate.
-    pub certificate_file: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
     /// Its key.
-    pub key_file: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 /// Who we are. What is missing here a rule has complained about.
@@ -177,9 +177,9 @@ impl Values {
             brokers: self.list("kafka.brokers")?,
             client_id: self.text("kafka.client_id"),
             tls: security.ends_with("tls").then(|| Tls {
-                ca_file: self.some_file("kafka.tls.ca_file"),
-                certificate_file: self.some_file("kafka.tls.certificate_file"),
-                key_file: self.some_file("kafka.tls.key_file"),
+                ca: self.some_file("kafka.tls.ca_file"),
+                certificate: self.some_file("kafka.tls.certificate_file"),
+                key: self.some_file("kafka.tls.key_file"),
             }),
             sasl: security.starts_with("sasl").then(|| self.sasl(event_hubs)),
             properties: self.properties("kafka.properties"),

@@ -48,7 +48,7 @@ fn source(rules: &mut Rules<'_>) {
 fn security(rules: &mut Rules<'_>, kafka: &Kafka) {
     if let Some(tls) = &kafka.tls {
         let (certificate, key) = ("kafka.tls.certificate_file", "kafka.tls.key_file");
-        let half = match (&tls.certificate_file, &tls.key_file) {
+        let half = match (&tls.certificate, &tls.key) {
             (Some(_), None) => Some((key, "no key")),
             (None, Some(_)) => Some((certificate, "no certificate")),
             _ => None,

@@ -354,7 +354,7 @@ fn properties(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
             Some(text) if !good.contains_key(&name.name) => drop(good.insert(name.name.clone(), text)),
             Some(_) => bad.push(Problem::new(name.place, &at, "the same property twice", "each once")),
             None => {
-                bad.push(Problem::new(value.place, &at, value.found(), "a text, a number or true or false"))
+                bad.push(Problem::new(value.place, &at, value.found(), "a text, a number or true or false"));
             }
         }
     }

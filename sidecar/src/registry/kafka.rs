@@ -4,7 +4,7 @@ use super::{Feed, Series, Wish};
 use crate::config::{self, Config};
 use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
 use outrigger_kafka::{
-    Ask, Cluster, Kafka, Order, PartitionStatus, Rebalance, Sasl, StartAt, Tls, decode::Plain,
+    Ask, Cluster, Kafka, Order, PartitionStatus, Rebalance, Sasl, StartAt, Status, Tls, decode::Plain,
 };
 use std::{path::Path, sync::Arc};
 
@@ -18,9 +18,9 @@ pub(super) fn cluster(kafka: &config::Kafka) -> Result<Cluster> {
         brokers: kafka.brokers.clone(),
         client_id: kafka.client_id.clone(),
         tls: kafka.tls.as_ref().map(|tls| Tls {
-            ca_file: file(&tls.ca_file),
-            certificate_file: file(&tls.certificate_file),
-            key_file: file(&tls.key_file),
+            ca: file(&tls.ca),
+            certificate: file(&tls.certificate),
+            key: file(&tls.key),
         }),
         sasl: kafka.sasl.as_ref().map(sasl).transpose()?,
         properties: kafka.properties.clone(),
@@ -102,6 +102,40 @@ pub(super) fn start_at(start: config::Start) -> StartAt {
     }
 }
 
+/// A number of one partition: name, help, and how it is read.
+type OfPartition = (&'static str, &'static str, fn(&PartitionStatus) -> u64);
+/// A number of the whole source.
+type OfSource = (&'static str, &'static str, fn(&Status) -> u64);
+
+const PER_PARTITION: [OfPartition; 5] = [
+    ("outrigger_kafka_lag_records", "Records from the commit to the end of the partition", |p| p.lag_records),
+    ("outrigger_kafka_lag_seconds", "Age of the oldest record that is not settled", |p| p.lag_seconds),
+    ("outrigger_kafka_in_flight_records", "Records in lanes and at the function", |p| p.in_flight as u64),
+    ("outrigger_kafka_paused", "1 while the partition is not fetched from", |p| {
+        u64::from(p.paused.is_some())
+    }),
+    (
+        "outrigger_kafka_commit_age_milliseconds",
+        "How long something has been settled that the broker has not taken a commit of",
+        |p| p.commit_age_ms,
+    ),
+];
+
+const COUNTERS: [OfSource; 6] = [
+    ("outrigger_kafka_rebalances_total", "Assignments and revocations", |s| s.rebalances),
+    (
+        "outrigger_kafka_fenced_total",
+        "Outcomes that came after their partition was lost; the records are delivered again",
+        |s| s.fenced,
+    ),
+    ("outrigger_kafka_commits_total", "Commits that the broker took", |s| s.commits),
+    ("outrigger_kafka_commit_failures_total", "Commits that it did not take", |s| s.commits_failed),
+    ("outrigger_kafka_heals_total", "Clients that were made anew", |s| s.heals),
+    ("outrigger_kafka_missing_records_total", "Records that retention removed before they were read", |s| {
+        s.missing
+    }),
+];
+
 struct KafkaFeed(Arc<Kafka>);
 
 impl Feed for KafkaFeed {
@@ -115,18 +149,23 @@ impl Feed for KafkaFeed {
 
     fn note(&self) -> String {
         let status = self.0.status();
-        let paused = status.partitions.iter().filter(|partition| partition.paused.is_some()).count();
-        let mut note = format!("{} partitions", status.partitions.len());
-        if let Some(first) = status.partitions.iter().find(|partition| partition.paused.is_some()) {
-            let why = first.paused.as_deref().unwrap_or_default();
-            note.push_str(&format!(", {paused} paused, such as {}/{}: {why}", first.topic, first.partition));
+        let mut paused = status.partitions.iter().filter(|partition| partition.paused.is_some());
+        let count = status.partitions.len();
+        match paused.next() {
+            None => format!("{count} partitions"),
+            Some(first) => format!(
+                "{count} partitions, {} paused, such as {}/{}: {}",
+                paused.count() + 1,
+                first.topic,
+                first.partition,
+                first.paused.as_deref().unwrap_or_default()
+            ),
         }
-        note
     }
 
     fn series(&self) -> Vec<Series> {
         let status = self.0.status();
-        let per = |name, help, of: fn(&PartitionStatus) -> u64| Series {
+        let per_partition = PER_PARTITION.iter().map(|(name, help, of)| Series {
             name,
             help,
             labels: &["topic", "partition"],
@@ -138,65 +177,15 @@ impl Feed for KafkaFeed {
                     (vec![partition.topic.clone(), partition.partition.to_string()], of(partition))
                 })
                 .collect(),
-        };
-        let of_all = |name, help, is_counter, value| Series {
+        });
+        let counters = COUNTERS.iter().map(|(name, help, of)| Series {
             name,
             help,
             labels: &[],
-            is_counter,
-            rows: vec![(Vec::new(), value)],
-        };
-        vec![
-            per("outrigger_kafka_lag_records", "Records from the commit to the end of the partition", |p| {
-                p.lag_records
-            }),
-            per("outrigger_kafka_lag_seconds", "Age of the oldest record that is not settled", |p| {
-                p.lag_seconds
-            }),
-            per("outrigger_kafka_in_flight_records", "Records in lanes and at the function", |p| {
-                p.in_flight as u64
-            }),
-            per("outrigger_kafka_paused", "1 while the partition is not fetched from", |p| {
-                u64::from(p.paused.is_some())
-            }),
-            per(
-                "outrigger_kafka_commit_age_milliseconds",
-                "How long something has been settled that the broker has not taken a commit of",
-                |p| p.commit_age_ms,
-            ),
-            of_all(
-                "outrigger_kafka_partitions",
-                "Partitions that are ours",
-                false,
-                status.partitions.len() as u64,
-            ),
-            of_all(
-                "outrigger_kafka_rebalances_total",
-                "Assignments and revocations",
-                true,
-                status.rebalances,
-            ),
-            of_all(
-                "outrigger_kafka_fenced_total",
-                "Outcomes that came after their partition was lost; the records are delivered again",
-                true,
-                status.fenced,
-            ),
-            of_all("outrigger_kafka_commits_total", "Commits that the broker took", true, status.commits),
-            of_all(
-                "outrigger_kafka_commit_failures_total",
-                "Commits that it did not take",
-                true,
-                status.commits_failed,
-            ),
-            of_all("outrigger_kafka_heals_total", "Clients that were made anew", true, status.heals),
-            of_all(
-                "outrigger_kafka_missing_records_total",
-                "Records that retention removed before they were read",
-                true,
-                status.missing,
-            ),
-        ]
+            is_counter: true,
+            rows: vec![(Vec::new(), of(&status))],
+        });
+        per_partition.chain(counters).collect()
     }
 
     fn status(&self) -> serde_json::Value {

@@ -26,6 +26,7 @@ impl Sink for Topic {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside failures in scripts")]
 fn with_reply(id: &str) -> Result<Reply> {
     let event = Event::new(&format!("re-{id}"), "/function", "reply").unwrap();
     Ok(Reply { status: 200, event: Some(event), ..Reply::default() })
