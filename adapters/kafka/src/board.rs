@@ -55,6 +55,8 @@ pub struct Status {
     pub heals: u64,
     /// Records that were gone from the broker before they were read.
     pub missing: u64,
+    /// Brokers that are known and not connected.
+    pub brokers_down: Vec<String>,
     /// Whether the group has us, with or without partitions.
     pub joined: bool,
     /// What is in the way; `None` while records come in or there are none.
@@ -148,6 +150,10 @@ impl Board {
 
     pub(crate) fn trouble(&self, trouble: Option<String>) {
         self.change().trouble = trouble;
+    }
+
+    pub(crate) fn brokers_down(&self, brokers: Vec<String>) {
+        self.change().brokers_down = brokers;
     }
 
     pub(crate) fn rebalanced(&self) {

@@ -72,8 +72,10 @@ pub struct Trouble {
 /// What a failure is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TroubleKind {
-    /// The cluster or the group cannot be reached or says no; it may pass.
-    Cluster,
+    /// No broker can be reached, or they do not let us in: over once one is connected.
+    Outage,
+    /// A topic or the group says no; it may pass.
+    Refused,
     /// A batch of records is damaged: its partition cannot go on. Where the client can tell, which and from where.
     Corrupt(Option<(TopicPartition, i64)>),
     /// The client itself can do no more: it must be made anew.
@@ -87,6 +89,8 @@ pub enum TroubleKind {
 pub struct Stats {
     /// The offset after the last record that a reader may see, per partition.
     pub ends: Vec<(TopicPartition, i64)>,
+    /// How many brokers are connected.
+    pub brokers_up: usize,
     /// Brokers that are known and not connected.
     pub brokers_down: Vec<String>,
     /// Rebalances of the group so far, as the client counts them.

@@ -20,12 +20,11 @@ impl<C: Client> Reader<C> {
                 slot.end = Some(*end);
             }
         }
-        if stats.brokers_down.is_empty()
-            && self.desk.assigned() > 0
-            && self.desk.slots().all(|s| s.corrupt.is_none())
-        {
+        let serves = stats.brokers_up > 0 && (self.watch.outage || self.desk.assigned() > 0);
+        if serves && self.desk.slots().all(|slot| slot.corrupt.is_none()) {
             self.board.trouble(None);
         }
+        self.board.brokers_down(stats.brokers_down.clone());
         self.watch.last_stats = stats;
     }
 
@@ -54,7 +53,7 @@ impl<C: Client> Reader<C> {
             |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
         let idle = matches!(self.step, Step::Idle) && self.desk.held.is_empty();
         let stats = &self.watch.last_stats;
-        let unjoined = self.desk.assigned() == 0 && stats.brokers_down.is_empty() && !stats.is_joined();
+        let unjoined = self.desk.assigned() == 0 && stats.brokers_up > 0 && !stats.is_joined();
         let expects = idle && (self.desk.slots().any(owed) || unjoined);
         if moved || !expects || !self.desk.open {
             self.watch.received = self.desk.received;

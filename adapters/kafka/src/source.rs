@@ -53,6 +53,8 @@ pub(crate) struct Watch {
     pub(crate) alive_at: Instant,
     pub(crate) received: u64,
     pub(crate) last_stats: Stats,
+    /// Whether what is in the way is that no broker can be reached.
+    pub(crate) outage: bool,
     /// When a new client may be made, while there is none that works.
     pub(crate) again_at: Option<Instant>,
 }
@@ -92,7 +94,13 @@ impl<C: Client> Reader<C> {
             bell: Arc::new(Notify::new()),
             held_since: None,
             window_paused: false,
-            watch: Watch { alive_at: now, received: 0, last_stats: Stats::default(), again_at: None },
+            watch: Watch {
+                alive_at: now,
+                received: 0,
+                last_stats: Stats::default(),
+                outage: false,
+                again_at: None,
+            },
             intake,
         }
     }
@@ -156,8 +164,9 @@ impl<C: Client> Reader<C> {
             Happened::Revoked(partitions) => self.turns.push_back(Turn::GiveUp(partitions)),
             Happened::Stats(stats) => self.stats(stats),
             Happened::Trouble(Trouble { message, kind }) => match kind {
-                TroubleKind::Cluster => {
+                TroubleKind::Outage | TroubleKind::Refused => {
                     tracing::warn!(source = %self.config.name, "{message}");
+                    self.watch.outage = kind == TroubleKind::Outage;
                     self.board.trouble(Some(message));
                 }
                 TroubleKind::Corrupt(place) => self.corrupt(place, &message),

@@ -59,7 +59,8 @@ pub(crate) fn read(text: &[u8]) -> Option<Stats> {
     // Brokers without a number are the ones of the configuration, whose connections are only for the first question.
     let down = |broker: &&Broker| broker.nodeid >= 0 && !matches!(broker.state.as_str(), "UP" | "INIT");
     let brokers_down = text.brokers.values().filter(down).map(|broker| broker.nodename.clone()).collect();
+    let brokers_up = text.brokers.values().filter(|broker| broker.state == "UP").count();
     let (join_state, rebalances) =
         text.cgrp.map(|group| (group.join_state, group.rebalance_cnt)).unwrap_or_default();
-    Some(Stats { ends, brokers_down, rebalances, join_state })
+    Some(Stats { ends, brokers_up, brokers_down, rebalances, join_state })
 }

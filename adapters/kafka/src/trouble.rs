@@ -18,7 +18,12 @@ pub(crate) fn trouble(error: &KafkaError, detail: &str) -> Option<Trouble> {
         _ if fatal => TroubleKind::Fatal,
         // One connection among several: the others serve, or all are down and that is said by itself.
         Code::BrokerTransportFailure | Code::PartitionEOF | Code::PollExceeded => return None,
-        _ => TroubleKind::Cluster,
+        Code::AllBrokersDown
+        | Code::Resolve
+        | Code::SSL
+        | Code::Authentication
+        | Code::SaslAuthenticationFailed => TroubleKind::Outage,
+        _ => TroubleKind::Refused,
     };
     Some(Trouble { message: line(code, detail), kind })
 }

@@ -150,11 +150,14 @@ impl Feed for KafkaFeed {
     fn note(&self) -> String {
         let status = self.0.status();
         let mut paused = status.partitions.iter().filter(|partition| partition.paused.is_some());
-        let count = status.partitions.len();
+        let mut count = format!("{} partitions", status.partitions.len());
+        if !status.brokers_down.is_empty() {
+            count = format!("{count}, without {}", status.brokers_down.join(", "));
+        }
         match paused.next() {
-            None => format!("{count} partitions"),
+            None => count,
             Some(first) => format!(
-                "{count} partitions, {} paused, such as {}/{}: {}",
+                "{count}, {} paused, such as {}/{}: {}",
                 paused.count() + 1,
                 first.topic,
                 first.partition,
