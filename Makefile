@@ -8,16 +8,22 @@ FUZZ_SECONDS ?= 60
 # What `make bench` measures, if not everything; `make bench FIGURES="--only memory --rounds 3"`.
 FIGURES ?=
 
-.PHONY: help demo test test-long bench lint fuzz deny advisories
+.PHONY: help demo demo-kafka test test-long bench lint fuzz deny advisories
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 demo: ## build, send real events through a journal to a small function, show what happened, end by itself
-	@scripts/need.sh cargo cc
+	@scripts/need.sh cargo cc make perl
 	@echo "building outrigger and the demo's function (the first build takes some minutes) ..."
 	cargo build --locked -p outrigger -p outrigger-function
 	demo/run.sh
+
+demo-kafka: ## the same with a real Kafka: from a topic to a function and back to a reply topic
+	@scripts/need.sh cargo cc make perl java
+	@echo "building outrigger and the demo's function (the first build takes some minutes) ..."
+	cargo build --locked -p outrigger -p outrigger-function
+	demo/kafka.sh
 
 test: ## everything that must hold: format, lints, dependencies, tests, documentation, short fuzz runs
 	@scripts/need.sh cargo cc c++ perl

@@ -25,6 +25,7 @@ for tool in "$@"; do
     cc) command -v cc >/dev/null || lacks "cc, a C compiler (SQLite is compiled in): apt-get install gcc, or your system's" ;;
     c++) command -v c++ >/dev/null || lacks "c++, a C++ compiler (the fuzzer's engine): apt-get install g++, or your system's" ;;
     perl | make) command -v "$tool" >/dev/null || lacks "$tool (OpenSSL is built from its source): apt-get install $tool, or your system's" ;;
+    java) command -v java >/dev/null || lacks "java (the Kafka that the demo starts): apt-get install default-jre-headless maven, or your system's" ;;
     *) command -v "$tool" >/dev/null || lacks "$tool" ;;
     esac
 done
