@@ -49,7 +49,7 @@ seed() {
     done
     if [ -d "$corpus/config" ]; then cp -n demo/*.yaml "$corpus/config/" 2>/dev/null; fi
     mkdir -p "$corpus/http_binary" "$corpus/json_event" "$corpus/json_batch" "$corpus/record" "$corpus/gzip_body" \
-        "$corpus/function_answer"
+        "$corpus/function_answer" "$corpus/kafka_record"
     while IFS= read -r line; do
         number=$((number + 1))
         head=$(sed -nE 's/^\{"specversion": "1.0", "id": "([^"]*)", "source": "([^"]*)", "type": "([^"]*)".*/\
@@ -60,6 +60,7 @@ ce-id: \1\nce-source: \2\nce-type: \3/p' <<<"$line")
             >"$corpus/http_binary/demo-$number"
         printf '%s' "$line" >"$corpus/json_event/demo-$number"
         printf '\0\1\2\0\0%s' "$line" >"$corpus/record/demo-$number"
+        sed '1,/^$/s/^ce-/ce_/' "$corpus/http_binary/demo-$number" >"$corpus/kafka_record/demo-$number"
         printf '\0\310%s' "$(<"$corpus/http_binary/demo-$number")" >"$corpus/function_answer/demo-$number"
         gzip -nc <<<"$data" >"$corpus/gzip_body/demo-$number"
         batch="$batch${batch:+,}$line"
