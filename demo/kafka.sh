@@ -52,7 +52,7 @@ offsets.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
 EOF
 tool kafka.tools.StorageTool format -t 4L6g3nShT-eMCtK--X86sw -c "$work/server.properties" >"$work/format.log"
-java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:SharedArchiveFile="$kafka/classes.jsa" -cp "$jars" \
+java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:SharedArchiveFile="$kafka/classes.jsa" -Dlog4j2.level=INFO -cp "$jars" \
     kafka.Kafka "$work/server.properties" >"$work/broker.log" 2>&1 &
 started+=($!)
 until_it grep -q 'Kafka Server started' "$work/broker.log"

@@ -64,6 +64,7 @@ pub enum Command {
     ///     outrigger send -d '{"hello": "world"}'
     ///     outrigger send --mode batch --type shop.order --key customer-7 orders/*.json
     ///     outrigger send --from-lines --rate 100/s < events.jsonl
+    ///     outrigger send --kafka orders --key customer-7 order.json
     ///
     /// After 429 and 503 an event is sent again at the time that the answer names; when that lasts
     /// longer than --retry-for, it counts as refused.
@@ -216,6 +217,12 @@ pub struct SendArgs {
     /// The ingress
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
     pub to: String,
+    /// A topic instead, of the cluster that the configuration names
+    #[arg(long, value_name = "TOPIC", conflicts_with_all = ["to", "bearer_file", "concurrency"])]
+    pub kafka: Option<String>,
+    /// The configuration with the cluster of --kafka; found as by `run`
+    #[arg(short, long, value_name = "FILE", requires = "kafka")]
+    pub config: Option<PathBuf>,
     /// How events are written into requests
     #[arg(long, value_enum, default_value_t = SendMode::Binary)]
     pub mode: SendMode,

@@ -213,6 +213,31 @@ impl DeadLetters for Homes {
     }
 }
 
+/// A topic that `outrigger send` writes.
+///
+/// # Errors
+/// When the cluster is not configured, a setting is not what the adapter takes, or the adapter is not compiled in.
+pub fn topic(config: &config::Config, topic: &str, mode: config::Mode) -> Result<Arc<dyn Sink>> {
+    let Some(kafka) = &config.kafka else {
+        return Err(Error::new(
+            Kind::Invalid,
+            "kafka.brokers: no broker; name one in the configuration (-c)",
+        ));
+    };
+    kafka_topic(kafka, topic, mode)
+}
+
+#[cfg(feature = "kafka")]
+fn kafka_topic(kafka: &config::Kafka, topic: &str, mode: config::Mode) -> Result<Arc<dyn Sink>> {
+    let sink = kafka::sink(kafka, &kafka::cluster(kafka)?, ("the topic", Some(topic), mode))?;
+    sink.map(|sink| sink as _).ok_or_else(|| Error::new(Kind::Invalid, "no topic"))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn kafka_topic(_kafka: &config::Kafka, _topic: &str, _mode: config::Mode) -> Result<Arc<dyn Sink>> {
+    Err(left_out("kafka", "nothing can be written to a topic"))
+}
+
 /// Makes what the configuration asks of brokers. Connects to none.
 ///
 /// # Errors
@@ -226,7 +251,17 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
 fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
     let cluster = kafka::cluster(kafka)?;
     let feed = kafka::source(config, &cluster)?;
-    Ok(Brokers { feeds: feed.into_iter().collect(), ..Brokers::default() })
+    let replies = ("replies", config.replies.kafka_topic.as_deref(), config.replies.mode);
+    let dead = ("dead letters", config.dead_letters.kafka_topic.as_deref(), config::Mode::Binary);
+    let replies = kafka::sink(kafka, &cluster, replies)?;
+    let dead = kafka::sink(kafka, &cluster, dead)?;
+    let homes = [&replies, &dead].into_iter().flatten().map(|sink| sink.clone() as Arc<dyn Home>).collect();
+    Ok(Brokers {
+        feeds: feed.into_iter().collect(),
+        replies: replies.map(|sink| sink as _),
+        dead: dead.map(|sink| sink as _),
+        homes,
+    })
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -85,6 +85,20 @@ const OWNED: [&str; 14] = [
     "plugin.library.paths",
 ];
 
+/// How the names of properties begin that only a consumer has.
+const CONSUMERS: [&str; 10] = [
+    "auto.",
+    "check.crcs",
+    "fetch.",
+    "group.",
+    "heartbeat.",
+    "isolation.",
+    "max.partition.",
+    "max.poll.",
+    "queued.",
+    "session.",
+];
+
 impl Cluster {
     /// Why a property is not taken; `None` where it is. The names that librdkafka does not know it refuses itself,
     /// when [`Cluster::check`] is asked.
@@ -112,6 +126,17 @@ impl Cluster {
         }
         let made: rdkafka::error::KafkaResult<rdkafka::consumer::BaseConsumer> = self.client().create();
         made.map(drop).map_err(|error| Error::new(Kind::Invalid, format!("kafka: {error}")))
+    }
+
+    /// The properties of a producer: librdkafka says of each that is a consumer's that it does nothing there.
+    pub(crate) fn client_of_producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        for name in
+            self.properties.keys().filter(|name| CONSUMERS.iter().any(|prefix| name.starts_with(prefix)))
+        {
+            config.remove(name);
+        }
+        config
     }
 
     /// The properties of any client of this cluster.

@@ -71,6 +71,22 @@ pub fn dead_letter(letter: &DeadLetter) -> Outgoing<'_> {
 #[must_use]
 pub fn event<'a>(event: &'a Event, fallback: Option<&'a [u8]>) -> Outgoing<'a> {
     let (headers, value) = kafka::encode(event);
+    written(event, headers, value, fallback)
+}
+
+/// An event in the structured mode, with the same key.
+#[must_use]
+pub fn structured<'a>(event: &'a Event, fallback: Option<&'a [u8]>) -> Outgoing<'a> {
+    let (headers, value) = kafka::encode_structured(event);
+    written(event, headers, Some(value), fallback)
+}
+
+fn written<'a>(
+    event: &'a Event,
+    headers: kafka::Headers<'a>,
+    value: Option<Bytes>,
+    fallback: Option<&'a [u8]>,
+) -> Outgoing<'a> {
     let headers = headers.into_iter().map(|(name, value)| (name, Some(Cow::Borrowed(value.as_bytes()))));
     let key = match event.text("partitionkey") {
         Some(Cow::Borrowed(text)) => Some(Cow::Borrowed(text.as_bytes())),

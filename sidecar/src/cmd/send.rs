@@ -7,6 +7,7 @@ mod client;
 mod input;
 mod report;
 mod template;
+mod topic;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -25,6 +26,7 @@ use self::{
     input::{Origin, Reader, Unreadable},
     report::Report,
     template::Template,
+    topic::Topic,
 };
 use super::{Exit, Failure};
 use crate::{
@@ -34,6 +36,8 @@ use crate::{
 
 /// How many events may be read ahead of what is sent.
 const READ_AHEAD: usize = 256;
+/// How many events are on their way to a topic at once.
+const IN_FLIGHT: usize = 256;
 
 /// Sends what the arguments name and prints a summary.
 ///
@@ -64,11 +68,33 @@ pub fn run(args: &SendArgs) -> Result<Exit, Failure> {
 /// The arguments, read.
 struct Plan {
     reader: Reader,
-    sender: Sender,
+    to: Destination,
     batch_size: usize,
     concurrency: usize,
     per_second: Option<f64>,
     mode: &'static str,
+}
+
+/// Where events go.
+enum Destination {
+    Ingress(Box<Sender>),
+    Topic(Topic),
+}
+
+impl Destination {
+    fn name(&self) -> String {
+        match self {
+            Self::Ingress(sender) => sender.to.to_string(),
+            Self::Topic(topic) => format!("topic {}", topic.name),
+        }
+    }
+
+    async fn send(&self, events: &[Event]) -> Sent {
+        match self {
+            Self::Ingress(sender) => sender.send(events).await,
+            Self::Topic(topic) => topic.send(events).await,
+        }
+    }
 }
 
 impl Plan {
@@ -87,8 +113,16 @@ impl Plan {
         let to = to.ok_or_else(|| wrong("--to", &args.to, "a URL such as http://127.0.0.1:8080/"))?;
         let (retry_for, timeout) =
             (duration("--retry-for", &args.retry_for)?, duration("--timeout", &args.timeout)?);
-        let mut sender = Sender::new(to, args.mode, retry_for, timeout);
-        sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
+        let to = match &args.kafka {
+            Some(topic) => {
+                Destination::Topic(Topic::open(topic, args.config.as_deref(), args.mode, retry_for)?)
+            }
+            None => {
+                let mut sender = Sender::new(to, args.mode, retry_for, timeout);
+                sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
+                Destination::Ingress(Box::new(sender))
+            }
+        };
         let template = Template::new(&args.attributes, fastrand::u64(..)).map_err(Failure::Wrong)?;
         if args.count == Some(0) {
             return Err(Failure::Wrong("--count: 0 events are none; give at least 1".to_owned()));
@@ -96,9 +130,10 @@ impl Plan {
         let input = if args.from_lines { Input::Lines } else { args.input };
         Ok(Self {
             reader: Reader { from: origins(args)?, input, template, count: args.count },
-            sender,
+            // A broker that acknowledges one by one would be slow; the producer keeps their order.
+            concurrency: if args.kafka.is_some() { IN_FLIGHT } else { args.concurrency as usize },
+            to,
             batch_size: if args.mode == SendMode::Batch { args.batch_size as usize } else { 1 },
-            concurrency: args.concurrency as usize,
             per_second: args.rate.as_ref().map(rate).transpose()?,
             mode: match args.mode {
                 SendMode::Binary => "binary",
@@ -165,18 +200,18 @@ enum Done {
 
 /// Sends everything; the reply is that of a single event.
 async fn send(plan: Plan, bar: &ProgressBar) -> Result<(Report, Option<bytes::Bytes>), Failure> {
-    let Plan { reader, sender, batch_size, concurrency, per_second, mode } = plan;
-    let mut report = Report::new(sender.to.to_string(), mode);
+    let Plan { reader, to, batch_size, concurrency, per_second, mode } = plan;
+    let mut report = Report::new(to.name(), mode);
     let mut reply = None;
     let started = Instant::now();
-    let sender = &sender;
+    let to = &to;
     let requests =
         Requests { events: read(reader), skipped: None, batch_size, per_second, started, taken: 0 };
     let requests =
         stream::unfold(requests, |mut requests| async { Some((requests.next().await?, requests)) });
     let work = requests.map(|batch| async move {
         match batch {
-            Ok(events) => Done::Sent(sender.send(&events).await),
+            Ok(events) => Done::Sent(to.send(&events).await),
             Err(unreadable) => Done::Skipped(unreadable),
         }
     });
@@ -191,7 +226,7 @@ async fn send(plan: Plan, bar: &ProgressBar) -> Result<(Report, Option<bytes::By
             None => break,
             Some(Done::Skipped(unreadable)) => report.skip(&unreadable),
             Some(Done::Sent(Sent { outcome: Outcome::Unreachable(why), .. })) if !report.has_answers() => {
-                let to = &sender.to;
+                let to = to.name();
                 return Err(Failure::Problem(format!(
                     "nothing answers at {to} ({why}); is `outrigger run` running?"
                 )));

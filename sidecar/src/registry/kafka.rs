@@ -1,10 +1,11 @@
 //! Kafka behind the sidecar's own traits.
 
-use super::{Feed, Series, Wish};
+use super::{Feed, Home, Series, Wish};
 use crate::config::{self, Config};
 use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
 use outrigger_kafka::{
-    Ask, Cluster, Kafka, Order, PartitionStatus, Rebalance, Sasl, StartAt, Status, Tls, decode::Plain,
+    Ask, Cluster, Kafka, KafkaSink, Mode, Order, PartitionStatus, Rebalance, Sasl, SinkConfig, StartAt,
+    Status, Tls, decode::Plain,
 };
 use std::{path::Path, sync::Arc};
 
@@ -90,6 +91,36 @@ pub(super) fn source(config: &Config, cluster: &Cluster) -> Result<Option<Arc<dy
     };
     settings.check()?;
     Ok(Some(Arc::new(KafkaFeed(Kafka::new(settings)))))
+}
+
+/// A topic that is written, where one is named.
+pub(super) fn sink(
+    kafka: &config::Kafka,
+    cluster: &Cluster,
+    (name, topic, mode): (&'static str, Option<&str>, config::Mode),
+) -> Result<Option<Arc<KafkaSink>>> {
+    let Some(topic) = topic else { return Ok(None) };
+    let settings = SinkConfig {
+        mode: match mode {
+            config::Mode::Binary => Mode::Binary,
+            config::Mode::Structured => Mode::Structured,
+        },
+        compression: kafka.producer.compression,
+        buffer_bytes_max: kafka.producer.buffer_bytes_max,
+        timeout: kafka.producer.timeout,
+        ..SinkConfig::new(cluster.clone(), name, topic)
+    };
+    KafkaSink::connect(settings).map(Some)
+}
+
+impl Home for KafkaSink {
+    fn name(&self) -> &str {
+        KafkaSink::name(self)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        KafkaSink::trouble(self)
+    }
 }
 
 /// Where reading begins, as the adapter takes it.

@@ -66,6 +66,8 @@ pub(crate) enum Outcome {
     Unanswered(String),
     /// No connection: why. Nothing was sent.
     Unreachable(String),
+    /// A topic did not take it: why.
+    Failed(String),
 }
 
 impl Sender {

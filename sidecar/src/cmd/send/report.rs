@@ -68,6 +68,11 @@ impl Report {
                 *self.refused_by_status.entry(status.as_u16()).or_default() += sent.events;
                 self.complain(format!("refused with {status}: {why}"));
             }
+            Outcome::Failed(why) => {
+                self.unanswered += sent.events;
+                self.complain(why.clone());
+                return;
+            }
             Outcome::Unanswered(why) | Outcome::Unreachable(why) => {
                 self.unanswered += sent.events;
                 self.complain(format!("no answer: {why}"));
