@@ -1,6 +1,6 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
-//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`), and what
+//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`, `kafka`), and what
 //! they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare client), `load` (the
 //! producers), `function` (the function), `process` (what the system says of a process). The README beside this folder
 //! explains each figure.
@@ -12,6 +12,7 @@
 
 mod function;
 mod ingress;
+mod kafka;
 mod lanes;
 mod load;
 mod memory;
@@ -55,6 +56,12 @@ enum Peer {
     /// The bare POST loop alone
     #[command(hide = true)]
     PostLoop(post::Options),
+    /// A bare consumer of a topic
+    #[command(hide = true)]
+    KafkaBare(kafka::bare::Options),
+    /// Ours without a function
+    #[command(hide = true)]
+    KafkaPath(kafka::path::Options),
 }
 
 /// What every figure is given.
@@ -81,6 +88,8 @@ fn main() -> Result<ExitCode> {
     match options.peer {
         Some(Peer::Server(options)) => runtime.block_on(server::run(options))?,
         Some(Peer::PostLoop(options)) => runtime.block_on(post::run(options))?,
+        Some(Peer::KafkaBare(options)) => runtime.block_on(kafka::bare::run(options))?,
+        Some(Peer::KafkaPath(options)) => runtime.block_on(kafka::path::run(options))?,
         None => return runtime.block_on(measure(options)),
     }
     Ok(ExitCode::SUCCESS)
@@ -127,6 +136,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
     if wanted(start::NAME) {
         start::measure(&bench, &mut report).await?;
     }
+    kafka::measure(&bench, &mut report, wanted).await?;
     let path = report.write(out)?;
     println!("{report}");
     println!("{} written after {} s", path.display(), started.elapsed().as_secs());

@@ -37,21 +37,12 @@ impl Process {
 
     /// CPU seconds of all its threads so far, in user and kernel.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // proc(5): the name, in brackets, may hold blanks; utime and stime are fields 14 and 15.
-        let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat has no name")?;
-        let mut fields = fields.split_ascii_whitespace().skip(11);
-        let mut ticks =
-            || fields.next().context("/proc/PID/stat is short")?.parse::<f64>().map_err(anyhow::Error::from);
-        Ok((ticks()? + ticks()?) / TICKS_PER_SECOND)
+        cpu_seconds_of(&self.0.id().to_string())
     }
 
     /// A line of `/proc/PID/status` in bytes, such as `VmRSS`.
     pub(crate) fn memory_bytes(&self, field: &str) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        let kib = line.and_then(|line| line.split_ascii_whitespace().next());
-        Ok(kib.with_context(|| format!("/proc/PID/status has no {field}"))?.parse::<f64>()? * 1024.0)
+        memory_bytes_of(&self.0.id().to_string(), field)
     }
 
     /// Kills it and waits until it is gone.
@@ -65,4 +56,23 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// CPU seconds of all threads of a process (a number, or `self`) so far, in user and kernel.
+pub(crate) fn cpu_seconds_of(process: &str) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // proc(5): the name, in brackets, may hold blanks; utime and stime are fields 14 and 15.
+    let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat has no name")?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let mut ticks =
+        || fields.next().context("/proc/PID/stat is short")?.parse::<f64>().map_err(anyhow::Error::from);
+    Ok((ticks()? + ticks()?) / TICKS_PER_SECOND)
+}
+
+/// A line of a process' `/proc/PID/status` in bytes, such as `VmRSS`.
+pub(crate) fn memory_bytes_of(process: &str, field: &str) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().next());
+    Ok(kib.with_context(|| format!("/proc/PID/status has no {field}"))?.parse::<f64>()? * 1024.0)
 }

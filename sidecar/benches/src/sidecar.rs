@@ -30,6 +30,14 @@ impl Settings {
     }
 }
 
+/// A topic to read from.
+#[derive(Debug, Clone)]
+pub(crate) struct KafkaSettings {
+    pub(crate) brokers: String,
+    pub(crate) topic: String,
+    pub(crate) group: String,
+}
+
 /// The running binary.
 pub(crate) struct Sidecar {
     pub(crate) process: Process,
@@ -52,12 +60,25 @@ impl Sidecar {
 
     /// Starts it and waits for nothing.
     pub(crate) fn launch(bench: &Bench, folder: &Path, settings: Settings) -> Result<Self> {
+        Self::launch_with_kafka(bench, folder, settings, None)
+    }
+
+    /// Starts it, reading from Kafka too where it is told to, and waits for nothing.
+    pub(crate) fn launch_with_kafka(
+        bench: &Bench,
+        folder: &Path,
+        settings: Settings,
+        kafka: Option<&KafkaSettings>,
+    ) -> Result<Self> {
         let (ingress, admin) = (free_address()?, free_address()?);
         let Settings { function, concurrency, window_events, window_bytes } = settings;
+        let source = kafka.map_or_else(String::new, |KafkaSettings { brokers, topic, group }| {
+            format!("  kafka: {{topics: {topic}, group: {group}}}\nkafka: {{brokers: \"{brokers}\"}}\n")
+        });
         let config = format!(
             "function:\n  url: http://{function}/\n  concurrency: {concurrency}\n  timeout: 1h\n\
              window:\n  events: {window_events}\n  bytes: {window_bytes}B\n\
-             ingress:\n  http:\n    listen: {ingress}\n\
+             ingress:\n  http:\n    listen: {ingress}\n{source}\
              journal:\n  path: journal.db\n  storage: durable\n\
              admin:\n  listen: {admin}\n  socket: admin.sock\n\
              log:\n  level: error\n"
