@@ -1,4 +1,4 @@
-//! What several fuzz targets share: how bytes become a message, and what an error must look like.
+//! What several fuzz targets share: how bytes become an HTTP message, and what an error must look like.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};

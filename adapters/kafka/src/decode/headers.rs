@@ -24,6 +24,8 @@ impl Kept {
             return;
         }
         let before = self.json.len();
+        // Enough for text; the array's end is in it too.
+        self.json.reserve(name.len() + value.map_or(4, <[u8]>::len) + 8);
         self.json.push_str(if before == 0 { "[[" } else { ",[" });
         string(name, &mut self.json);
         self.json.push(',');
@@ -62,18 +64,24 @@ impl Kept {
 fn string(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            ' '..='~' => out.push(c),
-            _ => {
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| !matches!(c, ' '..='~') || c == '"' || c == '\\') {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        match chars.next() {
+            Some(c @ ('"' | '\\')) => out.extend(['\\', c]),
+            Some(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let digit = |shift: u16| char::from(HEX[usize::from(*unit >> shift & 15)]);
                     out.extend(['\\', 'u', digit(12), digit(8), digit(4), digit(0)]);
                 }
             }
+            None => {}
         }
+        rest = chars.as_str();
     }
+    out.push_str(rest);
     out.push('"');
 }
 
