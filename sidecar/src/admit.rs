@@ -51,7 +51,7 @@ mod tests {
         telemetry::Metrics,
     };
     use outrigger_core::{
-        BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Observe, Origin, Receipt, Reply, Result,
+        BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Observe, Origin, Position, Receipt, Reply, Result,
         Settlement, Step, TargetId, Value,
         decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses},
     };
@@ -133,7 +133,7 @@ mod tests {
         admission.admit(Delivery {
             item: Ok(Event::new("1", "/s", "t").unwrap()),
             key: None,
-            origin: Origin { source: "test".into(), position: String::new(), headers: Vec::new() },
+            origin: Origin { source: "test".into(), position: Position::none(), headers: Vec::new() },
             received_ms: 0,
             attempts: 0,
             once: None,

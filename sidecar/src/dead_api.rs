@@ -214,7 +214,7 @@ impl Letter {
             first_ms: letter.first_ms,
             last_ms: letter.last_ms,
             origin: letter.origin.source.to_string(),
-            position: letter.origin.position.clone(),
+            position: letter.origin.position.to_string(),
             headers,
             key: letter.key.as_ref().map(|key| key.name().into_owned()),
             attributes,

@@ -98,6 +98,8 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     rate: Option<Rate>,
     running: usize,
+    /// A worker was started that has not looked yet: it finds what came meanwhile, and starts the next.
+    starting: bool,
     ready: bool,
     stopped: bool,
     alarm: Option<Instant>,
@@ -147,6 +149,7 @@ impl Target {
             rng: parts.rng,
             rate: settings.per_second.map(Rate::new),
             running: 0,
+            starting: false,
             ready: false,
             stopped: false,
             alarm: None,
@@ -331,9 +334,10 @@ impl Target {
     }
 
     fn start_worker(self: &Arc<Self>, state: &mut State) {
-        if state.running >= self.settings.concurrency || !state.ready || state.stopped {
+        if state.starting || state.running >= self.settings.concurrency || !state.ready || state.stopped {
             return;
         }
+        state.starting = true;
         state.running += 1;
         let mut workers = lock(&self.workers);
         while workers.try_join_next().is_some() {} // a worker that panicked has released its event
@@ -341,6 +345,7 @@ impl Target {
     }
 
     async fn work(self: Arc<Self>) {
+        self.state().starting = false;
         let mut leaving = Leaving(Some(&self));
         while let Some(running) = self.take() {
             self.attempt(running).await;

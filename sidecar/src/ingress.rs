@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use outrigger_core::{
     BoxFuture, Code, DeadLetter, DeadLetters, Delivery, Error, Event, Inbound, Inbox, Intake, Key, Kind,
-    Malformed, Origin, Outcome, Reason, Receipt, Result, Settlement, Timeline,
+    Malformed, Origin, Outcome, Position, Reason, Receipt, Result, Settlement, Timeline,
 };
 use outrigger_net::{
     body::{self, BodyLimits},
@@ -246,7 +246,7 @@ impl Ingress {
     }
 
     fn origin(&self) -> Origin {
-        Origin { source: self.name.clone(), position: String::new(), headers: Vec::new() }
+        Origin { source: self.name.clone(), position: Position::none(), headers: Vec::new() }
     }
 }
 

@@ -38,11 +38,11 @@ impl Target {
             self.metrics.ended(Ended::Duplicate);
             return self.acknowledge(running, None);
         }
-        let outcome = self.call_once(running.job()).await;
-        self.judge(running, outcome).await;
+        let (outcome, ended) = self.call_once(running.job()).await;
+        self.judge(running, outcome, ended).await;
     }
 
-    async fn call_once(&self, job: &mut Job) -> Result<Reply> {
+    async fn call_once(&self, job: &mut Job) -> (Result<Reply>, Instant) {
         let started = now();
         job.timeline.note(Step::Attempted, started);
         job.receipt.attempted(job.attempts + 1);
@@ -58,11 +58,10 @@ impl Target {
         job.timeline.note(Step::Answered, ended);
         let outcome = outcome.map(|mut replies| replies.pop().unwrap_or_default());
         self.metrics.attempted(&outcome, ended - started);
-        outcome
+        (outcome, ended)
     }
 
-    async fn judge(&self, mut running: Running, outcome: Result<Reply>) {
-        let ended = now();
+    async fn judge(&self, mut running: Running, outcome: Result<Reply>, ended: Instant) {
         let verdict = match &outcome {
             Ok(_) => Verdict::Delivered,
             Err(error) => match error.http_status() {
@@ -72,9 +71,15 @@ impl Target {
             },
         };
         if verdict == Verdict::Delivered {
-            self.state().breaker.succeeded(ended);
+            {
+                let mut state = self.state();
+                state.breaker.succeeded(ended);
+                if running.job().attempts == 0 {
+                    state.budget.deposit();
+                }
+            }
             running.probe = false;
-            return self.delivered(running, outcome.unwrap_or_default()).await;
+            return self.delivered(running, outcome.unwrap_or_default(), ended).await;
         }
         let error = outcome.expect_err("what is not delivered failed");
         let next = {
@@ -123,13 +128,9 @@ impl Target {
         self.bury(running, reason).await;
     }
 
-    async fn delivered(&self, running: Running, reply: Reply) {
-        let mut running = running;
+    async fn delivered(&self, mut running: Running, reply: Reply, ended: Instant) {
         let job = running.job();
-        if job.attempts == 0 {
-            self.state().budget.deposit();
-        }
-        let latency = now().saturating_duration_since(job.admitted);
+        let latency = ended.saturating_duration_since(job.admitted);
         self.metrics.delivered(latency);
         // A caller who waits gets the reply itself. Boxed only where somebody may read it: most answer nothing.
         let (is_event, waits) = (reply.event.is_some(), job.once.is_some());
@@ -211,7 +212,9 @@ impl Target {
 
     fn settle(&self, running: Running, settlement: Settlement) {
         let job = running.finish();
-        job.timeline.note(Step::Settled, now());
+        if self.is_observed() {
+            job.timeline.note(Step::Settled, now());
+        }
         if let Ok(event) = &job.item {
             for observer in &self.observers {
                 observer.finished(event, &settlement, &job.timeline);

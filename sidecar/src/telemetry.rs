@@ -44,12 +44,32 @@ pub struct Metrics {
     reply_failed: IntCounter,
     ended: IntCounterVec,
     delivery_seconds: Histogram,
-    attempt_seconds: HistogramVec,
-    request_seconds: HistogramVec,
+    attempt_seconds: ByLabel,
+    request_seconds: ByLabel,
     restarts: IntCounter,
     gauges: Mutex<HashMap<&'static str, IntGauge>>,
     shown: Mutex<HashMap<&'static str, Shown>>,
     percentiles: Mutex<Percentiles<u64>>,
+}
+
+/// Histograms by one label. Looking one up among all labels costs more than noting a value, so the few that are
+/// used are kept beside.
+struct ByLabel {
+    all: HistogramVec,
+    used: Mutex<Vec<(&'static str, Histogram)>>,
+}
+
+impl ByLabel {
+    fn observe(&self, label: &'static str, took: Duration) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = used.iter().find(|(known, _)| std::ptr::eq(*known, label));
+        if let Some((_, histogram)) = known {
+            return histogram.observe(took.as_secs_f64());
+        }
+        let histogram = self.all.with_label_values(&[label]);
+        histogram.observe(took.as_secs_f64());
+        used.push((label, histogram));
+    }
 }
 
 /// A metric of a component, registered when it is first shown.
@@ -155,12 +175,12 @@ impl Metrics {
             Ok(reply) => status_label(reply.status),
             Err(error) => error.http_status().map_or(failure_label(error), status_label),
         };
-        self.attempt_seconds.with_label_values(&[label]).observe(took.as_secs_f64());
+        self.attempt_seconds.observe(label, took);
     }
 
     /// One request to the ingress was answered.
     pub fn requested(&self, status: u16, took: Duration) {
-        self.request_seconds.with_label_values(&[status_label(status)]).observe(took.as_secs_f64());
+        self.request_seconds.observe(status_label(status), took);
     }
 
     /// A failed attempt is followed by another.
@@ -313,8 +333,10 @@ impl Maker<'_> {
         self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec())))
     }
 
-    fn histograms(&self, name: &str, help: &str, label: &str) -> Result<HistogramVec> {
-        self.keep(HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), &[label]))
+    fn histograms(&self, name: &str, help: &str, label: &str) -> Result<ByLabel> {
+        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        let all = self.keep(HistogramVec::new(options, &[label]))?;
+        Ok(ByLabel { all, used: Mutex::default() })
     }
 }
 

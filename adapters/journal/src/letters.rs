@@ -148,7 +148,7 @@ impl Stored {
             first_ms: row.first_ms,
             last_ms: row.last_ms,
             origin: origin.source.to_string(),
-            position: origin.position,
+            position: origin.position.to_string(),
             key: row.key.as_deref().map(|bytes| key(bytes).name().into_owned()),
             bytes: self.bytes,
         })

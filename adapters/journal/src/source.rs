@@ -9,7 +9,7 @@ use crate::{
     store::Page,
 };
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Error, Intake, Kind, Origin, Receipt, Result, Source, Timeline,
+    BoxFuture, Delivery, Drain, Error, Intake, Kind, Origin, Position, Receipt, Result, Source, Timeline,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::time::sleep_until;
@@ -139,7 +139,7 @@ impl Reader {
             key: row.key,
             origin: Origin {
                 source: self.journal.config.name.clone(),
-                position: row.seq.to_string(),
+                position: Position::Sequence(row.seq),
                 headers: Vec::new(),
             },
             received_ms: row.accepted_ms,

@@ -69,7 +69,7 @@ struct World {
 }
 
 fn seq(delivery: &Delivery) -> u64 {
-    delivery.origin.position.parse().unwrap()
+    delivery.origin.position.to_string().parse().unwrap()
 }
 
 impl World {

@@ -18,7 +18,7 @@ async fn what_was_appended_comes_in_order_and_is_gone_once_it_is_acknowledged() 
     for (n, delivery) in (0..).zip(&deliveries) {
         assert_eq!(delivery.item.as_ref().unwrap(), &event(n));
         assert_eq!(delivery.key, entry(n).key);
-        assert_eq!(delivery.origin.position, (n + 1).to_string());
+        assert_eq!(delivery.origin.position.to_string(), (n + 1).to_string());
         assert_eq!((delivery.attempts, &*delivery.origin.source), (0, "journal"));
     }
     assert_eq!(running.journal.stats().pending, 5);

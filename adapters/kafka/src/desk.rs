@@ -10,10 +10,9 @@ use crate::{
     partition::{Assigned, Phase, Taken},
 };
 use bytes::Bytes;
-use outrigger_core::{Delivery, Event, Intake, Key, Malformed, Origin, Receipt, Timeline};
+use outrigger_core::{Delivery, Event, Intake, Key, Malformed, Origin, Position, Receipt, Timeline};
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt::Write as _,
     sync::Arc,
 };
 use tokio::time::Instant;
@@ -308,9 +307,7 @@ fn delivery(
     (offset, item, key): (i64, Result<Event, Malformed>, Option<&[u8]>),
     now_ms: u64,
 ) -> Delivery {
-    let at = &slot.assigned.at;
-    let mut position = String::with_capacity(at.topic.len() + 32);
-    let _ = write!(position, "{}/{}/{offset}", at.topic, at.partition); // writing to a string cannot fail
+    let position = Position::Offset(slot.assigned.name.clone(), offset);
     Delivery {
         item,
         key: key.map(|key| Key::new(scope, key)),

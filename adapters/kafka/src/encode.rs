@@ -59,8 +59,8 @@ pub fn dead_letter(letter: &DeadLetter) -> Outgoing<'_> {
     }
     add("outrigger_attempts", letter.attempts.to_string().into());
     add("outrigger_source", (&*letter.origin.source).into());
-    if !letter.origin.position.is_empty() {
-        add("outrigger_position", letter.origin.position.as_str().into());
+    if !letter.origin.position.is_none() {
+        add("outrigger_position", letter.origin.position.to_string().into());
     }
     add("outrigger_first_ms", letter.first_ms.to_string().into());
     add("outrigger_last_ms", letter.last_ms.to_string().into());

@@ -26,6 +26,8 @@ pub(crate) enum Phase {
 pub(crate) struct Assigned {
     /// Which partition.
     pub(crate) at: TopicPartition,
+    /// The same for people: `topic/partition`.
+    pub(crate) name: Arc<str>,
     state: Mutex<State>,
     /// Outcomes that came after it was lost, over all assignments.
     pub(crate) fenced: Arc<AtomicU64>,
@@ -77,7 +79,7 @@ impl Assigned {
             mark.commit_again(); // so that "latest" is the same place after a crash
         }
         let state = Mutex::new(State { mark, phase: Phase::Live, due_since: None, ring_at: None });
-        Arc::new(Self { at: start.at.clone(), state, fenced, bell })
+        Arc::new(Self { at: start.at.clone(), name: start.at.to_string().into(), state, fenced, bell })
     }
 
     /// A record was fetched: is it to be handed on, beside at most `open_max` others?

@@ -3,6 +3,7 @@
 use crate::{Event, Receipt, Timeline};
 use bytes::Bytes;
 use http::HeaderMap;
+use smallvec::SmallVec;
 use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 
 /// What an event costs beyond its own bytes: a place in a lane, among the keys and in its source's books, and what
@@ -72,11 +73,11 @@ impl Key {
     /// The key `key` of `source`. Equal keys of different sources are different keys.
     #[must_use]
     pub fn new(source: &str, key: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(source.len() + 1 + key.len());
-        bytes.extend_from_slice(source.as_bytes());
+        // On the stack first: an `Arc` is made of a slice, and most keys are short.
+        let mut bytes: SmallVec<[u8; 128]> = SmallVec::from_slice(source.as_bytes());
         bytes.push(0); // no source name holds a NUL, so the pair cannot be read in two ways
         bytes.extend_from_slice(key);
-        Self(bytes.into())
+        Self(Arc::from(&*bytes))
     }
 
     /// The scoped key as bytes.
@@ -98,10 +99,45 @@ impl Key {
 pub struct Origin {
     /// The configured name of the source.
     pub source: Arc<str>,
-    /// The position there: a journal's sequence, a topic with partition and offset; empty where there is none.
-    pub position: String,
+    /// The position there.
+    pub position: Position,
     /// The transport's headers that belong to the hop and not to the event, such as `traceparent`.
     pub headers: Vec<(String, String)>,
+}
+
+/// A position in a source, as people read it. Written out only when somebody does: every event has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// None, or one that was kept as text.
+    Text(String),
+    /// A sequence, such as a journal's.
+    Sequence(u64),
+    /// A partition (`topic/partition`) and an offset in it.
+    Offset(Arc<str>, i64),
+}
+
+impl Position {
+    /// A source without positions.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::Text(String::new())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Sequence(sequence) => write!(f, "{sequence}"),
+            Self::Offset(partition, offset) => write!(f, "{partition}/{offset}"),
+        }
+    }
 }
 
 /// Names a target: the function, another function, a sink.

@@ -34,7 +34,7 @@ pub mod timeline;
 
 pub use call::{Call, CallCx};
 pub use dead::{DeadLetter, DeadLetters};
-pub use delivery::{Code, Delivery, Key, Malformed, Origin, Reason, Reply, TargetId};
+pub use delivery::{Code, Delivery, Key, Malformed, Origin, Position, Reason, Reply, TargetId};
 pub use drain::{Drain, DrainTrigger};
 pub use error::{Error, Kind, Result, Retry};
 pub use event::{Event, Invalid, Value};

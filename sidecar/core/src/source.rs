@@ -150,7 +150,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Event, Origin, Receipt, Settlement, Settler, Timeline};
+    use crate::{Event, Origin, Position, Receipt, Settlement, Settler, Timeline};
 
     struct Nobody;
     impl Settler for Nobody {
@@ -169,7 +169,7 @@ mod tests {
         Delivery {
             item: Ok(Event::new("1", "/s", "t").unwrap()),
             key: None,
-            origin: Origin { source: "test".into(), position: String::new(), headers: Vec::new() },
+            origin: Origin { source: "test".into(), position: Position::none(), headers: Vec::new() },
             received_ms: 0,
             attempts: 0,
             once: None,

@@ -47,7 +47,11 @@ fn dead_letter() -> DeadLetter {
     DeadLetter {
         item: Ok(event.with_data("application/octet-stream", Bytes::from_static(b"\xff\0")).unwrap()),
         key: Some(Key::new("http", b"k")),
-        origin: Origin { source: "http".into(), position: "9".to_owned(), headers: Vec::new() },
+        origin: Origin {
+            source: "http".into(),
+            position: outrigger_core::Position::Sequence(9),
+            headers: Vec::new(),
+        },
         reason: Reason { code: Code::Refused, status: Some(422), detail: "no such order".to_owned() },
         attempts: 1,
         first_ms: 1,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::telemetry::Metrics;
 use outrigger_core::{
-    BoxFuture, CallCx, DeadLetter, Error, Event, Key, Kind, Malformed, Origin, Receipt, Reply, Result,
-    Settler, Timeline,
+    BoxFuture, CallCx, DeadLetter, Error, Event, Key, Kind, Malformed, Origin, Position, Receipt, Reply,
+    Result, Settler, Timeline,
     decide::{backoff::Backoff, breaker},
 };
 use std::{collections::HashMap, time::Duration};
@@ -160,7 +160,7 @@ impl Bench {
         Delivery {
             item: Ok(Event::new(id, "/test", "t").unwrap()),
             key: key.map(|key| Key::new("test", key.as_bytes())),
-            origin: Origin { source: "test".into(), position: String::new(), headers: Vec::new() },
+            origin: Origin { source: "test".into(), position: Position::none(), headers: Vec::new() },
             received_ms: 0,
             attempts: 0,
             once: None,

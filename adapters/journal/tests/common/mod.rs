@@ -97,7 +97,7 @@ pub fn letter(id: u64) -> DeadLetter {
         key: Some(Key::new("http", b"k")),
         origin: Origin {
             source: "journal".into(),
-            position: id.to_string(),
+            position: outrigger_core::Position::Text(id.to_string()),
             headers: vec![("traceparent".to_owned(), "00-1".to_owned())],
         },
         reason: Reason { code: Code::Exhausted, status: Some(500), detail: format!("no luck with {id}") },
