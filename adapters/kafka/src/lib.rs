@@ -6,7 +6,7 @@
 //! - [`Kafka`]: the source, and what its owner may ask of it.
 //! - `source`: the loop. `turn`: partitions change hands. `pulse`: the watchdog, damage, numbers. `commit`.
 //! - `desk`: a record's way into the path. `partition`, `settle`: one assignment, and whether its outcome counts.
-//! - `sink`: a topic that is written.
+//! - `sink`, `producer`: a topic that is written.
 //! - [`decode`], [`encode`]: records and events, pure.
 //! - [`client`]: what the loop asks of Kafka. `librdkafka`, `starts`, `stats`, `trouble`: librdkafka answers.
 //!
@@ -27,6 +27,7 @@ mod desk;
 mod kafka;
 mod librdkafka;
 mod partition;
+mod producer;
 mod pulse;
 mod settle;
 mod sink;
@@ -40,4 +41,5 @@ pub use board::{Ask, PartitionStatus, Status};
 pub use config::{Cluster, Config, Order, Rebalance, Sasl, StartAt, Tls, Token, Tokens};
 pub use kafka::Kafka;
 pub use librdkafka::Librdkafka;
-pub use sink::{KafkaSink, Mode, SinkConfig};
+pub use producer::{Mode, SinkConfig};
+pub use sink::{KafkaSink, SinkCounts};

@@ -1,108 +1,77 @@
 //! A topic that is written: replies of the function, and dead letters with their reason.
 //!
 //! The producer is idempotent: what it sends again after a lost answer is there once. A write counts once the
-//! brokers have it (`acks=all`). The buffer is bounded, and a write waits while it is full.
+//! brokers have it (`acks=all`). The buffer is bounded, and a write waits its turn while it is full.
+//!
+//! Nothing here is final but a record's size. A topic that is made later, a right that is granted later, brokers
+//! that come back: the next write succeeds, and a producer that librdkafka gave up is replaced.
 
 use crate::{
-    Cluster, Sasl, Tokens,
     encode::{self, Outgoing},
-    librdkafka::{log, oauth_token},
+    librdkafka::ASK_TIMEOUT,
+    producer::{Events, Mode, Outage, SinkConfig, lock, made},
     trouble,
 };
 use outrigger_core::{BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink};
 use rdkafka::{
-    ClientConfig, ClientContext,
-    client::OAuthToken,
-    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord, Producer as _},
+    producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig},
     util::Timeout,
 };
 use std::{
-    error::Error as StdError,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout_at},
+};
 
-/// How an event is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Attributes as `ce_` headers, the data as the value.
-    Binary,
-    /// All of it as one JSON.
-    Structured,
-}
+/// What a record takes in the producer beyond its bytes.
+const AROUND_BYTES: usize = 128;
 
-/// A topic that is written.
-#[derive(Debug, Clone)]
-pub struct SinkConfig {
-    /// Its name in readiness, such as `replies`.
-    pub name: &'static str,
-    /// The cluster.
-    pub cluster: Cluster,
-    /// The topic.
-    pub topic: String,
-    /// How events are written. Dead letters are always binary.
-    pub mode: Mode,
-    /// `none`, `gzip`, `snappy`, `lz4` or `zstd`.
-    pub compression: &'static str,
-    /// The most bytes of records that wait for their acknowledgement.
-    pub buffer_bytes_max: usize,
-    /// How long one write may take, the brokers' retries included.
-    pub timeout: Duration,
-}
-
-impl SinkConfig {
-    /// The topic with everything else by default: binary, lz4, 8 MiB, 30 seconds.
-    #[must_use]
-    pub fn new(cluster: Cluster, name: &'static str, topic: &str) -> Self {
-        Self {
-            name,
-            cluster,
-            topic: topic.to_owned(),
-            mode: Mode::Binary,
-            compression: "lz4",
-            buffer_bytes_max: 8 << 20,
-            timeout: Duration::from_secs(30),
-        }
-    }
-
-    fn producer(&self) -> ClientConfig {
-        let mut config = self.cluster.client_of_producer();
-        let given = |name: &str| self.cluster.properties.contains_key(name);
-        let ms = self.timeout.as_millis().to_string();
-        for (name, value) in [
-            ("compression.type", self.compression.to_owned()),
-            ("queue.buffering.max.kbytes", (self.buffer_bytes_max / 1024).max(1).to_string()),
-            ("delivery.timeout.ms", ms),
-            // A worker waits for each write, so there is little to gather.
-            ("linger.ms", "1".to_owned()),
-            // The broker says what is too large, not the client. Small batches, as it says so of a whole batch.
-            ("message.max.bytes", (128 << 20).to_string()),
-            ("batch.size", (256 << 10).to_string()),
-            // A topic that is not there yet is told soon, and looked for again with the next write.
-            ("topic.metadata.propagation.max.ms", "2000".to_owned()),
-        ] {
-            if !given(name) {
-                config.set(name, value);
-            }
-        }
-        config.set("enable.idempotence", "true");
-        config
-    }
+/// What a sink did so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SinkCounts {
+    /// Records that the brokers have.
+    pub written: u64,
+    /// Writes that failed, whether or not they may be tried again.
+    pub failed: u64,
+    /// Writes that found the buffer full and waited.
+    pub waited: u64,
+    /// Producers that were made anew because the last one could do no more.
+    pub renewed: u64,
+    /// Bytes of records that wait for their acknowledgement now.
+    pub bytes: usize,
 }
 
 /// See the module. Cheap to share.
 pub struct KafkaSink {
     config: SinkConfig,
-    producer: Mutex<FutureProducer<Events>>,
+    producer: Mutex<Live>,
+    /// What is free of the buffer, in bytes.
+    room: Semaphore,
+    room_max: u32,
+    /// One write at a time asks whether the topic is there by now.
+    looking: tokio::sync::Mutex<()>,
     trouble: Mutex<Option<String>>,
+    outage: Outage,
+    written: AtomicU64,
+    failed: AtomicU64,
+    waited: AtomicU64,
 }
 
-/// What librdkafka calls.
-struct Events(Option<Arc<dyn Tokens>>);
+/// The producer that is used, and how many there were before it.
+#[derive(Clone)]
+struct Live {
+    producer: FutureProducer<Events>,
+    number: u64,
+}
 
 impl KafkaSink {
     /// Makes the producer. Connects in the background.
@@ -110,8 +79,21 @@ impl KafkaSink {
     /// # Errors
     /// `Invalid` when librdkafka refuses a property.
     pub fn connect(config: SinkConfig) -> Result<Arc<Self>> {
-        let producer = Mutex::new(made(&config)?);
-        Ok(Arc::new(Self { config, producer, trouble: Mutex::default() }))
+        let outage = Outage::default();
+        let producer = Mutex::new(Live { producer: made(&config, &outage)?, number: 0 });
+        let room_max = u32::try_from(config.buffer_bytes_max).unwrap_or(u32::MAX).max(1);
+        Ok(Arc::new(Self {
+            config,
+            producer,
+            room: Semaphore::new(room_max as usize),
+            room_max,
+            looking: tokio::sync::Mutex::default(),
+            trouble: Mutex::default(),
+            outage,
+            written: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+        }))
     }
 
     /// Its name in readiness.
@@ -120,58 +102,182 @@ impl KafkaSink {
         self.config.name
     }
 
-    /// What the last write failed of, in one line; `None` after one that succeeded.
+    /// What the last write failed of, or that one waits for brokers that cannot be reached, in one line; `None` after
+    /// one that succeeded.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        lock(&self.trouble).clone()
+        let waits = self.room.available_permits() < self.room_max as usize;
+        lock(&self.trouble).clone().or_else(|| waits.then(|| lock(&self.outage).clone()).flatten())
     }
 
-    /// Writes the record; it is durable when this returns.
+    /// What it did so far.
+    #[must_use]
+    pub fn counts(&self) -> SinkCounts {
+        SinkCounts {
+            written: self.written.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+            renewed: lock(&self.producer).number,
+            bytes: self.room_max as usize - self.room.available_permits(),
+        }
+    }
+
+    /// Waits for what was begun and is awaited by nobody any more, at most for `patience`. What is awaited needs no
+    /// flush: its write returns when it is durable. Cancel safe.
+    ///
+    /// # Errors
+    /// `TimedOut` when something was still on its way.
+    pub async fn flush(&self, patience: Duration) -> Result<()> {
+        let producer = lock(&self.producer).producer.clone();
+        let flushed = tokio::task::spawn_blocking(move || producer.flush(patience)).await;
+        match flushed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                Err(trouble::error(&error, &format!("the last of topic {}", self.config.topic)))
+            }
+            Err(error) => Err(Error::new(Kind::Interrupted, format!("kafka: the last writes: {error}"))),
+        }
+    }
+
+    /// Writes the record; it is durable when this returns. Dropping the future leaves that open.
     ///
     /// # Errors
     /// As [`Sink::send`].
     pub async fn write(&self, record: Outgoing<'_>) -> Result<()> {
-        let producer = lock(&self.producer).clone();
-        let mut out = FutureRecord::<[u8], [u8]>::to(&self.config.topic).headers(headers(&record));
+        let written = self.try_write(&record).await;
+        let trouble = match &written {
+            Ok(()) => None,
+            // The record is to blame; whatever else was in the way is not, as the broker answered.
+            Err(error) if error.retry() == Retry::Permanent => None,
+            Err(error) => Some(error.to_string()),
+        };
+        let count = if written.is_ok() { &self.written } else { &self.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        *lock(&self.trouble) = trouble;
+        if written.is_ok() {
+            *lock(&self.outage) = None;
+        }
+        written
+    }
+
+    async fn try_write(&self, record: &Outgoing<'_>) -> Result<()> {
+        let deadline = Instant::now() + self.config.timeout;
+        let bytes = size(record);
+        let room = self.room(bytes, deadline).await?;
+        let failed = match self.produce(record, deadline).await {
+            Ok(()) => return Ok(()),
+            Err(failed) => failed,
+        };
+        match failed.rdkafka_error_code() {
+            // librdkafka answers from memory for a while, also when the topic has been made since.
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition)
+                if self.is_there().await => {}
+            // The batch was too large, which need not be this record's fault: alone it is only judged by its own.
+            Some(Code::MessageSizeTooLarge) if bytes <= self.config.batch_bytes_max() => {
+                drop(room);
+                let _all = self.room(usize::MAX, deadline).await?;
+                return self.produce(record, deadline).await.map_err(|failed| self.failed(&failed, bytes));
+            }
+            _ => return Err(self.failed(&failed, bytes)),
+        }
+        self.produce(record, deadline).await.map_err(|failed| self.failed(&failed, bytes))
+    }
+
+    /// Waits until the buffer has room for a record of `bytes`. One that is larger than the buffer takes all of it.
+    async fn room(&self, bytes: usize, deadline: Instant) -> Result<SemaphorePermit<'_>> {
+        let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.room_max);
+        if let Ok(room) = self.room.try_acquire_many(wanted) {
+            return Ok(room);
+        }
+        self.waited.fetch_add(1, Ordering::Relaxed);
+        if let Ok(Ok(room)) = timeout_at(deadline, self.room.acquire_many(wanted)).await {
+            return Ok(room);
+        }
+        let (topic, full) = (&self.config.topic, self.room_max);
+        let message = format!(
+            "kafka: the {full} bytes that may wait for topic {topic} are not acknowledged; it is tried again"
+        );
+        Err(Error::new(Kind::Overloaded, message))
+    }
+
+    async fn produce(&self, record: &Outgoing<'_>, deadline: Instant) -> std::result::Result<(), KafkaError> {
+        let Live { producer, number } = lock(&self.producer).clone();
+        let mut out = FutureRecord::<[u8], [u8]>::to(&self.config.topic);
+        if !record.headers.is_empty() {
+            out = out.headers(headers(record));
+        }
         if let Some(key) = &record.key {
             out = out.key(key);
         }
         if let Some(value) = &record.value {
             out = out.payload(value);
         }
-        let written = match producer.send(out, Timeout::Never).await {
-            Ok(_) => Ok(()),
-            Err((failed, _)) => Err(self.failed(&producer, &failed, size(&record))),
-        };
-        *lock(&self.trouble) =
-            written.as_ref().err().filter(|e| e.retry() != Retry::Permanent).map(ToString::to_string);
-        written
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let written = producer.send(out, Timeout::After(patience)).await;
+        written.map(drop).map_err(|(failed, _)| {
+            let Some((code, why)) = producer.client().fatal_error() else { return failed };
+            self.replace(number, &why);
+            KafkaError::MessageProduction(code)
+        })
     }
 
-    fn failed(&self, producer: &FutureProducer<Events>, failed: &KafkaError, bytes: usize) -> Error {
-        if let Some((code, why)) = producer.client().fatal_error() {
-            self.replace(&why);
-            return Error::new(
-                Kind::Unreachable,
-                format!("kafka: the producer is made anew: {why} ({code})"),
-            );
+    /// Whether the topic is there by now. Asking reminds librdkafka of it as well.
+    async fn is_there(&self) -> bool {
+        let _looking = self.looking.lock().await;
+        let (producer, topic) = (lock(&self.producer).producer.clone(), self.config.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let found = producer.client().fetch_metadata(Some(&topic), ASK_TIMEOUT);
+            found.is_ok_and(|found| found.topics().iter().any(|it| it.error().is_none()))
+        });
+        asked.await.unwrap_or(false)
+    }
+
+    fn failed(&self, failed: &KafkaError, bytes: usize) -> Error {
+        let SinkConfig { topic, timeout, .. } = &self.config;
+        let (code, most) = (failed.rdkafka_error_code(), self.config.record_bytes_max());
+        match code {
+            Some(Code::MessageSizeTooLarge) if bytes > most => Error::new(
+                Kind::Invalid,
+                format!(
+                    "kafka: a record of {bytes} bytes for topic {topic}; message.max.bytes allows {most}"
+                ),
+            ),
+            Some(Code::MessageSizeTooLarge) => Error::new(
+                Kind::Invalid,
+                format!(
+                    "kafka: a record of {bytes} bytes is too large for topic {topic}: raise its max.message.bytes"
+                ),
+            ),
+            Some(Code::MessageTimedOut) => {
+                let outage = lock(&self.outage).clone();
+                let why = outage.unwrap_or_else(|| {
+                    "a broker is down, or too few replicas are in sync; it is tried again".to_owned()
+                });
+                Error::new(
+                    Kind::TimedOut,
+                    format!("kafka: topic {topic} acknowledged nothing within {timeout:?}: {why}"),
+                )
+            }
+            _ => trouble::error(failed, &format!("writing to topic {topic}")),
         }
-        let topic = &self.config.topic;
-        let code = failed.rdkafka_error_code();
-        if code == Some(Code::MessageSizeTooLarge) {
-            let message = format!(
-                "kafka: a record of {bytes} bytes is too large for topic {topic}: raise its max.message.bytes"
-            );
-            return Error::new(Kind::Invalid, message);
-        }
-        trouble::error(failed, &format!("writing to topic {topic}"))
     }
 
     /// A producer that failed for good is replaced. What it had not written yet is told as failed, and comes again.
-    fn replace(&self, why: &str) {
+    fn replace(&self, number: u64, why: &str) {
+        let mut live = lock(&self.producer);
+        if live.number != number {
+            return; // another write was here first
+        }
         tracing::error!(topic = self.config.topic, why, "the Kafka producer is made anew");
-        match made(&self.config) {
-            Ok(producer) => *lock(&self.producer) = producer,
+        match made(&self.config, &self.outage) {
+            Ok(producer) => {
+                let old = std::mem::replace(&mut *live, Live { producer, number: number + 1 });
+                // Its end waits for its threads.
+                tokio::task::spawn_blocking(move || {
+                    old.producer.purge(PurgeConfig::default().queue().inflight());
+                    drop(old);
+                });
+            }
             Err(error) => tracing::error!(%error, "there is no new producer"),
         }
     }
@@ -206,33 +312,6 @@ impl fmt::Debug for KafkaSink {
     }
 }
 
-impl ClientContext for Events {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, failed: KafkaError, reason: &str) {
-        tracing::debug!(%failed, reason, "kafka: a producer's connection");
-    }
-
-    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        oauth_token(self.0.as_deref())
-    }
-}
-
-fn made(config: &SinkConfig) -> Result<FutureProducer<Events>> {
-    let tokens = match &config.cluster.sasl {
-        Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-        _ => None,
-    };
-    let made = config.producer().create_with_context(Events(tokens));
-    made.map_err(|error| {
-        Error::new(Kind::Invalid, format!("kafka: a producer for {}: {error}", config.topic))
-    })
-}
-
 fn headers(record: &Outgoing<'_>) -> OwnedHeaders {
     record
         .headers
@@ -245,11 +324,8 @@ fn headers(record: &Outgoing<'_>) -> OwnedHeaders {
 fn size(record: &Outgoing<'_>) -> usize {
     let headers: usize =
         record.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, |v| v.len())).sum();
-    headers
+    AROUND_BYTES
+        + headers
         + record.key.as_ref().map_or(0, |key| key.len())
         + record.value.as_ref().map_or(0, bytes::Bytes::len)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

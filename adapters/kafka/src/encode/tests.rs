@@ -1,4 +1,4 @@
-use outrigger_core::{Code, Origin, Reason, Value};
+use outrigger_core::{Code, Origin, Position, Reason, Value};
 use proptest::{collection::vec, option, prelude::*};
 
 use super::*;
@@ -8,7 +8,11 @@ fn letter(item: Result<Event, Malformed>) -> DeadLetter {
     DeadLetter {
         item,
         key: None,
-        origin: Origin { source: "orders".into(), position: "orders/1/5".to_owned(), headers: Vec::new() },
+        origin: Origin {
+            source: "orders".into(),
+            position: Position::Text("orders/1/5".to_owned()),
+            headers: Vec::new(),
+        },
         reason: Reason { code: Code::Refused, status: Some(422), detail: "no such order".to_owned() },
         attempts: 3,
         first_ms: 1000,
@@ -67,7 +71,7 @@ fn a_dead_letter_is_its_event_and_why_it_was_given_up() {
 #[test]
 fn what_is_not_known_is_not_said() {
     let mut letter = letter(Ok(an_event()));
-    letter.origin.position.clear();
+    letter.origin.position = Position::none();
     letter.reason.status = None;
     let record = dead_letter(&letter);
     assert_eq!(record.key, None);
