@@ -1,8 +1,6 @@
 //! What the function sees of each kind of record, and a hundred thousand of them in order.
 
-use crate::{
-    rig::{Rig, binary, events, say, structured},
-};
+use crate::rig::{Rig, binary, events, say, structured};
 use outrigger_function::{Function, Program, book::Keep, server::Setup};
 use outrigger_testkit::{Outgoing, kafka, kafka::Record};
 use std::time::Instant;
@@ -140,7 +138,8 @@ async fn a_hundred_thousand_records_of_a_thousand_keys_come_once_and_in_order() 
     let Some(broker) = kafka::shared(test).await else { return };
     // A record of everything would be most of the time that this takes.
     let keep = Keep { quiet: true, ..Keep::default() };
-    let function = Function::start_with(Setup { keep, program: Program::default(), ..Setup::default() }).unwrap();
+    let function =
+        Function::start_with(Setup { keep, program: Program::default(), ..Setup::default() }).unwrap();
     let client = broker.client().set("linger.ms", "20").set("batch.size", "500000");
     client.create_topic(test, 12, &[]).await.unwrap();
     let rig = Rig::with_function(&client, &broker.bootstrap(), test, function).set("log.level", "info");
@@ -150,7 +149,8 @@ async fn a_hundred_thousand_records_of_a_thousand_keys_come_once_and_in_order() 
     let produced = started.elapsed();
     let stats = loop {
         let before = rig.function.stats().ended;
-        let all = rig.function.wait_for(|stats| stats.distinct == RECORDS as u64 || stats.ended > before + 20_000);
+        let all =
+            rig.function.wait_for(|stats| stats.distinct == RECORDS as u64 || stats.ended > before + 20_000);
         let stats = all.await;
         if stats.distinct == RECORDS as u64 {
             break stats;

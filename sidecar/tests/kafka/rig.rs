@@ -113,7 +113,9 @@ impl Rig {
 
     /// Produces events as these records of theirs.
     pub async fn produce_as(&self, events: Vec<Outgoing>, records: Vec<Record>) {
-        events.iter().for_each(|event| self.ledger.oracle.sending(event));
+        for event in &events {
+            self.ledger.oracle.sending(event);
+        }
         let places = self.client.produce(records).await.expect("the broker takes records");
         self.ledger.produced(&events, &places);
     }
@@ -136,7 +138,8 @@ impl Rig {
             let committed = self.look().await.expect("the group can be seen");
             let mut ends = BTreeMap::new();
             for partition in committed.keys() {
-                let (_, end) = self.client.offsets(&self.topic, *partition).await.expect("the partition is there");
+                let (_, end) =
+                    self.client.offsets(&self.topic, *partition).await.expect("the partition is there");
                 ends.insert(*partition, end);
             }
             if !ends.is_empty() && committed == ends {
@@ -239,7 +242,8 @@ impl Ledger {
             if *offset < before {
                 wrong.push(format!("{partition} moved back from {before} to {offset}"));
             }
-            let below = state.places.get(partition).into_iter().flat_map(|places| places.range(before..*offset));
+            let below =
+                state.places.get(partition).into_iter().flat_map(|places| places.range(before..*offset));
             for (at, id) in below.filter(|(_, id)| !settled.contains(*id) && !state.accounted.contains(*id)) {
                 wrong.push(format!("{partition}: {offset} was committed, and {id} at {at} is not settled"));
             }
@@ -278,7 +282,8 @@ pub fn binary(topic: &str, event: &Outgoing) -> Record {
     let record = Record::new(topic, event.data.clone());
     let record =
         event.attributes().fold(record, |record, (name, text)| record.header(&format!("ce_{name}"), text));
-    let record = event.content_type.iter().fold(record, |record, ty| record.header("content-type", ty.as_str()));
+    let record =
+        event.content_type.iter().fold(record, |record, ty| record.header("content-type", ty.as_str()));
     keyed(record, event)
 }
 
