@@ -87,6 +87,12 @@ pub(crate) fn properties(place: &Place, settings: &Settings, data: &Path) -> Str
         ("share.coordinator.state.topic.min.isr", &in_sync),
         ("share.coordinator.state.topic.num.partitions", "4"),
         ("group.initial.rebalance.delay.ms", "0"),
+        // Members may ask to be missed after less than a second, in both protocols of groups.
+        ("group.min.session.timeout.ms", "500"),
+        ("group.consumer.min.session.timeout.ms", "500"),
+        ("group.consumer.session.timeout.ms", "2000"),
+        ("group.consumer.min.heartbeat.interval.ms", "100"),
+        ("group.consumer.heartbeat.interval.ms", "200"),
         // A dead broker is missed after six seconds instead of nine, so that failover tests are quick.
         ("broker.session.timeout.ms", "6000"),
         ("broker.heartbeat.interval.ms", "500"),
