@@ -332,7 +332,7 @@ fn told(done: KafkaResult<()>, what: &str) {
     }
 }
 
-fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
+pub(crate) fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
     let mut few = [("", None); HEADERS];
     let mut many = Vec::new();
     let headers: &[(&str, Option<&[u8]>)] = match message.headers() {
