@@ -12,4 +12,5 @@
 mod common;
 mod crash;
 mod flow;
+mod handover;
 mod rig;
