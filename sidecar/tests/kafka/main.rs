@@ -13,4 +13,5 @@ mod common;
 mod crash;
 mod flow;
 mod handover;
+mod outage;
 mod rig;
