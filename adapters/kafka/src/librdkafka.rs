@@ -337,21 +337,26 @@ pub(crate) fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
     let mut many = Vec::new();
     let headers: &[(&str, Option<&[u8]>)] = match message.headers() {
         None => &[],
-        // A name that is not UTF-8 makes the wrapper panic. Such a header cannot be told to anybody, so it is
-        // left out, and its record goes on.
         Some(headers) => {
             let count = headers.count();
             let get = |at| {
-                let header = catch_unwind(AssertUnwindSafe(|| headers.get(at))).ok();
-                header.map_or(("", None), |header| (header.key, header.value))
+                let header = headers.get(at);
+                (header.key, header.value)
             };
-            if count <= HEADERS {
-                (0..count).for_each(|at| few[at] = get(at));
-                &few[..count]
-            } else {
-                many.extend((0..count).map(get));
-                &many
+            let all = || {
+                if count <= HEADERS {
+                    (0..count).for_each(|at| few[at] = get(at));
+                } else {
+                    many.extend((0..count).map(get));
+                }
+            };
+            // A name that is not UTF-8 makes the wrapper panic. Such a header cannot be told to anybody, so it is
+            // left out, and its record goes on.
+            if catch_unwind(AssertUnwindSafe(all)).is_err() {
+                let one = |at| catch_unwind(AssertUnwindSafe(|| get(at))).unwrap_or(("", None));
+                many = (0..count).map(one).collect();
             }
+            if many.is_empty() { &few[..count] } else { &many }
         }
     };
     let timestamp_ms = match message.timestamp() {
