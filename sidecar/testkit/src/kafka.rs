@@ -26,7 +26,7 @@ mod read;
 mod record;
 mod settings;
 
-use std::future::Future;
+use std::{future::Future, process::Command};
 
 use tokio::sync::OnceCell;
 
@@ -84,6 +84,13 @@ pub async fn cluster(test: &str, nodes: u16) -> Option<Cluster> {
 /// As [`shared`].
 pub async fn cluster_with(test: &str, nodes: u16, settings: Settings) -> Option<Cluster> {
     or_skip(test, |home| Cluster::start(home, nodes, settings)).await
+}
+
+/// One of Kafka's own tools, with the JVM's own settings as Kafka's scripts start it, or `None` where Kafka is
+/// absent.
+#[must_use]
+pub fn tool(class: &str, arguments: &[&str]) -> Option<Command> {
+    Some(Home::find().ok()?.tool(class, arguments))
 }
 
 async fn or_skip<T, F: Future<Output = T>>(test: &str, start: impl FnOnce(Home) -> F) -> Option<T> {

@@ -141,7 +141,11 @@ pub struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(home: Home, nodes: u16, settings: Settings) -> Self {
-        let folder = Arc::new(TempDir::with_prefix("kafka-").expect("a temporary folder"));
+        let folder = match &settings.folder {
+            Some(folder) => TempDir::with_prefix_in("kafka-", folder),
+            None => TempDir::with_prefix("kafka-"),
+        };
+        let folder = Arc::new(folder.expect("a temporary folder"));
         let controllers: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
         blocking(move || {
             let node = |id| {
