@@ -5,7 +5,7 @@
 
 use crate::{
     Config,
-    client::{Headers, Start, TopicPartition},
+    client::{Damage, Headers, Start, TopicPartition},
     decode::Record,
     deliver::{self, Place},
     partition::{Assigned, Phase, Taken},
@@ -35,7 +35,9 @@ pub(crate) struct Slot {
     /// Somebody paused it over the socket.
     pub(crate) by_owner: bool,
     /// Where it is damaged.
-    pub(crate) corrupt: Option<i64>,
+    pub(crate) corrupt: Option<Damage>,
+    /// Where it goes on, once what was read before is handed on.
+    skip_to: Option<i64>,
     /// The end of the partition, when last heard.
     pub(crate) end: Option<i64>,
     /// Where its commit stood when it last moved, and when that was.
@@ -68,6 +70,23 @@ impl Slot {
         let place = Place { scope, name: &self.assigned.name, offset };
         let receipt = Receipt::new(self.assigned.clone(), deliver::token(offset));
         deliver::delivery(config, &place, item, now_ms, receipt)
+    }
+
+    /// The offset after the last record that was read, handed on or not.
+    pub(crate) fn read_to(&self) -> i64 {
+        let handed_on = self.assigned.look().position;
+        self.aside.back().map_or(handed_on, |last| handed_on.max(last.offset + 1))
+    }
+
+    /// Goes on at `to`, which lies behind all that was read: once that is handed on, so that none of it is passed
+    /// over.
+    pub(crate) fn skip(&mut self, to: i64) {
+        (self.corrupt, self.skip_to) = (None, Some(to));
+    }
+
+    /// The skip that is due.
+    pub(crate) fn take_skip(&mut self) -> Option<i64> {
+        if self.aside.is_empty() { self.skip_to.take() } else { None }
     }
 
     fn is_stopped(&self) -> bool {
@@ -135,6 +154,7 @@ impl Desk {
             paused: false,
             by_owner: false,
             corrupt: None,
+            skip_to: None,
             end: None,
             moved: (start.offset, Instant::now()),
             stuck: false,

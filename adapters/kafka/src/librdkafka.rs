@@ -5,7 +5,8 @@
 
 use crate::{
     Config, Sasl, Token, Tokens,
-    client::{Client, Happened, Start, Take, TopicPartition, Trouble, TroubleKind},
+    client::{Client, Damage, Happened, Start, Take, TopicPartition, Trouble, TroubleKind},
+    damage,
     decode::Record,
     starts, stats,
     trouble::{error, trouble},
@@ -63,15 +64,7 @@ impl Librdkafka {
     /// # Errors
     /// When librdkafka refuses a property or a topic.
     pub fn connect(config: &Arc<Config>) -> Result<Arc<Self>> {
-        let events = Events {
-            happened: Mutex::default(),
-            called: AtomicBool::new(false),
-            leaving: AtomicBool::new(false),
-            tokens: match &config.cluster.sasl {
-                Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-                _ => None,
-            },
-        };
+        let events = Events::new(config);
         let waker = Arc::new(AtomicWaker::new());
         let made: KafkaResult<BaseConsumer<Events>> = config.consumer().create_with_context(events);
         let mut consumer = made.map_err(|e| error(&e, "the client cannot be made"))?;
@@ -212,6 +205,15 @@ impl Client for Librdkafka {
         told(self.consumer.seek(&at.topic, at.partition, Offset::Offset(offset), Duration::ZERO), "a seek");
     }
 
+    fn find_damage(&self, suspects: Vec<(TopicPartition, i64)>) -> BoxFuture<'static, Vec<Damage>> {
+        let config = self.config.clone();
+        Box::pin(async move {
+            let found =
+                Self::blocking("a search for damage", move || Ok(damage::find(&config, suspects))).await;
+            found.unwrap_or_default()
+        })
+    }
+
     fn leave(&self) -> BoxFuture<'static, ()> {
         let consumer = self.consumer.clone();
         consumer.context().leaving.store(true, Ordering::Relaxed);
@@ -229,6 +231,18 @@ impl Client for Librdkafka {
 }
 
 impl Events {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            happened: Mutex::default(),
+            called: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+            tokens: match &config.cluster.sasl {
+                Some(Sasl::Token(tokens)) => Some(tokens.clone()),
+                _ => None,
+            },
+        }
+    }
+
     fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Happened>> {
         self.happened.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,7 @@
 use crate::{
     Config,
     board::{Board, Command, Leaving},
-    client::{Client, Connect, Happened, Stats, TopicPartition, Trouble, TroubleKind},
+    client::{Client, Connect, Damage, Happened, Stats, TopicPartition, Trouble, TroubleKind},
     desk::Desk,
     partition::Phase,
     turn::{Step, Turn},
@@ -38,6 +38,8 @@ pub(crate) struct Reader<C> {
     pub(crate) turns: VecDeque<Turn>,
     pub(crate) step: Step,
     pub(crate) committing: Option<BoxFuture<'static, ()>>,
+    /// Where damage is looked for, while nothing is fetched.
+    pub(crate) search: Option<BoxFuture<'static, Vec<Damage>>>,
     pub(crate) bell: Arc<Notify>,
     /// Since when records are held because the window is full.
     pub(crate) held_since: Option<Instant>,
@@ -65,6 +67,7 @@ enum Wake {
     Close,
     Started(Result<Vec<crate::client::Start>>),
     Committed,
+    Searched(Vec<Damage>),
     Command(Command),
     Bell,
     Room,
@@ -91,6 +94,7 @@ impl<C: Client> Reader<C> {
             turns: VecDeque::new(),
             step: Step::Idle,
             committing: None,
+            search: None,
             bell: Arc::new(Notify::new()),
             held_since: None,
             window_paused: false,
@@ -120,6 +124,7 @@ impl<C: Client> Reader<C> {
                 () = self.board.closing.notified(), if drain.is_none() => Wake::Close,
                 starts = starting(&mut self.step) => Wake::Started(starts),
                 () = ended(&mut self.committing) => Wake::Committed,
+                found = searched(&mut self.search) => Wake::Searched(found),
                 command = self.board.commands.next() => Wake::Command(command),
                 () = self.bell.notified() => Wake::Bell,
                 () = self.intake.ebb(held.unwrap_or_default()), if held.is_some() => Wake::Room,
@@ -134,6 +139,7 @@ impl<C: Client> Reader<C> {
                 Wake::Close => return self.leave().await,
                 Wake::Started(starts) => self.started(starts),
                 Wake::Committed => self.committing = None,
+                Wake::Searched(found) => self.searched(found),
                 Wake::Command(command) => self.obey(command),
                 Wake::Bell => {
                     self.rewind();
@@ -197,11 +203,17 @@ impl<C: Client> Reader<C> {
     }
 
     /// What waited for its partition goes on, where nothing that came before it is held.
-    fn hand_on_aside(&mut self) {
+    pub(crate) fn hand_on_aside(&mut self) {
         if self.desk.held.is_empty() {
             (self.held_since, self.window_paused) = (None, false);
             self.desk.hand_on_aside();
             self.after_batch();
+        }
+        for slot in self.desk.slots_mut() {
+            if let Some(to) = slot.take_skip() {
+                slot.assigned.skip_to(to);
+                self.client.seek(&slot.assigned.at, to);
+            }
         }
         self.repause();
     }
@@ -239,7 +251,7 @@ impl<C: Client> Reader<C> {
 
     /// Tells the client for each partition for which `is_told` says so, given whether that has changed.
     pub(crate) fn tell_pauses(&mut self, is_told: impl Fn(bool) -> bool) {
-        let all = self.window_paused || !self.desk.open;
+        let all = self.window_paused || !self.desk.open || self.search.is_some();
         let (mut stop, mut go) = (Vec::new(), Vec::new());
         for slot in self.desk.slots_mut() {
             let paused = all || slot.wants_pause() || !slot.assigned.is_live();
@@ -339,6 +351,13 @@ async fn starting(step: &mut Step) -> Result<Vec<crate::client::Start>> {
     match step {
         Step::Starting { starts, .. } => starts.await,
         _ => std::future::pending().await,
+    }
+}
+
+async fn searched(search: &mut Option<BoxFuture<'static, Vec<Damage>>>) -> Vec<Damage> {
+    match search {
+        Some(search) => search.await,
+        None => std::future::pending().await,
     }
 }
 

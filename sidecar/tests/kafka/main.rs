@@ -10,6 +10,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod corrupt;
 mod crash;
 mod flow;
 mod handover;

@@ -1,6 +1,6 @@
 //! Row 9: the broker is gone, frozen or cut off, and comes back. Row 11: the function is slower than the group allows.
 
-use crate::rig::{Rig, events, say};
+use crate::rig::{PATIENT, Rig, events, say};
 use outrigger_function::{Action, Match, Program, Rule};
 use outrigger_testkit::{
     Trouble,
@@ -8,11 +8,6 @@ use outrigger_testkit::{
     process::WAIT_MAX,
 };
 use std::time::Instant;
-
-/// A request that gets no answer fails after a second. The group waits longer than any outage here lasts: a member that
-/// is missed loses its partitions, and what it settled meanwhile is repeated.
-const PATIENT: &str = "{socket.timeout.ms: 1000, session.timeout.ms: 30000, heartbeat.interval.ms: 100, \
-                       max.poll.interval.ms: 30000, reconnect.backoff.max.ms: 500}";
 
 /// What is done to a broker.
 #[derive(Debug, Clone, Copy)]

@@ -30,6 +30,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 pub const QUICK: &str = "{session.timeout.ms: 1000, heartbeat.interval.ms: 100, max.poll.interval.ms: 6000, \
                          reconnect.backoff.max.ms: 500, topic.metadata.refresh.interval.ms: 500}";
 
+/// A request that gets no answer fails after a second. The group waits longer than any outage here lasts: a member that
+/// is missed loses its partitions, and what it settled meanwhile is repeated.
+pub const PATIENT: &str = "{socket.timeout.ms: 1000, session.timeout.ms: 30000, heartbeat.interval.ms: 100, \
+                       max.poll.interval.ms: 30000, reconnect.backoff.max.ms: 500}";
+
 pub struct Rig {
     pub client: Client,
     pub topic: String,

@@ -48,7 +48,7 @@ impl Node {
     /// Writes its settings to `folder`, which it makes, and formats its data folder below.
     pub(crate) fn new(home: Home, folder: &Path, place: &Place, settings: &Settings) -> Self {
         fs::create_dir_all(folder).expect("the folder of the test can be written");
-        let text = properties(place, settings, &folder.join("data"));
+        let text = properties(place, settings, &data(folder));
         let node = Self { home, folder: folder.to_owned(), running: Mutex::new(None) };
         fs::write(node.properties(), text).expect("the folder of the test can be written");
         let properties = node.properties();
@@ -124,6 +124,11 @@ impl Node {
             .unwrap_or_default()
     }
 
+    /// Where its data lies.
+    pub(crate) fn data(&self) -> PathBuf {
+        data(&self.folder)
+    }
+
     fn properties(&self) -> PathBuf {
         self.folder.join("server.properties")
     }
@@ -173,6 +178,10 @@ impl fmt::Debug for Node {
             .field("pid", &self.pid())
             .finish_non_exhaustive()
     }
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
 }
 
 /// Waits for a tool's end and returns what it said, as an error if it failed.
