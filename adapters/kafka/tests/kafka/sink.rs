@@ -9,7 +9,11 @@ use outrigger_kafka::{KafkaSink, Mode, SinkConfig, decode::NULLS};
 use outrigger_testkit::kafka::{self, Broker};
 use std::{sync::Arc, time::Duration};
 
-pub(crate) fn sink_with(broker: &Broker, topic: &str, change: impl FnOnce(&mut SinkConfig)) -> Arc<KafkaSink> {
+pub(crate) fn sink_with(
+    broker: &Broker,
+    topic: &str,
+    change: impl FnOnce(&mut SinkConfig),
+) -> Arc<KafkaSink> {
     let mut config = SinkConfig::new(cluster(&broker.bootstrap(), &[]), "replies", topic);
     change(&mut config);
     KafkaSink::connect(config).unwrap()
