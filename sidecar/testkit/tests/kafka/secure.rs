@@ -1,11 +1,15 @@
 //! Each door lets in who may come by it, and refuses the others for the right reason.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use outrigger_testkit::kafka::{
-    self, Client,
+    self, Client, ClientConfig,
     Door::{MutualTls, Sasl, SaslTls, Tls},
     Login, RDKafkaErrorCode, Record, Resource, SecureBroker,
+};
+use rdkafka::{
+    client::{ClientContext, OAuthToken},
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,4 +100,37 @@ async fn what_is_forbidden_to_one_is_allowed_to_the_others() {
     let refused = mutual.commit("theirs", "forbidden", 0, 1, "").await.unwrap_err().rdkafka_error_code();
     assert_eq!(refused, Some(RDKafkaErrorCode::GroupAuthorizationFailed));
     alice.commit("theirs", "forbidden", 0, 1, "").await.unwrap();
+}
+
+/// Gives librdkafka a token as a sidecar does that got it from somewhere else.
+struct Bearer(String);
+
+impl ClientContext for Bearer {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        // In the year 2100: whether the token has expired is the broker's to find.
+        let lifetime_ms = 4_102_444_800_000;
+        Ok(OAuthToken { token: self.0.clone(), principal_name: "alice".to_owned(), lifetime_ms })
+    }
+}
+
+impl ConsumerContext for Bearer {}
+
+#[tokio::test]
+async fn a_token_is_taken_until_it_expires() {
+    let Some(kafka) = kafka::secure("a_token_is_taken_until_it_expires").await else { return };
+    let asks = |token: String| {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", kafka.bootstrap(Sasl)).set("security.protocol", "sasl_plaintext");
+        config.set("sasl.mechanism", "OAUTHBEARER").set("group.id", "bearer");
+        tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer<Bearer> = config.create_with_context(Bearer(token)).unwrap();
+            // The token is asked for by whoever polls.
+            let _ = consumer.poll(Duration::from_millis(100));
+            consumer.fetch_metadata(None, Duration::from_secs(2)).map(drop)
+        })
+    };
+    asks(SecureBroker::token("alice", 60)).await.unwrap().unwrap();
+    asks(SecureBroker::token("alice", 0)).await.unwrap().unwrap_err();
 }
