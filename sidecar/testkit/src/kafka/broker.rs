@@ -28,8 +28,7 @@ struct Inner {
 
 impl Broker {
     pub(crate) async fn start(home: Home, settings: Settings) -> Self {
-        let cluster = Cluster::start(home, 1, settings).await;
-        cluster.nodes[0].clone()
+        Cluster::start(home, 1, settings).await.nodes[0].clone()
     }
 
     fn new(home: Home, folder: &Arc<TempDir>, place: &Place, mut settings: Settings) -> Self {
@@ -152,6 +151,10 @@ impl Cluster {
             None => TempDir::with_prefix("kafka-"),
         };
         let folder = Arc::new(folder.expect("a temporary folder"));
+        Self::start_in(folder, home, nodes, settings).await
+    }
+
+    pub(crate) async fn start_in(folder: Arc<TempDir>, home: Home, nodes: u16, settings: Settings) -> Self {
         let controllers: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
         blocking(move || {
             let node = |id| {
