@@ -6,6 +6,8 @@
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "kafka")]
+mod tokens;
 
 use crate::{config, dead_api::Dead, ingress::Accept};
 use outrigger_core::{
@@ -229,13 +231,37 @@ pub fn topic(config: &config::Config, topic: &str, mode: config::Mode) -> Result
 
 #[cfg(feature = "kafka")]
 fn kafka_topic(kafka: &config::Kafka, topic: &str, mode: config::Mode) -> Result<Arc<dyn Sink>> {
-    let sink = kafka::sink(kafka, &kafka::cluster(kafka)?, ("the topic", Some(topic), mode))?;
+    let sink = kafka::sink(
+        kafka,
+        &kafka::cluster(kafka, kafka::Purpose::Connect)?,
+        ("the topic", Some(topic), mode),
+    )?;
     sink.map(|sink| sink as _).ok_or_else(|| Error::new(Kind::Invalid, "no topic"))
 }
 
 #[cfg(not(feature = "kafka"))]
 fn kafka_topic(_kafka: &config::Kafka, _topic: &str, _mode: config::Mode) -> Result<Arc<dyn Sink>> {
     Err(left_out("kafka", "nothing can be written to a topic"))
+}
+
+/// Whether the adapters take what the configuration asks of brokers: names, values, files. Connects to nobody.
+///
+/// # Errors
+/// What is wrong, with the setting.
+pub fn check_brokers(config: &config::Config) -> Result<()> {
+    let Some(kafka) = &config.kafka else { return Ok(()) };
+    check_kafka(config, kafka)
+}
+
+#[cfg(feature = "kafka")]
+fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
+    let cluster = kafka::cluster(kafka, kafka::Purpose::Look)?;
+    kafka::source(config, &cluster).map(drop)
+}
+
+#[cfg(not(feature = "kafka"))]
+fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
+    kafka_brokers(config, kafka).map(drop)
 }
 
 /// Makes what the configuration asks of brokers. Connects to none.
@@ -249,7 +275,7 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
 
 #[cfg(feature = "kafka")]
 fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
-    let cluster = kafka::cluster(kafka)?;
+    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect)?;
     let feed = kafka::source(config, &cluster)?;
     let replies = ("replies", config.replies.kafka_topic.as_deref(), config.replies.mode);
     let dead = ("dead letters", config.dead_letters.kafka_topic.as_deref(), config::Mode::Binary);

@@ -6,6 +6,7 @@
 //! - [`Kafka`]: the source, and what its owner may ask of it.
 //! - `source`: the loop. `turn`: partitions change hands. `pulse`: the watchdog, damage, numbers. `commit`.
 //! - `desk`: a record's way into the path. `partition`, `settle`: one assignment, and whether its outcome counts.
+//! - `replay`: a range of a topic once more, without the group.
 //! - `sink`, `producer`: a topic that is written.
 //! - [`decode`], [`encode`]: records and events, pure.
 //! - [`client`]: what the loop asks of Kafka. `librdkafka`, `starts`, `stats`, `trouble`: librdkafka answers.
@@ -23,12 +24,14 @@ pub mod encode;
 mod board;
 mod commit;
 mod config;
+mod deliver;
 mod desk;
 mod kafka;
 mod librdkafka;
 mod partition;
 mod producer;
 mod pulse;
+mod replay;
 mod settle;
 mod sink;
 mod source;
@@ -42,4 +45,5 @@ pub use config::{Cluster, Config, Order, Rebalance, Sasl, StartAt, Tls, Token, T
 pub use kafka::Kafka;
 pub use librdkafka::Librdkafka;
 pub use producer::{Mode, SinkConfig};
+pub use replay::{Progress, Range, Replay};
 pub use sink::{KafkaSink, SinkCounts};

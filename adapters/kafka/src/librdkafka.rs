@@ -111,6 +111,13 @@ impl Librdkafka {
     }
 }
 
+impl Drop for Librdkafka {
+    /// Whoever drops it does not answer rebalances any more either, and librdkafka's end waits for an answer.
+    fn drop(&mut self) {
+        self.consumer.context().leaving.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Client for Librdkafka {
     fn poll(&self, cx: &mut Context<'_>, take: &mut Take<'_>) -> Poll<Happened> {
         let events = self.consumer.context();
@@ -332,26 +339,31 @@ fn told(done: KafkaResult<()>, what: &str) {
     }
 }
 
-fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
+pub(crate) fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
     let mut few = [("", None); HEADERS];
     let mut many = Vec::new();
     let headers: &[(&str, Option<&[u8]>)] = match message.headers() {
         None => &[],
-        // A name that is not UTF-8 makes the wrapper panic. Such a header cannot be told to anybody, so it is
-        // left out, and its record goes on.
         Some(headers) => {
             let count = headers.count();
             let get = |at| {
-                let header = catch_unwind(AssertUnwindSafe(|| headers.get(at))).ok();
-                header.map_or(("", None), |header| (header.key, header.value))
+                let header = headers.get(at);
+                (header.key, header.value)
             };
-            if count <= HEADERS {
-                (0..count).for_each(|at| few[at] = get(at));
-                &few[..count]
-            } else {
-                many.extend((0..count).map(get));
-                &many
+            let all = || {
+                if count <= HEADERS {
+                    (0..count).for_each(|at| few[at] = get(at));
+                } else {
+                    many.extend((0..count).map(get));
+                }
+            };
+            // A name that is not UTF-8 makes the wrapper panic. Such a header cannot be told to anybody, so it is
+            // left out, and its record goes on.
+            if catch_unwind(AssertUnwindSafe(all)).is_err() {
+                let one = |at| catch_unwind(AssertUnwindSafe(|| get(at))).unwrap_or(("", None));
+                many = (0..count).map(one).collect();
             }
+            if many.is_empty() { &few[..count] } else { &many }
         }
     };
     let timestamp_ms = match message.timestamp() {

@@ -234,11 +234,16 @@ impl<C: Client> Reader<C> {
 
     /// Tells the client which partitions to fetch from, where that has changed.
     pub(crate) fn repause(&mut self) {
+        self.tell_pauses(|has_changed| has_changed);
+    }
+
+    /// Tells the client for each partition for which `is_told` says so, given whether that has changed.
+    pub(crate) fn tell_pauses(&mut self, is_told: impl Fn(bool) -> bool) {
         let all = self.window_paused || !self.desk.open;
         let (mut stop, mut go) = (Vec::new(), Vec::new());
         for slot in self.desk.slots_mut() {
             let paused = all || slot.wants_pause() || !slot.assigned.is_live();
-            if paused != slot.paused {
+            if is_told(paused != slot.paused) {
                 slot.paused = paused;
                 if paused { &mut stop } else { &mut go }.push(slot.assigned.at.clone());
             }

@@ -54,6 +54,8 @@ pub enum Sasl {
         client_secret_file: Option<PathBuf>,
         /// The scope to ask for.
         scope: Option<String>,
+        /// The authorities of the endpoint's certificate; none is the system's.
+        ca_file: Option<PathBuf>,
     },
 }
 
@@ -198,6 +200,7 @@ impl Values {
                 client_id: self.some_text("kafka.sasl.client_id"),
                 client_secret_file: self.some_file("kafka.sasl.client_secret_file"),
                 scope: self.some_text("kafka.sasl.scope"),
+                ca_file: self.some_file("kafka.sasl.token_ca_file"),
             },
             mechanism => Sasl::Password {
                 mechanism,

@@ -1,19 +1,28 @@
 //! Kafka behind the sidecar's own traits.
 
-use super::{Feed, Home, Series, Wish};
+use super::{Feed, Home, Series, Wish, tokens};
 use crate::config::{self, Config};
 use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
 use outrigger_kafka::{
     Ask, Cluster, Kafka, KafkaSink, Mode, Order, PartitionStatus, Rebalance, Sasl, SinkConfig, StartAt,
-    Status, Tls, decode::Plain,
+    Status, Tls, Token, Tokens, decode::Plain,
 };
 use std::{path::Path, sync::Arc};
 
 /// The largest file of a secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
+/// What a cluster is wanted for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be checked: nobody is asked for a token.
+    Look,
+    /// To be entered.
+    Connect,
+}
+
 /// The cluster as the adapter takes it; secrets are read here.
-pub(super) fn cluster(kafka: &config::Kafka) -> Result<Cluster> {
+pub(super) fn cluster(kafka: &config::Kafka, purpose: Purpose) -> Result<Cluster> {
     let file = |file: &Option<std::path::PathBuf>| file.as_ref().map(|file| file.display().to_string());
     let cluster = Cluster {
         brokers: kafka.brokers.clone(),
@@ -23,23 +32,36 @@ pub(super) fn cluster(kafka: &config::Kafka) -> Result<Cluster> {
             certificate: file(&tls.certificate),
             key: file(&tls.key),
         }),
-        sasl: kafka.sasl.as_ref().map(sasl).transpose()?,
+        sasl: kafka.sasl.as_ref().map(|named| sasl(named, purpose)).transpose()?,
         properties: kafka.properties.clone(),
     };
     cluster.check()?;
     Ok(cluster)
 }
 
-fn sasl(sasl: &config::Sasl) -> Result<Sasl> {
+fn sasl(sasl: &config::Sasl, purpose: Purpose) -> Result<Sasl> {
     match sasl {
         config::Sasl::Password { mechanism, username, password_file } => Ok(Sasl::Password {
             mechanism,
             username: username.clone().unwrap_or_default(),
             password: secret("kafka.sasl.password_file", password_file.as_deref())?,
         }),
-        config::Sasl::Token { .. } => {
-            Err(Error::new(Kind::Invalid, "kafka.sasl.mechanism: OAUTHBEARER is not there yet"))
+        config::Sasl::Token { client_secret_file, .. } => {
+            secret("kafka.sasl.client_secret_file", client_secret_file.as_deref())?;
+            match purpose {
+                Purpose::Look => Ok(Sasl::Token(Arc::new(NoToken))),
+                Purpose::Connect => tokens::keep(sasl).map(Sasl::Token),
+            }
         }
+    }
+}
+
+/// Stands for tokens where nobody connects.
+struct NoToken;
+
+impl Tokens for NoToken {
+    fn current(&self) -> Result<Token, String> {
+        Err("nothing is connected".to_owned())
     }
 }
 

@@ -29,7 +29,7 @@ mod record;
 mod secure;
 mod settings;
 
-use std::future::Future;
+use std::{future::Future, process::Command};
 
 use tokio::sync::OnceCell;
 
@@ -106,6 +106,13 @@ pub async fn secure(test: &str) -> Option<&'static SecureBroker> {
 /// As [`shared`].
 pub async fn secure_with(test: &str, settings: Settings) -> Option<SecureBroker> {
     or_skip(test, |home| SecureBroker::start(home, settings)).await
+}
+
+/// One of Kafka's own tools, with the JVM's own settings as Kafka's scripts start it, or `None` where Kafka is
+/// absent.
+#[must_use]
+pub fn tool(class: &str, arguments: &[&str]) -> Option<Command> {
+    Some(Home::find().ok()?.tool(class, arguments))
 }
 
 async fn or_skip<T, F: Future<Output = T>>(test: &str, start: impl FnOnce(Home) -> F) -> Option<T> {

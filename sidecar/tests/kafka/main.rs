@@ -12,4 +12,7 @@
 mod common;
 mod crash;
 mod flow;
+mod handover;
+mod outage;
+mod poison;
 mod rig;

@@ -27,8 +27,8 @@ use tokio::{
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Members that die are missed after a second, so that a restart need not wait longer.
-pub const QUICK: &str = r#"{"session.timeout.ms": 1000, "heartbeat.interval.ms": 100, "max.poll.interval.ms": 6000,
-    "reconnect.backoff.max.ms": 500, "topic.metadata.refresh.interval.ms": 500}"#;
+pub const QUICK: &str = "{session.timeout.ms: 1000, heartbeat.interval.ms: 100, max.poll.interval.ms: 6000, \
+                         reconnect.backoff.max.ms: 500, topic.metadata.refresh.interval.ms: 500}";
 
 pub struct Rig {
     pub client: Client,
@@ -37,6 +37,7 @@ pub struct Rig {
     pub function: Function,
     pub site: Site,
     pub ledger: Arc<Ledger>,
+    bootstrap: String,
 }
 
 /// What was produced, and where it lies.
@@ -82,15 +83,14 @@ impl Rig {
 
     /// The same with a function that is there.
     pub fn with_function(client: &Client, bootstrap: &str, name: &str, function: Function) -> Self {
-        let brokers = format!("[\"{}\"]", bootstrap.replace(',', "\", \""));
-        let site = Site::of(&function)
-            .set("kafka.brokers", &brokers)
-            .set("kafka.properties", &QUICK.replace('\n', ""))
-            .set("ingress.kafka.topics", &format!("[{name}]"))
-            .set("ingress.kafka.group", name)
-            .set("ingress.kafka.stats_every", "200ms");
-        let [topic, group] = [name.to_owned(), name.to_owned()];
-        Self { client: client.clone(), topic, group, function, site, ledger: Arc::default() }
+        let [topic, group, bootstrap] = [name, name, bootstrap].map(str::to_owned);
+        let site = site(&function, &bootstrap, name);
+        Self { client: client.clone(), topic, group, function, site, ledger: Arc::default(), bootstrap }
+    }
+
+    /// The place of another member of the group.
+    pub fn sibling(&self) -> Site {
+        site(&self.function, &self.bootstrap, &self.topic)
     }
 
     /// Changes the configuration of what is started from now on.
@@ -255,6 +255,17 @@ impl Ledger {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A configuration that reads the topic `name` in the group of that name.
+fn site(function: &Function, bootstrap: &str, name: &str) -> Site {
+    let brokers = format!("[\"{}\"]", bootstrap.replace(',', "\", \""));
+    Site::of(function)
+        .set("kafka.brokers", &brokers)
+        .set("kafka.properties", QUICK)
+        .set("ingress.kafka.topics", &format!("[{name}]"))
+        .set("ingress.kafka.group", name)
+        .set("ingress.kafka.stats_every", "200ms")
 }
 
 /// The committed offsets of `group`, by partition.

@@ -21,7 +21,8 @@ pub struct Ticket(usize);
 pub struct Lanes<T> {
     slots: Vec<Lane<T>>,
     free: Vec<usize>,
-    by_key: HashMap<Key, usize>,
+    /// Seeded for each map, as senders choose the keys; the standard hasher costs more than all else here.
+    by_key: HashMap<Key, usize, foldhash::fast::RandomState>,
     ready: VecDeque<usize>,
     waiting: BinaryHeap<Reverse<(Instant, usize)>>,
     parked: usize,
@@ -48,7 +49,7 @@ impl<T> Default for Lanes<T> {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_key: HashMap::new(),
+            by_key: HashMap::default(),
             ready: VecDeque::new(),
             waiting: BinaryHeap::new(),
             parked: 0,

@@ -185,6 +185,12 @@ pub(super) const CLUSTER: &[Setting] = &[
         "none",
         "OAUTHBEARER: where tokens are fetched (client credentials, RFC 6749 section 4.4).",
     ),
+    setting(
+        "kafka.sasl.token_ca_file",
+        Kind::Or("system", &Kind::File),
+        "system",
+        "OAUTHBEARER: the authorities that its certificate may come from, as PEM.",
+    ),
     setting("kafka.sasl.client_id", Kind::Or("none", &Kind::Line), "none", "OAUTHBEARER: the client."),
     setting(
         "kafka.sasl.client_secret_file",

@@ -140,7 +140,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(home: Home, nodes: u16, settings: Settings) -> Self {
-        let folder = Arc::new(TempDir::with_prefix("kafka-").expect("a temporary folder"));
+        let folder = Arc::new(settings.temporary());
         Self::start_in(folder, home, nodes, settings).await
     }
 

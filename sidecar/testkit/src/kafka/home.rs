@@ -89,6 +89,15 @@ impl Home {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }
+
+    /// The command that runs the tool `class` to its end. Unlike a broker it is not made to start quickly: what it
+    /// measures is measured with the JVM's own settings.
+    pub(crate) fn tool(&self, class: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("java");
+        command.arg("-Xmx256m").arg("-cp").arg(&self.classpath).arg(class).args(arguments);
+        command.env_remove("JAVA_TOOL_OPTIONS").env_remove("JDK_JAVA_OPTIONS").env_remove("CLASSPATH");
+        command
+    }
 }
 
 fn named(variable: &str) -> Option<PathBuf> {
