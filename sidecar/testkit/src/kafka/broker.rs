@@ -1,6 +1,6 @@
 //! Brokers and clusters as tests handle them.
 
-use std::{net::SocketAddr, panic::resume_unwind, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, panic::resume_unwind, sync::Arc};
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -120,12 +120,6 @@ impl Broker {
         self.0.node.pid()
     }
 
-    /// The file in which a partition's first records lie. It is the test's to damage while the broker is stopped.
-    #[must_use]
-    pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
-        self.0.node.data().join(format!("{topic}-{partition}")).join(format!("{:020}.log", 0))
-    }
-
     /// What it wrote since its first start.
     #[must_use]
     pub fn log(&self) -> String {
@@ -146,11 +140,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(home: Home, nodes: u16, settings: Settings) -> Self {
-        let folder = match &settings.folder {
-            Some(folder) => TempDir::with_prefix_in("kafka-", folder),
-            None => TempDir::with_prefix("kafka-"),
-        };
-        let folder = Arc::new(folder.expect("a temporary folder"));
+        let folder = Arc::new(settings.temporary());
         Self::start_in(folder, home, nodes, settings).await
     }
 
