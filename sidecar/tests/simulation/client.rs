@@ -61,7 +61,9 @@ impl Member {
             let known = highest.entry(*partition).or_insert(*offset);
             *known = (*known).max(*offset);
             match self.place.flaw {
-                Some(Flaw::CommitsTooFar) if *offset > 3 => (*offset, *metadata) = (*offset + 1, String::new()),
+                Some(Flaw::CommitsTooFar) if *offset > 3 => {
+                    (*offset, *metadata) = (*offset + 1, String::new())
+                }
                 Some(Flaw::CommitsMoveBack) if *offset > 5 && *offset % 3 == 0 => {
                     (*offset, *metadata) = (*offset - 2, String::new());
                 }
@@ -69,7 +71,9 @@ impl Member {
                     // The list form with nothing pending: everything for eight offsets is finished.
                     metadata.replace_range(.., "og1:TAg");
                 }
-                Some(Flaw::ForgetsFence) if *known > *offset => (*offset, *metadata) = (*known, String::new()),
+                Some(Flaw::ForgetsFence) if *known > *offset => {
+                    (*offset, *metadata) = (*known, String::new())
+                }
                 _ => {}
             }
         }
@@ -82,7 +86,9 @@ impl Client for Member {
             let found = self.place.world().look(self.id);
             match found {
                 Found::Notice(notice) => return Poll::Ready(happened(notice)),
-                Found::Stats { ends, connected, joined } => return Poll::Ready(stats(ends, connected, joined)),
+                Found::Stats { ends, connected, joined } => {
+                    return Poll::Ready(stats(ends, connected, joined));
+                }
                 Found::Record(at, record) => {
                     if !self.swallows() {
                         hand_over(at, &record, take);
@@ -109,7 +115,8 @@ impl Client for Member {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             let numbers: Vec<i32> = partitions.iter().map(|at| at.partition).collect();
             let starts = place.world().starts(id, &numbers);
-            let starts = starts.ok_or_else(|| Error::new(Kind::Unreachable, "nobody tells where to begin"))?;
+            let starts =
+                starts.ok_or_else(|| Error::new(Kind::Unreachable, "nobody tells where to begin"))?;
             let start = |start: outrigger_testkit::sim::world::Start| Start {
                 at: at(start.partition),
                 offset: start.offset,
@@ -160,7 +167,9 @@ impl Client for Member {
         Box::pin(async move {
             match told.await {
                 Ok(Ok(())) => Ok(Vec::new()),
-                Ok(Err(why)) => Ok(list.into_iter().map(|(partition, ..)| (at(partition), why.to_owned())).collect()),
+                Ok(Err(why)) => {
+                    Ok(list.into_iter().map(|(partition, ..)| (at(partition), why.to_owned())).collect())
+                }
                 Err(_) => Err(Error::new(Kind::Interrupted, "the simulation is over")),
             }
         })

@@ -79,7 +79,9 @@ impl Admit for Gate {
     fn admit(&self, mut delivery: Delivery) {
         let nobody = || Receipt::new(Arc::new(Unfenced(Mutex::new(None))), 0);
         match self.place.flaw {
-            Some(Flaw::AcksEarly) => std::mem::replace(&mut delivery.receipt, nobody()).settle(Settlement::Ack(None)),
+            Some(Flaw::AcksEarly) => {
+                std::mem::replace(&mut delivery.receipt, nobody()).settle(Settlement::Ack(None))
+            }
             Some(Flaw::ForgetsKeys) => delivery.key = None,
             Some(Flaw::WantsEverything) => {
                 let inner = std::mem::replace(&mut delivery.receipt, nobody());

@@ -10,8 +10,8 @@ use outrigger::{
     dispatch::{OnPoison, Parts, Settings, Target},
 };
 use outrigger_core::{
-    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, DrainTrigger, Error, Event, Intake, Kind, Reply, Result,
-    Source, TargetId,
+    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, DrainTrigger, Error, Event, Intake, Kind, Reply,
+    Result, Source, TargetId,
     decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses, window::Window},
     drain,
 };
@@ -138,7 +138,8 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
             open_max: Duration::from_millis(800),
         },
     };
-    let far = Far { place: place.clone(), incarnation, timeout: Duration::from_millis(settings.call_timeout_ms) };
+    let far =
+        Far { place: place.clone(), incarnation, timeout: Duration::from_millis(settings.call_timeout_ms) };
     let far = Arc::new(far);
     let parts = Parts {
         call: far.clone(),

@@ -68,7 +68,9 @@ fn every_seed_keeps_every_promise() {
                 }
                 let outcome = of(seed, None, &metrics, false);
                 let (calls, dead, repeats) = outcome.counts;
-                sums.iter().zip([calls, dead, repeats]).for_each(|(sum, n)| drop(sum.fetch_add(n, Ordering::Relaxed)));
+                sums.iter()
+                    .zip([calls, dead, repeats])
+                    .for_each(|(sum, n)| drop(sum.fetch_add(n, Ordering::Relaxed)));
                 if !outcome.violations.is_empty() {
                     println!("seed {seed}: {:?}", outcome.violations);
                     failed.push(seed);

@@ -134,7 +134,10 @@ impl Stage {
         let (now, wait) = {
             let mut world = self.place.world();
             world.end_with_gaps();
-            (world.now, if world.plan.seed.is_multiple_of(8) { 2 * world.plan.settings.stalled_after_ms } else { 0 })
+            (
+                world.now,
+                if world.plan.seed.is_multiple_of(8) { 2 * world.plan.settings.stalled_after_ms } else { 0 },
+            )
         };
         let heals = |stage: &Self| stage.instances.iter().map(Instance::heals).sum::<u64>();
         let before = heals(self);

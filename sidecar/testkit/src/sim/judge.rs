@@ -121,12 +121,8 @@ impl Judge {
     pub fn assigned(&mut self, incarnation: u32, partition: i32, offset: i64, metadata: &str) {
         let start = Coverage::of(offset, metadata).unwrap_or_default();
         self.numbers += 1;
-        let assignment = Assignment {
-            number: self.numbers,
-            start,
-            handed: BTreeMap::new(),
-            delivered: BTreeSet::new(),
-        };
+        let assignment =
+            Assignment { number: self.numbers, start, handed: BTreeMap::new(), delivered: BTreeSet::new() };
         self.assignments.insert((incarnation, partition), assignment);
     }
 
@@ -150,7 +146,9 @@ impl Judge {
         let committed = self.committed.get(&partition).cloned().unwrap_or_default();
         let settled = assignment.handed.iter().filter(|(_, at)| at.is_some_and(|at| at < before));
         let late: Vec<i64> = settled.map(|(offset, _)| *offset).filter(|o| !committed.covers(*o)).collect();
-        self.claim(late.is_empty(), || format!("commit: {partition}/{late:?} settled and not committed {why}"));
+        self.claim(late.is_empty(), || {
+            format!("commit: {partition}/{late:?} settled and not committed {why}")
+        });
     }
 
     /// The client handed a record over.
@@ -166,7 +164,9 @@ impl Judge {
             partitions += 1;
         }
         let most = self.limits.hand.0 + partitions * self.limits.hand.1;
-        self.claim(hand <= most, || format!("memory: {hand} records in hand of {incarnation}, at most {most} may be"));
+        self.claim(hand <= most, || {
+            format!("memory: {hand} records in hand of {incarnation}, at most {most} may be")
+        });
     }
 
     /// A call begins. `number` names it.
@@ -188,9 +188,15 @@ impl Judge {
             (true, assignment.start.covers(offset), assignment.delivered.contains(&offset))
         });
         let number_of = assignment.map_or(0, |assignment| assignment.number);
-        self.claim(owned, || format!("fence: {place:?} is begun at {incarnation}, which does not have the partition"));
-        self.claim(!covered, || format!("repeat: {place:?} is begun at {incarnation} though its start calls it finished"));
-        self.claim(!again, || format!("repeat: {place:?} is begun again at {incarnation}, which had delivered it"));
+        self.claim(owned, || {
+            format!("fence: {place:?} is begun at {incarnation}, which does not have the partition")
+        });
+        self.claim(!covered, || {
+            format!("repeat: {place:?} is begun at {incarnation} though its start calls it finished")
+        });
+        self.claim(!again, || {
+            format!("repeat: {place:?} is begun again at {incarnation}, which had delivered it")
+        });
         self.calls.insert(number, Call { incarnation, place, assignment: number_of });
     }
 
@@ -218,8 +224,11 @@ impl Judge {
         self.repeats += u64::from(fate.delivered > 1);
         if first && key.is_some() {
             let before = self.records.range((place.0, i64::MIN)..place);
-            let passed = before.filter(|(_, fate)| fate.key == key && !fate.is_over()).map(|(place, _)| *place).next();
-            self.claim(passed.is_none(), || format!("order: {place:?} was delivered before {passed:?} of its key"));
+            let passed =
+                before.filter(|(_, fate)| fate.key == key && !fate.is_over()).map(|(place, _)| *place).next();
+            self.claim(passed.is_none(), || {
+                format!("order: {place:?} was delivered before {passed:?} of its key")
+            });
         }
         if let Some(ours) = self.assignments.get_mut(&(incarnation, place.0))
             && ours.number == assignment
@@ -234,7 +243,9 @@ impl Judge {
         self.counts.1 += 1;
         let (failed, refused) = self.failures.get(&(incarnation, place)).copied().unwrap_or_default();
         let Some(fate) = self.records.get_mut(&place) else {
-            return self.violations.push(format!("data: {place:?} became a dead letter and was never written"));
+            return self
+                .violations
+                .push(format!("data: {place:?} became a dead letter and was never written"));
         };
         fate.dead = true;
         let malformed = fate.malformed;
@@ -304,6 +315,8 @@ impl Judge {
     /// The end of a run: nothing may be owed.
     pub fn finish(&mut self, when: &str) {
         let owed = self.owed();
-        self.claim(owed.is_empty(), || format!("lost: {owed:?} neither delivered, dead nor removed, or uncommitted, {when}"));
+        self.claim(owed.is_empty(), || {
+            format!("lost: {owed:?} neither delivered, dead nor removed, or uncommitted, {when}")
+        });
     }
 }

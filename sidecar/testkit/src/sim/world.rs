@@ -265,8 +265,11 @@ impl World {
         }
         if member.stats_at <= now {
             member.stats_at = now + STATS_MS;
-            let ends: Vec<(i32, i64)> =
-                member.fetches.keys().map(|partition| (*partition, self.logs[index(*partition)].end())).collect();
+            let ends: Vec<(i32, i64)> = member
+                .fetches
+                .keys()
+                .map(|partition| (*partition, self.logs[index(*partition)].end()))
+                .collect();
             return Found::Stats { ends, connected: reachable, joined: self.group.is_joined(id) };
         }
         let (pace, incarnation) = (self.plan.pace, member.incarnation);
