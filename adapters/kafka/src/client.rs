@@ -95,6 +95,17 @@ pub struct Damage {
     pub until: Option<i64>,
 }
 
+/// What lies between where a partition is read from and an end that was heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The offset that is read next.
+    pub from: i64,
+    /// The end.
+    pub end: i64,
+}
+
 /// What the client knows of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -160,6 +171,12 @@ pub trait Client: Send + Sync + 'static {
     /// the damage ([`TroubleKind::Corrupt`] without a place).
     fn find_damage(&self, suspects: Vec<(TopicPartition, i64)>) -> BoxFuture<'static, Vec<Damage>> {
         drop(suspects);
+        Box::pin(async { Vec::new() })
+    }
+
+    /// Those of these that have no record for a reader: markers of transactions, and what was aborted.
+    fn find_empty(&self, tails: Vec<Tail>) -> BoxFuture<'static, Vec<Tail>> {
+        drop(tails);
         Box::pin(async { Vec::new() })
     }
 

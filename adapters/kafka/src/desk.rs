@@ -5,7 +5,7 @@
 
 use crate::{
     Config,
-    client::{Damage, Headers, Start, TopicPartition},
+    client::{Damage, Headers, Start, Tail, TopicPartition},
     decode::Record,
     deliver::{self, Place},
     partition::{Assigned, Phase, Taken},
@@ -40,6 +40,8 @@ pub(crate) struct Slot {
     skip_to: Option<i64>,
     /// The end of the partition, when last heard.
     pub(crate) end: Option<i64>,
+    /// Where it was read to and its end, when last heard, while nothing came.
+    idle: Option<(i64, i64)>,
     /// Where its commit stood when it last moved, and when that was.
     moved: (i64, Instant),
     /// Whether its oldest record holds it up: a key that is parked or backs off.
@@ -76,6 +78,15 @@ impl Slot {
     pub(crate) fn read_to(&self) -> i64 {
         let handed_on = self.assigned.look().position;
         self.aside.back().map_or(handed_on, |last| handed_on.max(last.offset + 1))
+    }
+
+    /// What lies before the end, if nothing of it came since the end was last heard: there may be no record in it.
+    pub(crate) fn idle_tail(&mut self) -> Option<Tail> {
+        let (from, end) = (self.read_to(), self.end?);
+        let fetched = !self.paused && self.assigned.is_live() && end > from;
+        let before = std::mem::replace(&mut self.idle, fetched.then_some((from, end)));
+        let at = self.assigned.at.clone();
+        (fetched && before == self.idle).then_some(Tail { at, from, end })
     }
 
     /// Goes on at `to`, which lies behind all that was read: once that is handed on, so that none of it is passed
@@ -155,6 +166,7 @@ impl Desk {
             by_owner: false,
             corrupt: None,
             skip_to: None,
+            idle: None,
             end: None,
             moved: (start.offset, Instant::now()),
             stuck: false,

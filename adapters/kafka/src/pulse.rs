@@ -2,7 +2,7 @@
 
 use crate::{
     board::{Ask, Command, PartitionStatus},
-    client::{Client, Damage, Stats, TopicPartition},
+    client::{Client, Damage, Stats, Tail, TopicPartition},
     desk::Slot,
     source::Reader,
     turn::Step,
@@ -26,6 +26,22 @@ impl<C: Client> Reader<C> {
         }
         self.board.brokers_down(stats.brokers_down.clone());
         self.watch.last_stats = stats;
+        let tails: Vec<Tail> = self.desk.slots_mut().filter_map(Slot::idle_tail).collect();
+        if !tails.is_empty() && self.tails.is_none() {
+            self.tails = Some(self.client.find_empty(tails));
+        }
+    }
+
+    /// No record is left up to these ends. Without this the lag of a topic with transactions would never be zero, and
+    /// the watchdog would take its silence for a client that has stopped.
+    pub(crate) fn pass_over(&mut self, tails: Vec<Tail>) {
+        self.tails = None;
+        for Tail { at, from, end } in tails {
+            let slot = self.desk.slot_mut(&at.topic, at.partition);
+            if let Some(slot) = slot.filter(|slot| slot.read_to() == from && slot.assigned.is_live()) {
+                slot.assigned.skip_to(end);
+            }
+        }
     }
 
     /// A batch of records is damaged: its partition stops until somebody skips it.
@@ -102,7 +118,7 @@ impl<C: Client> Reader<C> {
         self.intake.sweep();
         self.turns.clear();
         self.step = Step::Idle;
-        (self.committing, self.search) = (None, None);
+        (self.committing, self.search, self.tails) = (None, None, None);
         (self.held_since, self.window_paused) = (None, false);
         self.watch.last_stats = Stats::default();
         if self.watch.again_at.is_none() {

@@ -6,7 +6,7 @@
 use crate::{
     Config,
     board::{Board, Command, Leaving},
-    client::{Client, Connect, Damage, Happened, Stats, TopicPartition, Trouble, TroubleKind},
+    client::{Client, Connect, Damage, Happened, Stats, Tail, TopicPartition, Trouble, TroubleKind},
     desk::Desk,
     partition::Phase,
     turn::{Step, Turn},
@@ -40,6 +40,8 @@ pub(crate) struct Reader<C> {
     pub(crate) committing: Option<BoxFuture<'static, ()>>,
     /// Where damage is looked for, while nothing is fetched.
     pub(crate) search: Option<BoxFuture<'static, Vec<Damage>>>,
+    /// Where ends without records are looked for.
+    pub(crate) tails: Option<BoxFuture<'static, Vec<Tail>>>,
     pub(crate) bell: Arc<Notify>,
     /// Since when records are held because the window is full.
     pub(crate) held_since: Option<Instant>,
@@ -68,6 +70,7 @@ enum Wake {
     Started(Result<Vec<crate::client::Start>>),
     Committed,
     Searched(Vec<Damage>),
+    Empty(Vec<Tail>),
     Command(Command),
     Bell,
     Room,
@@ -95,6 +98,7 @@ impl<C: Client> Reader<C> {
             step: Step::Idle,
             committing: None,
             search: None,
+            tails: None,
             bell: Arc::new(Notify::new()),
             held_since: None,
             window_paused: false,
@@ -124,7 +128,8 @@ impl<C: Client> Reader<C> {
                 () = self.board.closing.notified(), if drain.is_none() => Wake::Close,
                 starts = starting(&mut self.step) => Wake::Started(starts),
                 () = ended(&mut self.committing) => Wake::Committed,
-                found = searched(&mut self.search) => Wake::Searched(found),
+                found = found(&mut self.search) => Wake::Searched(found),
+                found = found(&mut self.tails) => Wake::Empty(found),
                 command = self.board.commands.next() => Wake::Command(command),
                 () = self.bell.notified() => Wake::Bell,
                 () = self.intake.ebb(held.unwrap_or_default()), if held.is_some() => Wake::Room,
@@ -140,6 +145,7 @@ impl<C: Client> Reader<C> {
                 Wake::Started(starts) => self.started(starts),
                 Wake::Committed => self.committing = None,
                 Wake::Searched(found) => self.searched(found),
+                Wake::Empty(tails) => self.pass_over(tails),
                 Wake::Command(command) => self.obey(command),
                 Wake::Bell => {
                     self.rewind();
@@ -354,7 +360,8 @@ async fn starting(step: &mut Step) -> Result<Vec<crate::client::Start>> {
     }
 }
 
-async fn searched(search: &mut Option<BoxFuture<'static, Vec<Damage>>>) -> Vec<Damage> {
+/// What a search has found.
+async fn found<T>(search: &mut Option<BoxFuture<'static, T>>) -> T {
     match search {
         Some(search) => search.await,
         None => std::future::pending().await,

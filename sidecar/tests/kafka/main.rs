@@ -17,3 +17,4 @@ mod handover;
 mod outage;
 mod poison;
 mod rig;
+mod topic;

@@ -190,13 +190,6 @@ impl Rig {
         self.ledger.assert_clean();
         judgement
     }
-
-    /// The ids that the function answered with a 2xx, as often as it did.
-    pub fn answered(&self) -> Vec<String> {
-        let log = self.function.log().into_iter();
-        let answered = log.filter(|record| matches!(record.status, Some(200..=299)));
-        answered.filter_map(|record| record.id.map(Into::into)).collect()
-    }
 }
 
 impl Watch {
@@ -221,6 +214,13 @@ impl Ledger {
     pub fn accounted(&self, id: &str) {
         self.oracle.accounted(id);
         self.lock().accounted.insert(id.to_owned());
+    }
+
+    /// The topic is a new one of the same name: offsets begin again.
+    pub fn forget_places(&self) {
+        let mut state = self.lock();
+        state.places.clear();
+        state.committed.clear();
     }
 
     /// How many records were produced.
