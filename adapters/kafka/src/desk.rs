@@ -153,6 +153,13 @@ impl Desk {
         self.held.retain(|delivery| delivery.receipt.wanted()); // the others are released
     }
 
+    /// Nothing that has not reached a lane goes on. All of it: what waits for its partition stands behind what
+    /// waits for the window, and would pass it.
+    pub(crate) fn let_go(&mut self) {
+        self.slots_mut().for_each(|slot| slot.aside.clear());
+        self.held.clear();
+    }
+
     pub(crate) fn slot(&self, at: &TopicPartition) -> Option<&Slot> {
         let number = usize::try_from(at.partition).ok()?;
         self.topics.get(&at.topic)?.slots.get(number)?.as_ref()

@@ -278,7 +278,7 @@ impl<C: Client> Reader<C> {
 
     fn stop_fetching(&mut self) {
         self.desk.open = false;
-        self.desk.held.clear(); // released: they come again
+        self.desk.let_go(); // released: they come again
         self.held_since = None;
         self.repause();
     }
