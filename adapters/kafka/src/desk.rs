@@ -37,6 +37,8 @@ pub(crate) struct Slot {
     pub(crate) corrupt: Option<i64>,
     /// The end of the partition, when last heard.
     pub(crate) end: Option<i64>,
+    /// Whether the client had fetched everything up to there.
+    pub(crate) is_read: bool,
     /// Where its commit stood when it last moved, and when that was.
     moved: (i64, Instant),
     /// Whether its oldest record holds it up: a key that is parked or backs off.
@@ -122,6 +124,7 @@ impl Desk {
             by_owner: false,
             corrupt: None,
             end: None,
+            is_read: false,
             moved: (start.offset, Instant::now()),
             stuck: false,
             seek_at: None,
