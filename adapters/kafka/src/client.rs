@@ -89,6 +89,9 @@ pub enum TroubleKind {
 pub struct Stats {
     /// The offset after the last record that a reader may see, per partition.
     pub ends: Vec<(TopicPartition, i64)>,
+    /// Partitions that are fetched to their end: nothing is to come, though the last offsets hold no record
+    /// (markers of transactions, compaction).
+    pub read: Vec<TopicPartition>,
     /// How many brokers are connected.
     pub brokers_up: usize,
     /// Brokers that are known and not connected.

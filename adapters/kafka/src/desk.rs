@@ -37,6 +37,8 @@ pub(crate) struct Slot {
     pub(crate) corrupt: Option<i64>,
     /// The end of the partition, when last heard.
     pub(crate) end: Option<i64>,
+    /// The client has fetched everything below: what is not handed over holds no record.
+    pub(crate) read_to: i64,
     /// Where its commit stood when it last moved, and when that was.
     moved: (i64, Instant),
     /// Whether its oldest record holds it up: a key that is parked or backs off.
@@ -122,6 +124,7 @@ impl Desk {
             by_owner: false,
             corrupt: None,
             end: None,
+            read_to: start.offset,
             moved: (start.offset, Instant::now()),
             stuck: false,
             seek_at: None,

@@ -20,6 +20,11 @@ impl<C: Client> Reader<C> {
                 slot.end = Some(*end);
             }
         }
+        for at in &stats.read {
+            if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
+                slot.read_to = slot.end.unwrap_or(slot.read_to);
+            }
+        }
         let serves = stats.brokers_up > 0 && (self.watch.outage || self.desk.assigned() > 0);
         if serves && self.desk.slots().all(|slot| slot.corrupt.is_none()) {
             self.board.trouble(None);
@@ -49,8 +54,10 @@ impl<C: Client> Reader<C> {
             return;
         }
         let moved = self.desk.received != self.watch.received;
-        let owed =
-            |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
+        let owed = |slot: &Slot| {
+            let read_to = slot.assigned.look().position.max(slot.read_to);
+            !slot.paused && slot.end.is_some_and(|end| end > read_to)
+        };
         let idle = matches!(self.step, Step::Idle) && self.desk.held.is_empty();
         let stats = &self.watch.last_stats;
         let unjoined = self.desk.assigned() == 0 && stats.brokers_up > 0 && !stats.is_joined();
