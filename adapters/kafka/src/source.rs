@@ -5,7 +5,7 @@
 
 use crate::{
     Config,
-    board::{Board, Command, Leaving},
+    board::{Board, Command},
     client::{Client, Connect, Happened, Stats, TopicPartition, Trouble, TroubleKind},
     desk::Desk,
     partition::Phase,
@@ -107,7 +107,6 @@ impl<C: Client> Reader<C> {
 
     /// Runs until it is told to close, after the drain.
     pub(crate) async fn run(mut self, drain: Drain) -> Result<()> {
-        let _leaving = Leaving(self.board.clone());
         let mut drain = Some(drain);
         let mut ticks = interval(self.config.commit_every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
