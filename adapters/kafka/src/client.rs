@@ -31,7 +31,8 @@ pub struct Start {
     pub at: TopicPartition,
     /// The first offset to read.
     pub offset: i64,
-    /// What the last commit says beyond it; empty where there was none.
+    /// What the last commit says beyond its own offset, which is `missing` before this one; empty where there was
+    /// none.
     pub metadata: String,
     /// Whether the group had no commit yet, so that this one is to be written down.
     pub fresh: bool,
