@@ -147,7 +147,10 @@ impl<C: Client> Reader<C> {
                     }
                     continue;
                 }
-                Wake::Happened(happened) => self.happened(happened)?,
+                Wake::Happened(happened) => {
+                    self.after_batch(); // records may have come before it
+                    self.happened(happened)?;
+                }
             }
             self.turn();
         }
