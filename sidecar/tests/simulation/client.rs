@@ -62,7 +62,7 @@ impl Member {
             *known = (*known).max(*offset);
             match self.place.flaw {
                 Some(Flaw::CommitsTooFar) if *offset > 3 => {
-                    (*offset, *metadata) = (*offset + 1, String::new())
+                    (*offset, *metadata) = (*offset + 1, String::new());
                 }
                 Some(Flaw::CommitsMoveBack) if *offset > 5 && *offset % 3 == 0 => {
                     (*offset, *metadata) = (*offset - 2, String::new());
@@ -72,7 +72,7 @@ impl Member {
                     metadata.replace_range(.., "og1:TAg");
                 }
                 Some(Flaw::ForgetsFence) if *known > *offset => {
-                    (*offset, *metadata) = (*known, String::new())
+                    (*offset, *metadata) = (*known, String::new());
                 }
                 _ => {}
             }
@@ -153,7 +153,9 @@ impl Client for Member {
         self.spoil(&mut list);
         if self.is(Flaw::CommitsForeign) {
             let partitions = i32::try_from(self.place.world().plan.partitions).unwrap_or(1);
-            list.iter_mut().for_each(|(partition, ..)| *partition = (*partition + 1) % partitions);
+            for (partition, ..) in &mut list {
+                *partition = (*partition + 1) % partitions;
+            }
         }
         if self.is(Flaw::SaysItCommitted) && list.iter().any(|(_, offset, _)| *offset > 8) {
             return Box::pin(async { Ok(Vec::new()) });

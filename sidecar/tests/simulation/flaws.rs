@@ -86,7 +86,7 @@ impl Admit for Gate {
         let nobody = || Receipt::new(Arc::new(Unfenced(Mutex::new(None))), 0);
         match self.place.flaw {
             Some(Flaw::AcksEarly) => {
-                std::mem::replace(&mut delivery.receipt, nobody()).settle(Settlement::Ack(None))
+                std::mem::replace(&mut delivery.receipt, nobody()).settle(Settlement::Ack(None));
             }
             Some(Flaw::Forgets) if delivery.origin.position.to_string().ends_with('7') => {
                 return std::mem::forget(delivery);

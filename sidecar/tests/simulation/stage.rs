@@ -130,12 +130,12 @@ impl Stage {
         if self.place.world().judge.violations.is_empty() {
             self.end().await;
         }
-        let mut world = self.place.world();
+        let world = self.place.world();
         let judge = &world.judge;
         Outcome {
             violations: judge.violations.clone(),
             counts: (judge.counts.0, judge.counts.1, judge.repeats),
-            trace: std::mem::take(&mut world.trace().to_vec()),
+            trace: world.trace().to_vec(),
         }
     }
 
