@@ -17,4 +17,5 @@ mod handover;
 mod outage;
 mod poison;
 mod rig;
+mod start;
 mod topic;
