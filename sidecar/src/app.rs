@@ -157,6 +157,9 @@ impl App {
         }
         tracing::info!("draining: no new events, lanes finish");
         self.admin.draining.store(true, Ordering::Relaxed);
+        if let Some(replays) = &self.brokers.replays {
+            replays.stop();
+        }
         let is_gone = matches!(end, End::Function(_)); // then nothing in the lanes can finish
         let patience = if is_gone { Duration::ZERO } else { self.config.drain.deadline };
         let in_order = async {

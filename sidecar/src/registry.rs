@@ -7,11 +7,14 @@ mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]
+mod replay;
+#[cfg(feature = "kafka")]
 mod tokens;
 
 use crate::{config, dead_api::Dead, ingress::Accept};
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Kind, Ledger, Plugin, Result, Retry, Sink, Source,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Intake, Kind, Ledger, Plugin, Result, Retry, Sink,
+    Source,
 };
 use std::sync::Arc;
 
@@ -181,6 +184,28 @@ pub struct Brokers {
     pub dead: Option<Arc<dyn DeadLetters>>,
     /// How those homes are.
     pub homes: Vec<Arc<dyn Home>>,
+    /// Who reads a range of a topic once more.
+    pub replays: Option<Arc<dyn Replays>>,
+}
+
+/// Reads ranges of topics once more, through the same path and without their groups.
+pub trait Replays: Send + Sync + 'static {
+    /// Begins with a topic (or one of its partitions), from there to there.
+    ///
+    /// # Errors
+    /// When another one runs.
+    fn start(
+        &self,
+        place: (&str, Option<i32>),
+        range: (config::Start, Option<config::Start>),
+        intake: Intake,
+    ) -> Result<()>;
+
+    /// How far the last one is: `{read, settled, released, done, failed}`; null where there was none.
+    fn progress(&self) -> serde_json::Value;
+
+    /// Reads no more.
+    fn stop(&self);
 }
 
 /// A topic that is written, for readiness and metrics.
@@ -287,6 +312,7 @@ fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Broke
         replies: replies.map(|sink| sink as _),
         dead: dead.map(|sink| sink as _),
         homes,
+        replays: Some(Arc::new(replay::Replayer::new(kafka::settings(config, &cluster)?))),
     })
 }
 

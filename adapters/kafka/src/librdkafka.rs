@@ -103,6 +103,13 @@ impl Librdkafka {
     }
 }
 
+impl Drop for Librdkafka {
+    /// Whoever drops it does not answer rebalances any more either, and librdkafka's end waits for an answer.
+    fn drop(&mut self) {
+        self.consumer.context().leaving.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Client for Librdkafka {
     fn poll(&self, cx: &mut Context<'_>, take: &mut Take<'_>) -> Poll<Happened> {
         let events = self.consumer.context();

@@ -21,6 +21,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{Consumer as _, ConsumerContext, StreamConsumer},
     error::KafkaError,
+    metadata::MetadataPartition,
 };
 use serde::Serialize;
 use std::{
@@ -108,6 +109,7 @@ impl Replay {
     ///
     /// # Errors
     /// When the topic or its ends cannot be read; what was read so far is delivered all the same.
+    #[must_use]
     pub fn run(self: Arc<Self>, intake: Intake, drain: Drain) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
             let read = self.read(&intake, drain).await;
@@ -131,7 +133,7 @@ impl Replay {
         let mut ends = ends.map_err(|e| Error::new(Kind::Interrupted, format!("kafka: {e}")))??;
         let topic = &self.range.topic;
         let names: BTreeMap<i32, Arc<str>> =
-            ends.iter().map(|(number, _)| (*number, format!("{topic}/{number}").into())).collect();
+            ends.keys().map(|number| (*number, format!("{topic}/{number}").into())).collect();
         let mut list = TopicPartitionList::new();
         ends.retain(|_, (from, to)| from < to);
         for (number, (from, _)) in &ends {
@@ -230,7 +232,8 @@ fn ends(consumer: &StreamConsumer<Quiet>, range: &Range) -> Result<BTreeMap<i32,
     let known = consumer
         .fetch_metadata(Some(topic), ASK_TIMEOUT)
         .map_err(|e| error(&e, &format!("the partitions of {topic} cannot be read")))?;
-    let partitions = known.topics().iter().flat_map(|topic| topic.partitions().iter().map(|p| p.id()));
+    let partitions =
+        known.topics().iter().flat_map(|topic| topic.partitions().iter().map(MetadataPartition::id));
     let wanted: Vec<i32> = partitions.filter(|id| range.partition.is_none_or(|only| only == *id)).collect();
     if wanted.is_empty() {
         let which = range.partition.map_or_else(|| topic.clone(), |number| format!("{topic}/{number}"));

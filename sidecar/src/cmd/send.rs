@@ -113,15 +113,12 @@ impl Plan {
         let to = to.ok_or_else(|| wrong("--to", &args.to, "a URL such as http://127.0.0.1:8080/"))?;
         let (retry_for, timeout) =
             (duration("--retry-for", &args.retry_for)?, duration("--timeout", &args.timeout)?);
-        let to = match &args.kafka {
-            Some(topic) => {
-                Destination::Topic(Topic::open(topic, args.config.as_deref(), args.mode, retry_for)?)
-            }
-            None => {
-                let mut sender = Sender::new(to, args.mode, retry_for, timeout);
-                sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
-                Destination::Ingress(Box::new(sender))
-            }
+        let to = if let Some(topic) = &args.kafka {
+            Destination::Topic(Topic::open(topic, args.config.as_deref(), args.mode, retry_for)?)
+        } else {
+            let mut sender = Sender::new(to, args.mode, retry_for, timeout);
+            sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
+            Destination::Ingress(Box::new(sender))
         };
         let template = Template::new(&args.attributes, fastrand::u64(..)).map_err(Failure::Wrong)?;
         if args.count == Some(0) {

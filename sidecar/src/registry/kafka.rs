@@ -79,12 +79,28 @@ fn secret(setting: &str, file: Option<&Path>) -> Result<String> {
 
 /// The source, where topics are named.
 pub(super) fn source(config: &Config, cluster: &Cluster) -> Result<Option<Arc<dyn Feed>>> {
-    let Some(ingress) = &config.ingress.kafka else { return Ok(None) };
+    if config.ingress.kafka.as_ref().is_none_or(|ingress| ingress.topics.is_empty()) {
+        return Ok(None);
+    }
+    let settings = settings(config, cluster)?;
+    settings.check()?;
+    Ok(Some(Arc::new(KafkaFeed(Kafka::new(settings)))))
+}
+
+/// How records are read: as the source is configured, else by default, which serves a replay.
+pub(super) fn settings(config: &Config, cluster: &Cluster) -> Result<outrigger_kafka::Config> {
+    let Some(ingress) = &config.ingress.kafka else {
+        let order = Order::Key(config.delivery.key.clone());
+        return Ok(outrigger_kafka::Config {
+            order,
+            ..outrigger_kafka::Config::new(cluster.clone(), "", &[])
+        });
+    };
     let content_type = ingress.content_type.as_deref();
     let plain = Plain::new(&ingress.source, &ingress.ty, content_type, ingress.schema_registry);
     let plain = plain.map_err(|why| Error::new(Kind::Invalid, format!("ingress.kafka: {why}")))?;
     let group = ingress.group.clone().unwrap_or_default();
-    let settings = outrigger_kafka::Config {
+    Ok(outrigger_kafka::Config {
         topics: ingress.topics.clone(),
         instance: ingress.instance.clone(),
         rebalance: match ingress.rebalance {
@@ -110,9 +126,7 @@ pub(super) fn source(config: &Config, cluster: &Cluster) -> Result<Option<Arc<dy
         stats_every: ingress.stats_every,
         leave_timeout: ingress.leave_timeout,
         ..outrigger_kafka::Config::new(cluster.clone(), &group, &[])
-    };
-    settings.check()?;
-    Ok(Some(Arc::new(KafkaFeed(Kafka::new(settings)))))
+    })
 }
 
 /// A topic that is written, where one is named.
