@@ -1,6 +1,6 @@
 //! Brokers and clusters as tests handle them.
 
-use std::{net::SocketAddr, panic::resume_unwind, sync::Arc};
+use std::{net::SocketAddr, panic::resume_unwind, path::PathBuf, sync::Arc};
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -118,6 +118,12 @@ impl Broker {
     #[must_use]
     pub fn pid(&self) -> Option<Pid> {
         self.0.node.pid()
+    }
+
+    /// The file in which a partition's first records lie. It is the test's to damage while the broker is stopped.
+    #[must_use]
+    pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
+        self.0.node.data().join(format!("{topic}-{partition}")).join(format!("{:020}.log", 0))
     }
 
     /// What it wrote since its first start.
