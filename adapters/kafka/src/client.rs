@@ -31,7 +31,8 @@ pub struct Start {
     pub at: TopicPartition,
     /// The first offset to read.
     pub offset: i64,
-    /// What the last commit says beyond it; empty where there was none.
+    /// What the last commit says beyond its own offset, which is `missing` before this one; empty where there was
+    /// none.
     pub metadata: String,
     /// Whether the group had no commit yet, so that this one is to be written down.
     pub fresh: bool,
@@ -111,6 +112,9 @@ pub struct Tail {
 pub struct Stats {
     /// The offset after the last record that a reader may see, per partition.
     pub ends: Vec<(TopicPartition, i64)>,
+    /// Partitions that are fetched to their end: nothing is to come, though the last offsets hold no record
+    /// (markers of transactions, compaction).
+    pub read: Vec<TopicPartition>,
     /// How many brokers are connected.
     pub brokers_up: usize,
     /// Brokers that are known and not connected.

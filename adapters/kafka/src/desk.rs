@@ -42,6 +42,8 @@ pub(crate) struct Slot {
     pub(crate) end: Option<i64>,
     /// Where it was read to and its end, when last heard, while nothing came.
     idle: Option<(i64, i64)>,
+    /// Whether the client had fetched everything up to there.
+    pub(crate) is_read: bool,
     /// Where its commit stood when it last moved, and when that was.
     moved: (i64, Instant),
     /// Whether its oldest record holds it up: a key that is parked or backs off.
@@ -168,6 +170,7 @@ impl Desk {
             skip_to: None,
             idle: None,
             end: None,
+            is_read: false,
             moved: (start.offset, Instant::now()),
             stuck: false,
             seek_at: None,
@@ -197,6 +200,13 @@ impl Desk {
             slot.aside.clear();
         }
         self.held.retain(|delivery| delivery.receipt.wanted()); // the others are released
+    }
+
+    /// Nothing that has not reached a lane goes on. All of it: what waits for its partition stands behind what
+    /// waits for the window, and would pass it.
+    pub(crate) fn let_go(&mut self) {
+        self.slots_mut().for_each(|slot| slot.aside.clear());
+        self.held.clear();
     }
 
     pub(crate) fn slot(&self, at: &TopicPartition) -> Option<&Slot> {

@@ -2,7 +2,7 @@
 
 use crate::{
     Ask, Config, Librdkafka, Status,
-    board::{Board, Command},
+    board::{Board, Command, Leaving},
     client::{Client, Connect, TopicPartition},
     source::Reader,
 };
@@ -89,8 +89,9 @@ impl<C: Client> Source for Kafka<C> {
             if self.running.swap(true, Ordering::SeqCst) {
                 return Err(Error::new(Kind::Invalid, "the Kafka source was already run"));
             }
-            let client = (self.connect)()?;
             let board = self.board.clone();
+            let _leaving = Leaving(board.clone()); // also where there is no client to begin with
+            let client = (self.connect)()?;
             Reader::new(self.config.clone(), board, self.connect.clone(), client, intake).run(drain).await
         })
     }

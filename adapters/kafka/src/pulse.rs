@@ -18,6 +18,12 @@ impl<C: Client> Reader<C> {
         for (at, end) in &stats.ends {
             if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
                 slot.end = Some(*end);
+                slot.is_read = false;
+            }
+        }
+        for at in &stats.read {
+            if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
+                slot.is_read = true;
             }
         }
         let serves = stats.brokers_up > 0 && (self.watch.outage || self.desk.assigned() > 0);
@@ -92,8 +98,10 @@ impl<C: Client> Reader<C> {
             return;
         }
         let moved = self.desk.received != self.watch.received;
-        let owed =
-            |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
+        let owed = |slot: &Slot| {
+            let fetches = !slot.paused && !slot.is_read;
+            fetches && slot.end.is_some_and(|end| end > slot.assigned.look().position)
+        };
         let idle = matches!(self.step, Step::Idle) && self.desk.held.is_empty();
         let stats = &self.watch.last_stats;
         let unjoined = self.desk.assigned() == 0 && stats.brokers_up > 0 && !stats.is_joined();

@@ -5,7 +5,7 @@
 
 use crate::{
     Config,
-    board::{Board, Command, Leaving},
+    board::{Board, Command},
     client::{Client, Connect, Damage, Happened, Stats, Tail, TopicPartition, Trouble, TroubleKind},
     desk::Desk,
     partition::Phase,
@@ -115,7 +115,6 @@ impl<C: Client> Reader<C> {
 
     /// Runs until it is told to close, after the drain.
     pub(crate) async fn run(mut self, drain: Drain) -> Result<()> {
-        let _leaving = Leaving(self.board.clone());
         let mut drain = Some(drain);
         let mut ticks = interval(self.config.commit_every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -160,7 +159,10 @@ impl<C: Client> Reader<C> {
                     }
                     continue;
                 }
-                Wake::Happened(happened) => self.happened(happened)?,
+                Wake::Happened(happened) => {
+                    self.after_batch(); // records may have come before it
+                    self.happened(happened)?;
+                }
             }
             self.turn();
         }
@@ -301,7 +303,7 @@ impl<C: Client> Reader<C> {
 
     fn stop_fetching(&mut self) {
         self.desk.open = false;
-        self.desk.held.clear(); // released: they come again
+        self.desk.let_go(); // released: they come again
         self.held_since = None;
         self.repause();
     }
