@@ -43,7 +43,12 @@ async fn row_9_readiness_shows_an_outage_of_each_kind_and_everything_resumes() {
     let Some(broker) = kafka::broker_with(test, Settings::default().proxied()).await else { return };
     let rig = Rig::at(&broker.client(), &broker.proxied(), test, 3).await.set("kafka.properties", PATIENT);
     rig.function.set_program(Program::always(Action::delay_ms(2)));
-    let mut process = rig.start().await;
+    // There is no broker yet when it starts.
+    broker.stop().await;
+    let mut process = rig.site.launch().start().unwrap();
+    rig.site.until_readyz("[-] kafka: kafka: no broker can be reached; check kafka.brokers").await;
+    broker.start_again().await;
+    process.ready(rig.site.admin).await;
     let mut duplicates = 0;
     let cuts = [Trouble::Close, Trouble::Reset, Trouble::Swallow].map(Harm::Cut);
     for harm in [Harm::Stop, Harm::Kill, Harm::Freeze].into_iter().chain(cuts) {

@@ -247,8 +247,11 @@ impl Ledger {
             if *offset < before {
                 wrong.push(format!("{partition} moved back from {before} to {offset}"));
             }
-            let below =
-                state.places.get(partition).into_iter().flat_map(|places| places.range(before..*offset));
+            let below = state
+                .places
+                .get(partition)
+                .into_iter()
+                .flat_map(|places| places.range(before.min(*offset)..*offset));
             for (at, id) in below.filter(|(_, id)| !settled.contains(*id) && !state.accounted.contains(*id)) {
                 wrong.push(format!("{partition}: {offset} was committed, and {id} at {at} is not settled"));
             }
