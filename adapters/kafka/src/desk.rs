@@ -27,6 +27,7 @@ struct Waiting {
 }
 
 /// One partition of ours.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own: any may hold with any other")]
 pub(crate) struct Slot {
     pub(crate) assigned: Arc<Assigned>,
     aside: VecDeque<Waiting>,

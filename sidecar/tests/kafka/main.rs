@@ -15,6 +15,9 @@
 //!
 //! One broker serves all tests that do not harm it. Where Kafka is absent, each says that it was skipped.
 
+#![allow(clippy::similar_names, reason = "status and site, text and test: each is what it is called")]
+#![allow(clippy::float_cmp, reason = "metrics are counts: whole numbers, which are exact")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod corrupt;

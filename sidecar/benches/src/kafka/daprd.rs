@@ -48,7 +48,8 @@ pub(super) async fn measure(
         ours.push(delivered(bench, place, &function, CALLED).await?);
     }
     let memory = |measured: &Measured| measured.peak_bytes / 1e6;
-    let lines: [(_, _, fn(&Measured) -> f64, _); 3] = [
+    type Of = fn(&Measured) -> f64;
+    let lines: [(_, _, Of, _); 3] = [
         (RATE, "events/s", Measured::rate, Bound::AtLeast(4.0)),
         (CPU, "CPU µs per event", Measured::cpu_us, Bound::AtMost(1.0 / 8.0)),
         (MEMORY, "MB", memory, Bound::AtMost(1.0 / 5.0)),

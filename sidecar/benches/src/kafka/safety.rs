@@ -108,7 +108,7 @@ async fn killed(bench: &Bench, place: &Place, report: &mut Report) -> Result<()>
 
         let sidecar = Sidecar::launch_with_kafka(bench, folder.path(), settings, Some(&kafka))?;
         function.reached(function.answered() + AFTER).await?;
-        repeated.push(log.repeated() as f64);
+        repeated.push(f64::from(log.repeated()));
         drop(sidecar);
     }
     let unit = "events (baseline: in flight, or settled in 100 ms)";
