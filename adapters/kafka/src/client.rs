@@ -1,4 +1,4 @@
-//! What the reader asks of Kafka. librdkafka answers in production ([`super::librdkafka`]), a simulated broker in
+//! What the reader asks of Kafka. librdkafka answers in production ([`crate::Librdkafka`]), a simulated broker in
 //! the simulation: the reader cannot tell them apart.
 
 use crate::decode::Record;

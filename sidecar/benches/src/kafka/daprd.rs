@@ -22,6 +22,9 @@ const VARIABLE: &str = "OUTRIGGER_PEER_DAPRD";
 /// Events before its clock starts, and at its end: it is slower.
 const RANGE: std::ops::Range<u64> = 10_000..100_000;
 
+/// How a number is read from a measurement.
+type Of = fn(&Measured) -> f64;
+
 /// Those that are wanted. Without the binary it says so and measures nothing.
 pub(super) async fn measure(
     bench: &Bench,
@@ -48,7 +51,6 @@ pub(super) async fn measure(
         ours.push(delivered(bench, place, &function, CALLED).await?);
     }
     let memory = |measured: &Measured| measured.peak_bytes / 1e6;
-    type Of = fn(&Measured) -> f64;
     let lines: [(_, _, Of, _); 3] = [
         (RATE, "events/s", Measured::rate, Bound::AtLeast(4.0)),
         (CPU, "CPU µs per event", Measured::cpu_us, Bound::AtMost(1.0 / 8.0)),
