@@ -27,6 +27,10 @@ struct Waiting {
 }
 
 /// One partition of ours.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not by itself, and none rules another out"
+)]
 pub(crate) struct Slot {
     pub(crate) assigned: Arc<Assigned>,
     aside: VecDeque<Waiting>,

@@ -91,9 +91,9 @@ async fn a_damaged_batch_stops_its_partition_alone_until_it_is_skipped_or_mended
 
     let mut process = rig.site.launch().start().unwrap();
     rig.function.wait_for(|stats| stats.ended == 5 + 10 + 5 + 15).await;
-    let (status, text) =
+    let (status, readyz) =
         rig.site.until_readyz(&format!("[-] kafka: {test}/0 is damaged at offset 5: mend")).await;
-    assert_eq!(status, 503, "{text}");
+    assert_eq!(status, 503, "{readyz}");
     until_damaged(&rig, &damaged).await;
     // It is so after a restart, and nothing was committed behind it.
     assert!(process.stop().await.success());
