@@ -26,7 +26,11 @@ impl<C: Client> Reader<C> {
                 slot.is_read = true;
             }
         }
-        let serves = stats.brokers_up > 0 && (self.watch.outage || self.desk.assigned() > 0);
+        // What is refused is told once. Partitions that are still here may be about to go because of it.
+        let told_long_ago = self.watch.told_at.elapsed() >= self.config.stats_every;
+        let settled = told_long_ago && matches!(self.step, Step::Idle) && self.turns.is_empty();
+        let holds = settled && self.desk.assigned() > 0;
+        let serves = stats.brokers_up > 0 && (self.watch.outage || holds);
         if serves && self.desk.slots().all(|slot| slot.corrupt.is_none()) {
             self.board.trouble(None);
         }

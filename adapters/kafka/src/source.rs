@@ -59,6 +59,8 @@ pub(crate) struct Watch {
     pub(crate) last_stats: Stats,
     /// Whether what is in the way is that no broker can be reached.
     pub(crate) outage: bool,
+    /// When the last trouble was told.
+    pub(crate) told_at: Instant,
     /// When a new client may be made, while there is none that works.
     pub(crate) again_at: Option<Instant>,
 }
@@ -107,6 +109,7 @@ impl<C: Client> Reader<C> {
                 received: 0,
                 last_stats: Stats::default(),
                 outage: false,
+                told_at: now,
                 again_at: None,
             },
             intake,
@@ -181,6 +184,7 @@ impl<C: Client> Reader<C> {
                 TroubleKind::Outage | TroubleKind::Refused => {
                     tracing::warn!(source = %self.config.name, "{message}");
                     self.watch.outage = kind == TroubleKind::Outage;
+                    self.watch.told_at = Instant::now();
                     self.board.trouble(Some(message));
                 }
                 TroubleKind::Corrupt(place) => self.corrupt(place, &message),

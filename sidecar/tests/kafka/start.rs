@@ -85,7 +85,7 @@ async fn a_member_whose_name_is_taken_by_another_ends_and_says_why() {
     let _second = second.start().await;
     let ended = first.wait().await;
     assert_eq!(ended.code(), Some(1), "{}", first.log());
-    assert!(first.log().contains("another member has our ingress.kafka.instance"), "{}", first.log());
+    first.line("another member has our ingress.kafka.instance").await;
     rig.produce(events("after", 20, 5)).await;
     rig.until_paid().await;
 }

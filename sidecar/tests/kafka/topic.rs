@@ -101,8 +101,8 @@ async fn a_topic_that_is_deleted_is_missed_and_read_again_once_it_is_made_anew()
     rig.until_paid().await;
     rig.until_committed().await;
     rig.client.delete_topic(test).await.unwrap();
-    let (status, text) = rig.site.until_readyz("there is no such topic").await;
-    assert_eq!(status, 503, "{text}");
+    let (status, readyz) = rig.site.until_readyz("there is no such topic").await;
+    assert_eq!(status, 503, "{readyz}");
     assert!(process.is_running());
     let gone = Instant::now();
     rig.client.create_topic(test, 3, &[]).await.unwrap();
