@@ -27,14 +27,10 @@ struct Waiting {
 }
 
 /// One partition of ours.
-<<<<<<< HEAD
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own: any may hold with any other")]
-=======
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is true or not by itself, and none rules another out"
 )]
->>>>>>> w-g
 pub(crate) struct Slot {
     pub(crate) assigned: Arc<Assigned>,
     aside: VecDeque<Waiting>,
