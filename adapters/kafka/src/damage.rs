@@ -5,9 +5,10 @@
 //! may be meant is read by a client that has nothing else, and of that only what comes first counts.
 
 use crate::{
-    Config, Sasl, Tokens,
+    Config,
     client::{Damage, TopicPartition},
-    librdkafka::{ASK_TIMEOUT, log, oauth_token},
+    librdkafka::{ASK_TIMEOUT, log},
+    login::Login,
     trouble::is_damage,
 };
 use rdkafka::{
@@ -106,15 +107,12 @@ fn first(config: &Config, at: &TopicPartition, from: i64) -> KafkaResult<First> 
 
 /// A client that reads one partition and belongs to no group.
 fn reader(config: &Config, at: &TopicPartition, from: i64) -> KafkaResult<BaseConsumer<Ears>> {
-    let mut settings = config.consumer();
+    let entered = config.consumer();
+    let (mut settings, login) = entered.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
     // What an aborted transaction wrote is sound, too, and shows where the damage ends.
     settings.set("isolation.level", "read_uncommitted").set("enable.partition.eof", "true");
     settings.set("fetch.wait.max.ms", "10").set("statistics.interval.ms", "0");
-    let tokens = match &config.cluster.sasl {
-        Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-        _ => None,
-    };
-    let ears = Ears { tokens, batch: AtomicI64::new(-1) };
+    let ears = Ears { login, batch: AtomicI64::new(-1) };
     let consumer: BaseConsumer<Ears> = settings.create_with_context(ears)?;
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition_offset(&at.topic, at.partition, Offset::Offset(from))?;
@@ -124,7 +122,7 @@ fn reader(config: &Config, at: &TopicPartition, from: i64) -> KafkaResult<BaseCo
 
 /// Hears of which batch librdkafka speaks.
 struct Ears {
-    tokens: Option<Arc<dyn Tokens>>,
+    login: Arc<Login>,
     batch: AtomicI64,
 }
 
@@ -144,7 +142,7 @@ impl ClientContext for Ears {
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        oauth_token(self.tokens.as_deref())
+        self.login.token()
     }
 }
 
