@@ -5,7 +5,7 @@
 
 use crate::{
     Config,
-    client::{Damage, Headers, Start, TopicPartition},
+    client::{Damage, Headers, Start, Tail, TopicPartition},
     decode::Record,
     deliver::{self, Place},
     partition::{Assigned, Phase, Taken},
@@ -27,6 +27,10 @@ struct Waiting {
 }
 
 /// One partition of ours.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not by itself, and none rules another out"
+)]
 pub(crate) struct Slot {
     pub(crate) assigned: Arc<Assigned>,
     aside: VecDeque<Waiting>,
@@ -40,6 +44,10 @@ pub(crate) struct Slot {
     skip_to: Option<i64>,
     /// The end of the partition, when last heard.
     pub(crate) end: Option<i64>,
+    /// Where it was read to and its end, when last heard, while nothing came.
+    idle: Option<(i64, i64)>,
+    /// Whether the client had fetched everything up to there.
+    pub(crate) is_read: bool,
     /// Where its commit stood when it last moved, and when that was.
     moved: (i64, Instant),
     /// Whether its oldest record holds it up: a key that is parked or backs off.
@@ -76,6 +84,15 @@ impl Slot {
     pub(crate) fn read_to(&self) -> i64 {
         let handed_on = self.assigned.look().position;
         self.aside.back().map_or(handed_on, |last| handed_on.max(last.offset + 1))
+    }
+
+    /// What lies before the end, if nothing of it came since the end was last heard: there may be no record in it.
+    pub(crate) fn idle_tail(&mut self) -> Option<Tail> {
+        let (from, end) = (self.read_to(), self.end?);
+        let fetched = !self.paused && self.assigned.is_live() && end > from;
+        let before = std::mem::replace(&mut self.idle, fetched.then_some((from, end)));
+        let at = self.assigned.at.clone();
+        (fetched && before == self.idle).then_some(Tail { at, from, end })
     }
 
     /// Goes on at `to`, which lies behind all that was read: once that is handed on, so that none of it is passed
@@ -155,7 +172,9 @@ impl Desk {
             by_owner: false,
             corrupt: None,
             skip_to: None,
+            idle: None,
             end: None,
+            is_read: false,
             moved: (start.offset, Instant::now()),
             stuck: false,
             seek_at: None,
@@ -185,6 +204,13 @@ impl Desk {
             slot.aside.clear();
         }
         self.held.retain(|delivery| delivery.receipt.wanted()); // the others are released
+    }
+
+    /// Nothing that has not reached a lane goes on. All of it: what waits for its partition stands behind what
+    /// waits for the window, and would pass it.
+    pub(crate) fn let_go(&mut self) {
+        self.slots_mut().for_each(|slot| slot.aside.clear());
+        self.held.clear();
     }
 
     pub(crate) fn slot(&self, at: &TopicPartition) -> Option<&Slot> {

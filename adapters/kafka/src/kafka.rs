@@ -58,10 +58,7 @@ impl<C: Client> Kafka<C> {
                 self.board.trouble(Some(error));
             }
             tokio::select! {
-                () = drain.started() => {
-                    drop(Leaving(self.board.clone())); // there is nothing that close() would wait for
-                    return Ok(None);
-                }
+                () = drain.started() => return Ok(None),
                 () = tokio::time::sleep(ENTER_AGAIN) => {}
             }
         }
@@ -115,9 +112,10 @@ impl<C: Client> Source for Kafka<C> {
             if self.running.swap(true, Ordering::SeqCst) {
                 return Err(Error::new(Kind::Invalid, "the Kafka source was already run"));
             }
+            let board = self.board.clone();
+            let _leaving = Leaving(board.clone()); // also where there is no client to begin with
             let mut drain = drain;
             let Some(client) = self.enter(&mut drain).await? else { return Ok(()) };
-            let board = self.board.clone();
             Reader::new(self.config.clone(), board, self.connect.clone(), client, intake).run(drain).await
         })
     }

@@ -10,7 +10,7 @@
 //! - `replay`: a range of a topic once more, without the group.
 //! - `sink`, `producer`: a topic that is written.
 //! - [`decode`], [`encode`]: records and events, pure.
-//! - [`client`]: what the loop asks of Kafka. `librdkafka`, `starts`, `damage`, `stats`, `trouble`: librdkafka answers.
+//! - [`client`]: what the loop asks of Kafka. `librdkafka`, `starts`, `probe`, `stats`, `trouble`: librdkafka answers.
 //!
 //! What is in hand, what is committed and what a restart repeats is decided by
 //! [`outrigger_core::decide::watermark`].
@@ -26,13 +26,13 @@ mod board;
 mod cluster;
 mod commit;
 mod config;
-mod damage;
 mod deliver;
 mod desk;
 mod kafka;
 mod librdkafka;
 mod login;
 mod partition;
+mod probe;
 mod producer;
 mod pulse;
 mod replay;

@@ -5,11 +5,10 @@
 
 use crate::{
     Config,
-    client::{Client, Damage, Happened, Start, Take, TopicPartition, Trouble, TroubleKind},
-    damage,
+    client::{Client, Damage, Happened, Start, Tail, Take, TopicPartition, Trouble, TroubleKind},
     decode::Record,
     login::Login,
-    starts, stats,
+    probe, starts, stats,
     trouble::{error, is_refusal, trouble},
 };
 use futures_util::task::AtomicWaker;
@@ -210,9 +209,16 @@ impl Client for Librdkafka {
     fn find_damage(&self, suspects: Vec<(TopicPartition, i64)>) -> BoxFuture<'static, Vec<Damage>> {
         let config = self.config.clone();
         Box::pin(async move {
-            let found =
-                Self::blocking("a search for damage", move || Ok(damage::find(&config, suspects))).await;
-            found.unwrap_or_default()
+            let search = move || Ok(probe::find_damage(&config, suspects));
+            Self::blocking("a search for damage", search).await.unwrap_or_default()
+        })
+    }
+
+    fn find_empty(&self, tails: Vec<Tail>) -> BoxFuture<'static, Vec<Tail>> {
+        let config = self.config.clone();
+        Box::pin(async move {
+            let search = move || Ok(probe::find_empty(&config, tails));
+            Self::blocking("a search for markers", search).await.unwrap_or_default()
         })
     }
 

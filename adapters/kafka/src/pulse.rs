@@ -2,7 +2,7 @@
 
 use crate::{
     board::{Ask, Command, PartitionStatus},
-    client::{Client, Damage, Stats, TopicPartition},
+    client::{Client, Damage, Stats, Tail, TopicPartition},
     desk::Slot,
     source::Reader,
     turn::Step,
@@ -18,14 +18,40 @@ impl<C: Client> Reader<C> {
         for (at, end) in &stats.ends {
             if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
                 slot.end = Some(*end);
+                slot.is_read = false;
             }
         }
-        let serves = stats.brokers_up > 0 && (self.watch.outage || self.desk.assigned() > 0);
+        for at in &stats.read {
+            if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
+                slot.is_read = true;
+            }
+        }
+        // What is refused is told once. Partitions that are still here may be about to go because of it.
+        let told_long_ago = self.watch.told_at.elapsed() >= self.config.stats_every;
+        let settled = told_long_ago && matches!(self.step, Step::Idle) && self.turns.is_empty();
+        let holds = settled && self.desk.assigned() > 0;
+        let serves = stats.brokers_up > 0 && (self.watch.outage || holds);
         if serves && self.desk.slots().all(|slot| slot.corrupt.is_none()) {
             self.board.trouble(None);
         }
         self.board.brokers_down(stats.brokers_down.clone());
         self.watch.last_stats = stats;
+        let tails: Vec<Tail> = self.desk.slots_mut().filter_map(Slot::idle_tail).collect();
+        if !tails.is_empty() && self.tails.is_none() {
+            self.tails = Some(self.client.find_empty(tails));
+        }
+    }
+
+    /// No record is left up to these ends. Without this the lag of a topic with transactions would never be zero, and
+    /// the watchdog would take its silence for a client that has stopped.
+    pub(crate) fn pass_over(&mut self, tails: Vec<Tail>) {
+        self.tails = None;
+        for Tail { at, from, end } in tails {
+            let slot = self.desk.slot_mut(&at.topic, at.partition);
+            if let Some(slot) = slot.filter(|slot| slot.read_to() == from && slot.assigned.is_live()) {
+                slot.assigned.skip_to(end);
+            }
+        }
     }
 
     /// A batch of records is damaged: its partition stops until somebody skips it.
@@ -76,8 +102,10 @@ impl<C: Client> Reader<C> {
             return;
         }
         let moved = self.desk.received != self.watch.received;
-        let owed =
-            |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
+        let owed = |slot: &Slot| {
+            let fetches = !slot.paused && !slot.is_read;
+            fetches && slot.end.is_some_and(|end| end > slot.assigned.look().position)
+        };
         let idle = matches!(self.step, Step::Idle) && self.desk.held.is_empty();
         let stats = &self.watch.last_stats;
         let unjoined = self.desk.assigned() == 0 && stats.brokers_up > 0 && !stats.is_joined();
@@ -102,7 +130,7 @@ impl<C: Client> Reader<C> {
         self.intake.sweep();
         self.turns.clear();
         self.step = Step::Idle;
-        (self.committing, self.search) = (None, None);
+        (self.committing, self.search, self.tails) = (None, None, None);
         (self.held_since, self.window_paused) = (None, false);
         self.watch.last_stats = Stats::default();
         if self.watch.again_at.is_none() {

@@ -187,6 +187,7 @@ impl<C: Client> Reader<C> {
             self.window_paused = false;
         }
         self.repause();
+        self.commit(); // of the others, whose turn may have come while the last commit was on its way
     }
 }
 

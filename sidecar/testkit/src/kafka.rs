@@ -90,13 +90,6 @@ pub async fn cluster_with(test: &str, nodes: u16, settings: Settings) -> Option<
     or_skip(test, |home| Cluster::start(home, nodes, settings)).await
 }
 
-/// One of Kafka's own tools, with the JVM's own settings as Kafka's scripts start it, or `None` where Kafka is
-/// absent.
-#[must_use]
-pub fn tool(class: &str, arguments: &[&str]) -> Option<Command> {
-    Some(Home::find().ok()?.tool(class, arguments))
-}
-
 /// One secure broker for every test of this process that does not harm it, as [`shared`].
 ///
 /// # Panics
@@ -113,6 +106,13 @@ pub async fn secure(test: &str) -> Option<&'static SecureBroker> {
 /// As [`shared`].
 pub async fn secure_with(test: &str, settings: Settings) -> Option<SecureBroker> {
     or_skip(test, |home| SecureBroker::start(home, settings)).await
+}
+
+/// One of Kafka's own tools, with the JVM's own settings as Kafka's scripts start it, or `None` where Kafka is
+/// absent.
+#[must_use]
+pub fn tool(class: &str, arguments: &[&str]) -> Option<Command> {
+    Some(Home::find().ok()?.tool(class, arguments))
 }
 
 async fn or_skip<T, F: Future<Output = T>>(test: &str, start: impl FnOnce(Home) -> F) -> Option<T> {

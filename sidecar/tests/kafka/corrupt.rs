@@ -2,8 +2,10 @@
 //! lets it go on behind the batch or has mended it.
 
 use crate::rig::{PATIENT, Rig, binary};
-use outrigger_testkit::{Outgoing, kafka, kafka::Settings};
+use outrigger_testkit::{Outgoing, kafka, kafka::Settings, process::WAIT_MAX};
+use serde_json::Value;
 use std::{fs, path::Path};
+use tokio::time::Instant;
 
 /// Offset, place and length of each batch of a segment (the head of a batch: offset, and the length behind it).
 fn batches(log: &[u8]) -> Vec<(i64, usize, usize)> {
@@ -27,76 +29,92 @@ fn flip(segment: &Path, offset: i64) {
     fs::write(segment, log).unwrap();
 }
 
+/// The events `from..to` of a partition.
+fn events(partition: i32, from: usize, to: usize) -> Vec<Outgoing> {
+    let key = |n: usize| format!("key-{partition}-{}", n % 3);
+    (from..to).map(|n| Outgoing::new(&format!("p{partition}-{n:02}"), Some(&key(n)))).collect()
+}
+
+/// Produces five events of each partition, each five as a batch.
+async fn produce_five(rig: &Rig, from: usize) {
+    for partition in 0..4 {
+        let events = events(partition, from, from + 5);
+        let records = events.iter().map(|event| binary(&rig.topic, event).partition(partition)).collect();
+        rig.produce_as(events, records).await;
+    }
+}
+
+/// Waits until these partitions, and no others, are damaged at these offsets.
+async fn until_damaged(rig: &Rig, expected: &[(i32, i64)]) {
+    let deadline = Instant::now() + WAIT_MAX;
+    loop {
+        let numbers = rig.site.verb(&["kafka", "status", "--json"]).await;
+        let partitions = numbers.code.map(|_| numbers.stdout.clone()).unwrap_or_default();
+        let found: Value = serde_json::from_str(&partitions).unwrap_or_default();
+        let damaged = found["partitions"].as_array().into_iter().flatten().filter_map(|it| {
+            let offset =
+                it["paused"].as_str()?.strip_prefix("damaged at offset ")?.split(':').next()?.parse().ok()?;
+            Some((i32::try_from(it["partition"].as_i64()?).ok()?, offset))
+        });
+        let damaged: Vec<(i32, i64)> = damaged.collect();
+        if damaged == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{damaged:?} instead of {expected:?}: {numbers:?}");
+    }
+}
+
+async fn done(rig: &Rig, verb: &str, partition: i32) {
+    let said = rig.site.verb(&["kafka", verb, &format!("{}/{partition}", rig.topic)]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
 #[tokio::test]
 async fn a_damaged_batch_stops_its_partition_alone_until_it_is_skipped_or_mended() {
     let test = "a_damaged_batch_stops_its_partition_alone_until_it_is_skipped_or_mended";
     let Some(broker) = kafka::broker_with(test, Settings::default()).await else { return };
     let client = broker.client().set("linger.ms", "50");
     let rig = Rig::at(&client, &broker.bootstrap(), test, 4).await.set("kafka.properties", PATIENT);
-    let of = |partition: i32, from: usize, to: usize| -> Vec<Outgoing> {
-        let event = |n: usize| {
-            Outgoing::new(&format!("p{partition}-{n:02}"), Some(&format!("key-{partition}-{}", n % 3)))
-        };
-        (from..to).map(event).collect()
-    };
-    // Each call is a batch in each partition: three of five records.
     for from in [0, 5, 10] {
-        for partition in 0..4 {
-            let events = of(partition, from, from + 5);
-            let records = events.iter().map(|event| binary(test, event).partition(partition)).collect();
-            rig.produce_as(events, records).await;
-        }
+        produce_five(&rig, from).await;
     }
     broker.stop().await;
     // In the middle, at the end, and in the middle again; 3 stays sound.
-    for (partition, offset) in [(0, 5), (1, 10), (2, 5)] {
+    let damaged = [(0, 5), (1, 10), (2, 5)];
+    for (partition, offset) in damaged {
         flip(&broker.segment(test, partition), offset);
     }
     broker.start_again().await;
-    for id in [of(0, 5, 10), of(1, 10, 15)].concat() {
-        rig.ledger.accounted(&id.id);
+    for event in [events(0, 5, 10), events(1, 10, 15)].concat() {
+        rig.ledger.accounted(&event.id);
     }
 
     let mut process = rig.site.launch().start().unwrap();
     rig.function.wait_for(|stats| stats.ended == 5 + 10 + 5 + 15).await;
-    let (status, text) =
+    let (status, readyz) =
         rig.site.until_readyz(&format!("[-] kafka: {test}/0 is damaged at offset 5: mend")).await;
-    assert_eq!(status, 503, "{text}");
-    let numbers = rig.site.verb(&["kafka", "status", "--json"]).await.json();
-    for (partition, offset) in [(0, 5), (1, 10), (2, 5)] {
-        let line =
-            numbers["partitions"].as_array().unwrap().iter().find(|it| it["partition"] == partition).unwrap();
-        let damaged = format!("damaged at offset {offset}");
-        assert!(line["paused"].as_str().is_some_and(|why| why.starts_with(&damaged)), "{numbers}");
-    }
+    assert_eq!(status, 503, "{readyz}");
+    until_damaged(&rig, &damaged).await;
     // It is so after a restart, and nothing was committed behind it.
     assert!(process.stop().await.success());
     assert_eq!(rig.look().await.unwrap(), [(0, 5), (1, 10), (2, 5), (3, 15)].into());
     let mut process = rig.site.launch().start().unwrap();
-    rig.site.until_readyz(&format!("{test}/0 is damaged at offset 5")).await;
+    until_damaged(&rig, &damaged).await;
     assert_eq!(rig.function.stats().received, 35, "nothing came twice, and nothing behind the damage");
 
     // Skipped, the rest of the partition comes, and what is new.
-    for partition in [0, 1] {
-        rig.site.until_readyz(&format!("{test}/{partition} is damaged")).await;
-        let said = rig.site.verb(&["kafka", "skip", &format!("{test}/{partition}")]).await;
-        assert_eq!(said.code, Some(0), "{said:?}");
-    }
+    done(&rig, "skip", 0).await;
+    done(&rig, "skip", 1).await;
     rig.function.wait_for(|stats| stats.ended == 40).await;
-    rig.site.until_readyz(&format!("{test}/2 is damaged")).await;
+    until_damaged(&rig, &damaged[2..]).await;
 
     // Mended, all of it comes.
     broker.stop().await;
     flip(&broker.segment(test, 2), 5);
     broker.start_again().await;
-    rig.site.until_readyz(&format!("{test}/2 is damaged")).await;
-    let said = rig.site.verb(&["kafka", "resume", &format!("{test}/2")]).await;
-    assert_eq!(said.code, Some(0), "{said:?}");
+    until_damaged(&rig, &damaged[2..]).await;
+    done(&rig, "resume", 2).await;
     process.ready(rig.site.admin).await;
-    for partition in 0..4 {
-        let events = of(partition, 15, 20);
-        let records = events.iter().map(|event| binary(test, event).partition(partition)).collect();
-        rig.produce_as(events, records).await;
-    }
+    produce_five(&rig, 15).await;
     rig.all_is_well(0).await;
 }

@@ -190,13 +190,6 @@ impl Rig {
         self.ledger.assert_clean();
         judgement
     }
-
-    /// The ids that the function answered with a 2xx, as often as it did.
-    pub fn answered(&self) -> Vec<String> {
-        let log = self.function.log().into_iter();
-        let answered = log.filter(|record| matches!(record.status, Some(200..=299)));
-        answered.filter_map(|record| record.id.map(Into::into)).collect()
-    }
 }
 
 impl Watch {
@@ -223,6 +216,13 @@ impl Ledger {
         self.lock().accounted.insert(id.to_owned());
     }
 
+    /// The topic is a new one of the same name: offsets begin again.
+    pub fn forget_places(&self) {
+        let mut state = self.lock();
+        state.places.clear();
+        state.committed.clear();
+    }
+
     /// How many records were produced.
     pub fn places(&self) -> usize {
         self.lock().places.values().map(BTreeMap::len).sum()
@@ -247,8 +247,11 @@ impl Ledger {
             if *offset < before {
                 wrong.push(format!("{partition} moved back from {before} to {offset}"));
             }
-            let below =
-                state.places.get(partition).into_iter().flat_map(|places| places.range(before..*offset));
+            let below = state
+                .places
+                .get(partition)
+                .into_iter()
+                .flat_map(|places| places.range(before.min(*offset)..*offset));
             for (at, id) in below.filter(|(_, id)| !settled.contains(*id) && !state.accounted.contains(*id)) {
                 wrong.push(format!("{partition}: {offset} was committed, and {id} at {at} is not settled"));
             }

@@ -6,7 +6,7 @@ use outrigger_kafka::{
     client::{Client, Happened, Start, Stats, Take, TopicPartition, Trouble, TroubleKind},
     decode,
 };
-use outrigger_testkit::sim::{group::Notice, log::Record, world::Found};
+use outrigger_testkit::sim::{broker::Found, group::Notice, log::Record};
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -62,7 +62,7 @@ impl Member {
             *known = (*known).max(*offset);
             match self.place.flaw {
                 Some(Flaw::CommitsTooFar) if *offset > 3 => {
-                    (*offset, *metadata) = (*offset + 1, String::new())
+                    (*offset, *metadata) = (*offset + 1, String::new());
                 }
                 Some(Flaw::CommitsMoveBack) if *offset > 5 && *offset % 3 == 0 => {
                     (*offset, *metadata) = (*offset - 2, String::new());
@@ -72,7 +72,7 @@ impl Member {
                     metadata.replace_range(.., "og1:TAg");
                 }
                 Some(Flaw::ForgetsFence) if *known > *offset => {
-                    (*offset, *metadata) = (*known, String::new())
+                    (*offset, *metadata) = (*known, String::new());
                 }
                 _ => {}
             }
@@ -117,7 +117,7 @@ impl Client for Member {
             let starts = place.world().starts(id, &numbers);
             let starts =
                 starts.ok_or_else(|| Error::new(Kind::Unreachable, "nobody tells where to begin"))?;
-            let start = |start: outrigger_testkit::sim::world::Start| Start {
+            let start = |start: outrigger_testkit::sim::broker::Start| Start {
                 at: at(start.partition),
                 offset: start.offset,
                 metadata: if forgets { String::new() } else { start.metadata },
@@ -151,6 +151,12 @@ impl Client for Member {
             commits.into_iter().map(|(at, commit)| (at.partition, commit.offset, commit.metadata)).collect();
         list.sort();
         self.spoil(&mut list);
+        if self.is(Flaw::CommitsForeign) {
+            let partitions = i32::try_from(self.place.world().plan.partitions).unwrap_or(1);
+            for (partition, ..) in &mut list {
+                *partition = (*partition + 1) % partitions;
+            }
+        }
         if self.is(Flaw::SaysItCommitted) && list.iter().any(|(_, offset, _)| *offset > 8) {
             return Box::pin(async { Ok(Vec::new()) });
         }
@@ -211,9 +217,10 @@ fn happened(notice: Notice) -> Happened {
     }
 }
 
-fn stats(ends: Vec<(i32, i64)>, connected: bool, joined: bool) -> Happened {
+fn stats(ends: Vec<(i32, i64, bool)>, connected: bool, joined: bool) -> Happened {
     Happened::Stats(Stats {
-        ends: ends.into_iter().map(|(partition, end)| (at(partition), end)).collect(),
+        read: ends.iter().filter(|(.., is_read)| *is_read).map(|(partition, ..)| at(*partition)).collect(),
+        ends: ends.into_iter().map(|(partition, end, _)| (at(partition), end)).collect(),
         brokers_up: usize::from(connected),
         brokers_down: if connected { Vec::new() } else { vec!["b:1".to_owned()] },
         rebalances: 0,

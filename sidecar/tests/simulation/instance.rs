@@ -87,7 +87,8 @@ impl Instance {
     ///
     /// # Errors
     /// When the last commit failed, or the source did not end.
-    pub(crate) async fn drain(self) -> Result<()> {
+    pub(crate) async fn drain(self, place: &Place) -> Result<()> {
+        place.world().draining.insert(self.incarnation);
         self.stop.start();
         let deadline = Instant::now() + DRAIN;
         let _ = timeout(DRAIN, self.stop.ended()).await;

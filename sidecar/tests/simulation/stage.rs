@@ -65,13 +65,20 @@ pub(crate) fn run(plan: Plan, flaw: Option<Flaw>, metrics: &Arc<Metrics>, record
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         let instances = plan.instances;
+        let heals = |(_, fault): &(u64, Fault)| {
+            matches!(
+                fault,
+                Fault::Silence(_) | Fault::Fatal(_) | Fault::Outage(_) | Fault::Cut(..) | Fault::RefuseAssign
+            )
+        };
+        let may_heal = plan.faults.iter().any(heals);
         let mut deeds: BTreeMap<(u64, usize), Deed> = BTreeMap::new();
         for (place, (at, fault)) in plan.faults.iter().enumerate() {
             deeds.insert((*at, place), Deed::Fault(*fault));
         }
         let world = Arc::new(Mutex::new(World::new(plan, recording)));
         let place = Place { world, begin: Instant::now(), flaw, metrics: metrics.clone() };
-        let mut stage = Stage { place, deeds, instances: Vec::new(), incarnations: 0 };
+        let mut stage = Stage { place, deeds, instances: Vec::new(), incarnations: 0, may_heal };
         (0..instances).for_each(|_| stage.start());
         stage.play().await
     })
@@ -82,6 +89,8 @@ struct Stage {
     deeds: BTreeMap<(u64, usize), Deed>,
     instances: Vec<Instance>,
     incarnations: u32,
+    /// Whether the scenario holds what a client is made anew for.
+    may_heal: bool,
 }
 
 impl Stage {
@@ -111,7 +120,9 @@ impl Stage {
             if now % 100 == 0 {
                 world.watch();
             }
-            let over = self.deeds.is_empty() && (world.judge.owed().is_empty() || now > CALM_MS + QUIET_MS);
+            let over = self.deeds.is_empty()
+                && (world.judge.owed().is_empty() && world.is_well(self.instances.len())
+                    || now > CALM_MS + QUIET_MS);
             if over || !world.judge.violations.is_empty() {
                 break;
             }
@@ -119,12 +130,12 @@ impl Stage {
         if self.place.world().judge.violations.is_empty() {
             self.end().await;
         }
-        let mut world = self.place.world();
+        let world = self.place.world();
         let judge = &world.judge;
         Outcome {
             violations: judge.violations.clone(),
             counts: (judge.counts.0, judge.counts.1, judge.repeats),
-            trace: std::mem::take(&mut world.trace().to_vec()),
+            trace: world.trace().to_vec(),
         }
     }
 
@@ -134,33 +145,43 @@ impl Stage {
         let (now, wait) = {
             let mut world = self.place.world();
             world.end_with_gaps();
+            let members = world.group.members.values_mut();
+            members.flat_map(|member| member.fetches.values_mut()).for_each(|fetch| fetch.silent = false);
             (
                 world.now,
                 if world.plan.seed.is_multiple_of(8) { 2 * world.plan.settings.stalled_after_ms } else { 0 },
             )
         };
-        let heals = |stage: &Self| stage.instances.iter().map(Instance::heals).sum::<u64>();
-        let before = heals(self);
-        let mut at = now;
-        while at < now + wait {
-            at += STEP_MS;
-            sleep_until(self.place.at(at)).await;
-            self.place.world().step();
-        }
-        let after = heals(self);
         let mut wrong = Vec::new();
+        let before = self.heals();
+        self.idle(now, wait).await;
+        let after = self.heals();
         if after > before {
             wrong.push(format!("idle: {} clients were made anew though nothing was to come", after - before));
         }
+        if before > 0 && !self.may_heal {
+            wrong.push(format!("idle: {before} clients were made anew though nothing was wrong with them"));
+        }
         for instance in std::mem::take(&mut self.instances) {
             let incarnation = instance.incarnation;
-            if let Err(error) = instance.drain().await {
+            if let Err(error) = instance.drain(&self.place).await {
                 wrong.push(format!("end: {incarnation} does not end well: {error}"));
             }
         }
         let mut world = self.place.world();
         world.judge.violations.extend(wrong);
         world.judge.finish("at the end");
+    }
+
+    fn heals(&self) -> u64 {
+        self.instances.iter().map(Instance::heals).sum()
+    }
+
+    async fn idle(&self, now: u64, ms: u64) {
+        for step in 1..=ms / STEP_MS {
+            sleep_until(self.place.at(now + step * STEP_MS)).await;
+            self.place.world().step();
+        }
     }
 
     /// A source that ended by itself ends its process, which its platform starts again.
@@ -198,7 +219,8 @@ impl Stage {
             Fault::Drain(who, back) => {
                 if let Some(instance) = self.choose(who) {
                     let instance = self.instances.remove(instance);
-                    tokio::spawn(async move { drop(instance.drain().await) });
+                    let place = self.place.clone();
+                    tokio::spawn(async move { drop(instance.drain(&place).await) });
                     self.later(back, Deed::Back);
                 }
             }

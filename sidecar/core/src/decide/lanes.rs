@@ -4,10 +4,11 @@
 //! in the order in which they became ready, so that no key waits for another. How much may be inside at once is
 //! the [`super::window`]'s to say.
 
-use crate::Key;
+use crate::{Key, delivery::KeyHasher};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
+    hash::BuildHasherDefault,
     time::Instant,
 };
 
@@ -21,8 +22,7 @@ pub struct Ticket(usize);
 pub struct Lanes<T> {
     slots: Vec<Lane<T>>,
     free: Vec<usize>,
-    /// Seeded for each map, as senders choose the keys; the standard hasher costs more than all else here.
-    by_key: HashMap<Key, usize, foldhash::fast::RandomState>,
+    by_key: HashMap<Key, usize, BuildHasherDefault<KeyHasher>>,
     ready: VecDeque<usize>,
     waiting: BinaryHeap<Reverse<(Instant, usize)>>,
     parked: usize,

@@ -146,11 +146,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(home: Home, nodes: u16, settings: Settings) -> Self {
-        let folder = match &settings.folder {
-            Some(folder) => TempDir::with_prefix_in("kafka-", folder),
-            None => TempDir::with_prefix("kafka-"),
-        };
-        let folder = Arc::new(folder.expect("a temporary folder"));
+        let folder = Arc::new(settings.temporary());
         Self::start_in(folder, home, nodes, settings).await
     }
 

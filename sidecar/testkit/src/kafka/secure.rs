@@ -8,7 +8,6 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use tempfile::TempDir;
 
 use super::{
     Broker, Client, Cluster, Settings,
@@ -75,7 +74,7 @@ pub struct SecureBroker {
 
 impl SecureBroker {
     pub(crate) async fn start(home: Home, mut settings: Settings) -> Self {
-        let folder = Arc::new(TempDir::with_prefix("kafka-").expect("a temporary folder"));
+        let folder = Arc::new(settings.temporary());
         // In the folder of the one node, so that they go when it does.
         let files = folder.path().join("1/certificates");
         certificates::write(&files, CLIENT);

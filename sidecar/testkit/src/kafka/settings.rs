@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tempfile::TempDir;
+
 /// How a broker differs from the plain one.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -45,6 +47,14 @@ impl Settings {
     pub fn below(mut self, folder: &Path) -> Self {
         self.folder = Some(folder.to_owned());
         self
+    }
+
+    pub(crate) fn temporary(&self) -> TempDir {
+        let folder = match &self.folder {
+            Some(folder) => TempDir::with_prefix_in("kafka-", folder),
+            None => TempDir::with_prefix("kafka-"),
+        };
+        folder.expect("a temporary folder")
     }
 
     /// Sets one of Kafka's own properties.

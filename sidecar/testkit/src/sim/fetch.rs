@@ -70,6 +70,12 @@ impl Fetch {
         self.seek.map(|(at, _)| at).into_iter().chain(fetch).min()
     }
 
+    /// Whether everything was fetched and taken.
+    #[must_use]
+    pub fn is_read(&self, log: &Log) -> bool {
+        self.buffer.is_empty() && !self.silent && log.from(self.position).is_none()
+    }
+
     fn wants(&self, log: &Log) -> bool {
         self.buffer.is_empty() && !self.paused && !self.silent && log.from(self.position).is_some()
     }

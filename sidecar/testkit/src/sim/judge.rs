@@ -52,6 +52,7 @@ struct Assignment {
     /// Handed over, and when it was settled.
     handed: BTreeMap<i64, Option<u64>>,
     delivered: BTreeSet<i64>,
+    leaves: bool,
 }
 
 /// A call that runs.
@@ -72,6 +73,8 @@ pub struct Judge {
     calls: BTreeMap<u64, Call>,
     /// Counted failures and refusals of a record at an incarnation.
     failures: BTreeMap<(u32, Place), (u32, u32)>,
+    /// The assignment that a record was last called from, at an incarnation.
+    called: BTreeMap<(u32, Place), u64>,
     committed: BTreeMap<i32, Coverage>,
     /// What did not hold.
     pub violations: Vec<String>,
@@ -92,6 +95,7 @@ impl Judge {
             numbers: 0,
             calls: BTreeMap::new(),
             failures: BTreeMap::new(),
+            called: BTreeMap::new(),
             committed: BTreeMap::new(),
             violations: Vec::new(),
             repeats: 0,
@@ -118,11 +122,15 @@ impl Judge {
     }
 
     /// A partition begins at an incarnation.
-    pub fn assigned(&mut self, incarnation: u32, partition: i32, offset: i64, metadata: &str) {
-        let start = Coverage::of(offset, metadata).unwrap_or_default();
+    pub fn assigned(&mut self, incarnation: u32, partition: i32, start: Coverage) {
         self.numbers += 1;
-        let assignment =
-            Assignment { number: self.numbers, start, handed: BTreeMap::new(), delivered: BTreeSet::new() };
+        let assignment = Assignment {
+            number: self.numbers,
+            start,
+            handed: BTreeMap::new(),
+            delivered: BTreeSet::new(),
+            leaves: false,
+        };
         self.assignments.insert((incarnation, partition), assignment);
     }
 
@@ -154,7 +162,7 @@ impl Judge {
     /// The client handed a record over.
     pub fn handed(&mut self, incarnation: u32, (partition, offset): Place) {
         let Some(assignment) = self.assignments.get_mut(&(incarnation, partition)) else { return };
-        if !assignment.start.covers(offset) {
+        if !assignment.start.covers(offset) && !assignment.leaves {
             assignment.handed.entry(offset).or_insert(None);
         }
         let ours = self.assignments.range((incarnation, i32::MIN)..=(incarnation, i32::MAX));
@@ -169,15 +177,22 @@ impl Judge {
         });
     }
 
+    /// A partition is to be given up: what does not run of it is let go of.
+    pub fn leaving(&mut self, incarnation: u32, partition: i32) {
+        if let Some(assignment) = self.assignments.get_mut(&(incarnation, partition)) {
+            assignment.handed.retain(|_, settled| settled.is_some());
+            assignment.leaves = true;
+        }
+    }
+
     /// A call begins. `number` names it.
     pub fn began(&mut self, number: u64, incarnation: u32, place: Place) {
         self.counts.0 += 1;
         let (partition, offset) = place;
-        let key = self.records.get(&place).and_then(|fate| fate.key);
+        let key = |place: &Place| self.records.get(place).and_then(|fate| fate.key);
         let twin = self.calls.values().find(|call| {
             let same = call.incarnation == incarnation && call.place.0 == partition;
-            same && (call.place == place
-                || key.is_some() && self.records.get(&call.place).and_then(|fate| fate.key) == key)
+            same && key(&place).is_some() && key(&call.place) == key(&place)
         });
         let twin = twin.map(|call| call.place);
         self.claim(twin.is_none(), || {
@@ -197,6 +212,7 @@ impl Judge {
         self.claim(!again, || {
             format!("repeat: {place:?} is begun again at {incarnation}, which had delivered it")
         });
+        self.called.insert((incarnation, place), number_of);
         self.calls.insert(number, Call { incarnation, place, assignment: number_of });
     }
 
@@ -260,8 +276,13 @@ impl Judge {
         self.claim(by_the_function, || {
             format!("grave: {place:?} is dead ({code}, {attempts} attempts), the function failed it {failed} times")
         });
-        if let Some(ours) = self.assignments.get_mut(&(incarnation, place.0)) {
-            ours.handed.entry(place.1).or_insert(None).get_or_insert(now);
+        // What is no event is not called with: which assignment buries it cannot be seen, so its time does not count.
+        let called = self.called.get(&(incarnation, place));
+        if let Some(ours) = self.assignments.get_mut(&(incarnation, place.0))
+            && called.is_none_or(|called| *called == ours.number)
+        {
+            let at = if called.is_some() { now } else { u64::MAX };
+            ours.handed.entry(place.1).or_insert(None).get_or_insert(at);
         }
     }
 
@@ -307,7 +328,8 @@ impl Judge {
     pub fn owed(&self) -> Vec<Place> {
         let open = |(place, fate): (&Place, &Fate)| {
             let committed = self.committed.get(&place.0).is_some_and(|commit| commit.covers(place.1));
-            (!fate.removed && !(fate.is_over() && committed)).then_some(*place)
+            let is_done = fate.removed || (fate.is_over() && committed);
+            (!is_done).then_some(*place)
         };
         self.records.iter().filter_map(open).collect()
     }

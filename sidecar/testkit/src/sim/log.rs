@@ -76,7 +76,9 @@ impl Log {
             }
             seen.push(key);
         }
-        gone.iter().for_each(|offset| drop(self.records.remove(offset)));
+        for offset in &gone {
+            self.records.remove(offset);
+        }
         gone
     }
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`plan`] | from a seed to a scenario: topic, keys, settings, and which fault comes when |
 //! | [`world`] | everything together, and what the driver calls |
+//! | [`broker`] | the brokers as a client meets them |
 //! | [`log`] | partitions: records, gaps, retention, compaction |
 //! | [`group`] | the consumer group: members, ownership, rebalances, commits |
 //! | [`fetch`] | a member's way of fetching: batches, pauses, seeks, silence |
@@ -18,6 +19,7 @@
 //! Not simulated: transactions, damaged batches, several topics, replicas that lose what they acknowledged, and
 //! a commit that overtakes a later one of the same connection.
 
+pub mod broker;
 pub mod fetch;
 pub mod function;
 pub mod group;

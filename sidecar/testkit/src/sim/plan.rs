@@ -151,6 +151,8 @@ impl Plan {
                 plan.faults.push((at, fault(&mut rng)));
             }
         }
+        let last = plan.faults.iter().map(|(at, _)| *at).max().unwrap_or_default();
+        plan.faults.push((last + 100, Fault::Append(3))); // what is fresh after the last fault
         plan.faults.sort_by_key(|(at, _)| *at);
         plan
     }

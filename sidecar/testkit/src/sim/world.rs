@@ -2,75 +2,23 @@
 
 use super::{
     Judge, Place, Plan,
-    fetch::Fetch,
+    broker::Start,
     function::{self, Act, Nature, Weather},
-    group::{Committed, Group, Notice, index},
+    group::Group,
     judge::{Limits, Seen},
     log::{Log, Record},
-    marks::Coverage,
     plan::Commits,
 };
 use fastrand::Rng;
-use std::{collections::BTreeMap, task::Waker};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    task::Waker,
+};
 
 /// How long the coordinator waits for a member that is silent.
 const SESSION_MS: u64 = 1_000;
 /// How long the coordinator waits for an answer to a change.
 const REBALANCE_MS: u64 = 4_000;
-/// How long a question takes that nobody answers.
-const ASK_MS: u64 = 200;
-/// How often a client tells its numbers.
-const STATS_MS: u64 = 500;
-
-/// What a client finds when it looks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// Something to tell.
-    Notice(Notice),
-    /// The numbers: the ends of its partitions, and whether brokers are connected.
-    Stats {
-        /// The offset after the last one, by partition.
-        ends: Vec<(i32, i64)>,
-        /// Whether a broker is connected.
-        connected: bool,
-        /// Whether it is in its group.
-        joined: bool,
-    },
-    /// A record.
-    Record(Place, Record),
-    /// Nothing before this time, if then.
-    Nothing(Option<u64>),
-}
-
-/// Where a partition begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Start {
-    /// The partition.
-    pub partition: i32,
-    /// The first offset.
-    pub offset: i64,
-    /// What was committed besides.
-    pub metadata: String,
-    /// Whether nothing was committed that still holds.
-    pub fresh: bool,
-    /// Records that were committed up to and are gone beyond.
-    pub missing: i64,
-}
-
-/// A commit on its way.
-#[derive(Debug, Clone)]
-pub struct Sent {
-    member: u32,
-    epoch: u64,
-    commits: Vec<(i32, i64, String)>,
-    /// Whether it arrives even when its sender dies meanwhile.
-    survives: bool,
-    fate: Option<Commits>,
-    /// When the broker has it.
-    pub arrives_at: u64,
-    /// When the client hears of it.
-    pub answered_at: u64,
-}
 
 /// What is the matter, and until when.
 #[derive(Debug, Clone, Copy, Default)]
@@ -104,10 +52,12 @@ pub struct World {
     pub group: Group,
     /// The dice of the world; the sidecars have their own.
     pub rng: Rng,
-    logs: Vec<Log>,
+    pub(super) logs: Vec<Log>,
     natures: BTreeMap<Place, Nature>,
+    /// Processes that drain.
+    pub draining: BTreeSet<u32>,
     /// What members were told of where partitions begin.
-    told: BTreeMap<(u32, i32), (i64, String)>,
+    pub(super) told: BTreeMap<(u32, i32), Start>,
     calls: u64,
     trace: Option<Vec<String>>,
 }
@@ -119,8 +69,8 @@ impl World {
         let Plan { settings, pace, .. } = &plan;
         let limits = Limits {
             attempts_max: settings.attempts_max,
-            hand: (settings.window_events + 1, pace.ahead),
-            commit_ms: settings.commit_every_ms + 2 * plan.commit_ms_max + 30,
+            hand: (settings.window_events + 1, 2 * pace.ahead),
+            commit_ms: settings.commit_every_ms + 3 * plan.commit_ms_max + 30,
         };
         let mut world = Self {
             now: 0,
@@ -130,6 +80,7 @@ impl World {
             rng: Rng::with_seed(plan.seed ^ 0x5EED),
             logs: (0..plan.partitions).map(|_| Log::default()).collect(),
             natures: BTreeMap::new(),
+            draining: BTreeSet::new(),
             told: BTreeMap::new(),
             calls: 0,
             trace: recording.then(Vec::new),
@@ -200,7 +151,9 @@ impl World {
 
     fn removed(&mut self, partition: usize, gone: &[i64], by: &str) {
         let partition = i32::try_from(partition).unwrap_or_default();
-        gone.iter().for_each(|offset| self.judge.removed((partition, *offset)));
+        for offset in gone {
+            self.judge.removed((partition, *offset));
+        }
         self.note(|| format!("{by} removes {partition}/{gone:?}"));
     }
 
@@ -229,240 +182,6 @@ impl World {
         self.group.members.values_mut().filter_map(|member| member.waker.take()).for_each(Waker::wake);
     }
 
-    /// A client begins; `None` while none can.
-    pub fn connect(&mut self, incarnation: u32) -> Option<u32> {
-        if self.now < self.trouble.no_clients {
-            self.note(|| format!("{incarnation} gets no client"));
-            return None;
-        }
-        let member = self.group.connect(incarnation, self.now, &mut self.rng);
-        self.note(|| format!("{incarnation} connects as m{member}"));
-        Some(member)
-    }
-
-    fn reachable(&mut self, member: u32) -> bool {
-        self.now >= self.trouble.outage && self.now >= self.group.member(member).cut_until
-    }
-
-    /// What a client finds.
-    pub fn look(&mut self, id: u32) -> Found {
-        let (now, reachable) = (self.now, self.reachable(id));
-        let member = self.group.member(id);
-        if member.gone {
-            return Found::Nothing(None);
-        }
-        let first = member.mail.front().map(|(at, notice)| (*at, notice.clone()));
-        if let Some((at, notice)) = first
-            && at <= now
-            && (reachable || member.lost || matches!(notice, Notice::Outage | Notice::Fatal))
-        {
-            member.mail.pop_front();
-            if matches!(notice, Notice::Revoked(_)) {
-                member.revoked_at = now;
-            }
-            self.note(|| format!("m{id} is told {notice:?}"));
-            return Found::Notice(notice);
-        }
-        if member.stats_at <= now {
-            member.stats_at = now + STATS_MS;
-            let ends: Vec<(i32, i64)> = member
-                .fetches
-                .keys()
-                .map(|partition| (*partition, self.logs[index(*partition)].end()))
-                .collect();
-            return Found::Stats { ends, connected: reachable, joined: self.group.is_joined(id) };
-        }
-        let (pace, incarnation) = (self.plan.pace, member.incarnation);
-        let mut due = vec![member.stats_at];
-        due.extend(member.mail.front().map(|(at, _)| *at));
-        let mut found = None;
-        let spin = usize::try_from(now).unwrap_or_default() % self.logs.len();
-        for place in 0..self.logs.len() {
-            let partition = (place + spin) % self.logs.len();
-            let number = i32::try_from(partition).unwrap_or_default();
-            let Some(fetch) = member.fetches.get_mut(&number) else { continue };
-            let log = &self.logs[partition];
-            fetch.pump(now, log, pace, reachable, &mut self.rng);
-            let taken = if found.is_none() { fetch.take() } else { None };
-            if let Some(record) = taken.and_then(|offset| log.get(offset)) {
-                found = taken.map(|offset| ((number, offset), record.clone()));
-            }
-            due.extend(fetch.due(log).map(|at| at.max(now + 1)));
-        }
-        let Some((place, record)) = found else {
-            return Found::Nothing(due.into_iter().min().map(|at| at.max(now + 1)));
-        };
-        self.judge.handed(incarnation, place);
-        self.note(|| format!("m{id} hands over {place:?}"));
-        Found::Record(place, record)
-    }
-
-    /// Where partitions begin; asked by a client of the brokers. `None` where they cannot be reached.
-    pub fn starts(&mut self, id: u32, partitions: &[i32]) -> Option<Vec<Start>> {
-        if !self.reachable(id) {
-            return None;
-        }
-        let starts: Vec<Start> = partitions.iter().map(|partition| self.start(*partition)).collect();
-        for start in &starts {
-            self.told.insert((id, start.partition), (start.offset, start.metadata.clone()));
-        }
-        self.note(|| format!("m{id} begins at {starts:?}"));
-        Some(starts)
-    }
-
-    fn start(&self, partition: i32) -> Start {
-        let log = &self.logs[index(partition)];
-        let (low, high) = (log.low(), log.end());
-        let Some(commit) = &self.group.commits[index(partition)] else {
-            return Start { partition, offset: low, metadata: String::new(), fresh: true, missing: 0 };
-        };
-        let is_there = (low..=high).contains(&commit.offset);
-        Start {
-            partition,
-            offset: if is_there { commit.offset } else { low },
-            metadata: if is_there { commit.metadata.clone() } else { String::new() },
-            fresh: !is_there,
-            missing: (low - commit.offset).max(0),
-        }
-    }
-
-    /// How long a question to the brokers takes.
-    pub fn ask_ms(&mut self, id: u32) -> u64 {
-        if self.reachable(id) { self.rng.u64(1..40) } else { ASK_MS }
-    }
-
-    /// A client takes partitions; false when it is refused this time.
-    pub fn assign(&mut self, id: u32, starts: &[(i32, i64)]) -> bool {
-        if self.trouble.refuse_assign > 0 && !starts.is_empty() {
-            self.trouble.refuse_assign -= 1;
-            return false;
-        }
-        let (now, rng) = (self.now, &mut self.rng);
-        let member = self.group.member(id);
-        let incarnation = member.incarnation;
-        for (partition, offset) in starts {
-            member.fetches.insert(*partition, Fetch::new(*offset, now + rng.u64(1..20)));
-            let (offset, metadata) = self.told.remove(&(id, *partition)).unwrap_or_default();
-            self.judge.assigned(incarnation, *partition, offset, &metadata);
-        }
-        member.fetches.values_mut().for_each(|fetch| fetch.paused = false); // a change may forget pauses
-        let partitions: Vec<i32> = starts.iter().map(|(partition, _)| *partition).collect();
-        self.group.took(id, &partitions, now, rng);
-        self.note(|| format!("m{id} takes {partitions:?}"));
-        self.wake_all();
-        true
-    }
-
-    /// A client gives partitions up.
-    pub fn unassign(&mut self, id: u32, partitions: &[i32]) {
-        let late = self.plan.settings.revoke_timeout_ms;
-        let member = self.group.member(id);
-        let in_order = !member.lost && !self.ails(id) && self.now < self.group.member(id).revoked_at + late;
-        let incarnation = self.group.member(id).incarnation;
-        self.note(|| format!("m{id} gives up {partitions:?} in order: {in_order}"));
-        partitions.iter().for_each(|partition| self.judge.ended(incarnation, *partition, in_order));
-        let (now, rng) = (self.now, &mut self.rng);
-        self.group.gave_up(id, partitions, now, rng);
-        self.wake_all();
-    }
-
-    /// Whether something was lately wrong with a member's commits.
-    fn ails(&mut self, id: u32) -> bool {
-        let now = self.now;
-        !self.reachable(id)
-            || !self.group.is_joined(id)
-            || self.trouble.commits.is_some_and(|(_, until)| now < until + 1_500)
-            || self.group.member(id).trouble_at.is_some_and(|at| now < at + 1_500)
-    }
-
-    /// A client pauses partitions, or lets them go on.
-    pub fn pause(&mut self, id: u32, partitions: &[i32], paused: bool) {
-        let member = self.group.member(id);
-        for partition in partitions {
-            if let Some(fetch) = member.fetches.get_mut(partition) {
-                fetch.paused = paused;
-            }
-        }
-        self.note(|| format!("m{id} pauses {partitions:?}: {paused}"));
-        self.wake_all();
-    }
-
-    /// A client fetches from `offset` on.
-    pub fn seek(&mut self, id: u32, partition: i32, offset: i64) {
-        let at = self.now + self.rng.u64(0..20);
-        if let Some(fetch) = self.group.member(id).fetches.get_mut(&partition) {
-            fetch.seek(at, offset);
-        }
-        self.note(|| format!("m{id} seeks {partition}/{offset}"));
-        self.wake_all();
-    }
-
-    /// A commit is sent.
-    pub fn send(&mut self, id: u32, commits: Vec<(i32, i64, String)>) -> Sent {
-        let fate = self.trouble.commits.filter(|(_, until)| self.now < *until).map(|(kind, _)| kind);
-        let there = 1 + self.rng.u64(0..self.plan.commit_ms_max);
-        let back = self.rng.u64(0..=self.plan.commit_ms_max);
-        let slow = if fate == Some(Commits::Slow) { self.rng.u64(100..900) } else { 0 };
-        let reachable = self.reachable(id);
-        let member = self.group.member(id);
-        if fate.is_some() || !reachable {
-            member.trouble_at = Some(self.now);
-        }
-        let epoch = member.epoch;
-        let arrives_at = self.now + there + slow;
-        let survives = self.rng.bool();
-        self.note(|| format!("m{id} commits {commits:?}"));
-        Sent { member: id, epoch, commits, survives, fate, arrives_at, answered_at: arrives_at + back }
-    }
-
-    /// The commit arrives. Gives back why it was not taken, as its client will hear it.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn arrive(&mut self, sent: &Sent) -> Result<(), &'static str> {
-        let Sent { member: id, epoch, .. } = *sent;
-        let reachable = self.reachable(id);
-        let now = self.now;
-        let taken = match sent.fate {
-            _ if !reachable => Err("nobody can be reached"),
-            _ if self.group.member(id).gone && !sent.survives => Err("its sender is gone"),
-            Some(Commits::Refused) => Err("the broker refuses it"),
-            _ if !self.group.is_joined(id) => Err("the member is not known"),
-            _ if self.group.member(id).epoch != epoch => Err("the generation is over"),
-            _ => Ok(()),
-        };
-        self.note(|| format!("m{id}'s commit {:?}: {taken:?}", sent.commits));
-        if taken.is_ok() {
-            let incarnation = self.group.member(id).incarnation;
-            for (partition, offset, metadata) in &sent.commits {
-                let owns = self.group.owner(*partition) == Some(id);
-                self.judge.committed(incarnation, *partition, *offset, metadata, owns);
-                let coverage = Coverage::of(*offset, metadata).unwrap_or_default();
-                let commit = Committed { offset: *offset, metadata: metadata.clone(), coverage };
-                self.group.commits[index(*partition)] = Some(commit);
-            }
-        }
-        let heard = if sent.fate == Some(Commits::AnswerLost) { Err("no answer") } else { taken };
-        if heard.is_err() {
-            self.group.member(id).trouble_at = Some(now);
-        }
-        heard
-    }
-
-    /// A client leaves its group.
-    pub fn leave(&mut self, id: u32) {
-        let in_order = !self.ails(id) && !self.group.member(id).lost;
-        let member = self.group.member(id);
-        let incarnation = member.incarnation;
-        let partitions: Vec<i32> = member.fetches.keys().copied().collect();
-        self.note(|| format!("m{id} leaves {partitions:?}"));
-        partitions.iter().for_each(|partition| self.judge.ended(incarnation, *partition, in_order));
-        let reachable = self.reachable(id);
-        let (now, rng) = (self.now, &mut self.rng);
-        self.group.gone(id, reachable, now, rng);
-        self.wake_all();
-    }
-
     /// A process is gone, with everything that it did not tell anybody.
     pub fn crash(&mut self, incarnation: u32) {
         self.note(|| format!("{incarnation} dies"));
@@ -479,10 +198,12 @@ impl World {
     /// Whether everything that settled some time ago is committed, of each member that is well.
     pub fn watch(&mut self) {
         let ids: Vec<u32> = self.group.members.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.be_timely(id));
+        for id in ids {
+            self.be_timely(id);
+        }
     }
 
-    fn be_timely(&mut self, id: u32) {
+    pub(super) fn be_timely(&mut self, id: u32) {
         if self.group.member(id).gone || self.ails(id) || self.group.member(id).lost {
             return;
         }

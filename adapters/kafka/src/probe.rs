@@ -1,12 +1,16 @@
-//! Which partition is damaged, and how far. Blocking.
+//! What one partition has where it is read from: damage, or nothing up to its end. Blocking.
 //!
-//! librdkafka reports a batch whose checksum does not hold without a place. Then it goes on in the same answer of the
-//! broker, at a wrong byte, so that what comes next may be passed over or be no record at all. So each partition that
-//! may be meant is read by a client that has nothing else, and of that only what comes first counts.
+//! librdkafka passes over the markers of transactions, and what was aborted, without a word: whether anything comes
+//! before the end is not to be heard from the client that reads for the group.
+//!
+//! And it reports a batch whose checksum does not hold without a place. Then it goes on in the same answer of the
+//! broker, at a wrong byte, so that what comes next may be passed over or be no record at all.
+//!
+//! So a partition is read by a client that has nothing else, and of that only what comes first counts.
 
 use crate::{
     Config,
-    client::{Damage, TopicPartition},
+    client::{Damage, Tail, TopicPartition},
     librdkafka::{ASK_TIMEOUT, log},
     login::Login,
     trouble::is_damage,
@@ -27,29 +31,33 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What an aborted transaction wrote is sound, too, and shows where a damage ends.
+const UNCOMMITTED: &str = "read_uncommitted";
 /// How long one partition's next record may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What comes first of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum First {
-    /// A record, or the end.
-    Sound,
+    /// A record.
+    Record,
+    /// The end of the partition, as it is when it is reached.
+    End,
     /// A batch that cannot be read, by its first offset; -1 where that was not told.
     Damage(i64),
 }
 
 /// The partitions that are damaged right where they are read from. What cannot be asked counts as sound: the damage is
 /// met again then.
-pub(crate) fn find(config: &Config, suspects: Vec<(TopicPartition, i64)>) -> Vec<Damage> {
+pub(crate) fn find_damage(config: &Config, suspects: Vec<(TopicPartition, i64)>) -> Vec<Damage> {
     let deadline = Instant::now() + ASK_TIMEOUT;
     let look = |(at, from): (TopicPartition, i64)| {
         if Instant::now() >= deadline {
             return None;
         }
-        let damage = match first(config, &at, from) {
+        let damage = match first(config, &at, from, UNCOMMITTED) {
             Ok(First::Damage(batch)) => Some(batch),
-            Ok(First::Sound) => None,
+            Ok(First::Record | First::End) => None,
             Err(error) => {
                 tracing::warn!(partition = %at, %error, "kafka: it could not be seen whether a partition is damaged");
                 None
@@ -63,6 +71,19 @@ pub(crate) fn find(config: &Config, suspects: Vec<(TopicPartition, i64)>) -> Vec
     suspects.into_iter().filter_map(look).collect()
 }
 
+/// Of these partitions, each with an offset and an end that was heard of, those that have nothing for a reader between
+/// the two. An end that was heard of only moves on, so what is found to be empty up to today's is so up to that.
+pub(crate) fn find_empty(config: &Config, tails: Vec<Tail>) -> Vec<Tail> {
+    let deadline = Instant::now() + ASK_TIMEOUT;
+    // As the group reads, unless the configuration says otherwise.
+    let isolation = config.consumer().get("isolation.level").unwrap_or("read_committed").to_owned();
+    let is_empty = |tail: &Tail| {
+        let found = (Instant::now() < deadline).then(|| first(config, &tail.at, tail.from, &isolation));
+        matches!(found, Some(Ok(First::End)))
+    };
+    tails.into_iter().filter(is_empty).collect()
+}
+
 /// The first offset behind the batch `batch`, which is met at `from`; `None` where that takes longer than `deadline`.
 fn end(
     config: &Config,
@@ -70,7 +91,8 @@ fn end(
     (from, batch): (i64, i64),
     deadline: Instant,
 ) -> KafkaResult<Option<i64>> {
-    let (_, end) = reader(config, at, from)?.fetch_watermarks(&at.topic, at.partition, ASK_TIMEOUT)?;
+    let (_, end) =
+        reader(config, at, from, UNCOMMITTED)?.fetch_watermarks(&at.topic, at.partition, ASK_TIMEOUT)?;
     let (mut inside, mut outside, mut step) = (from, end, 1);
     // In growing steps first, as a batch is short and a partition may be long; then by halves.
     while outside - inside > 1 {
@@ -79,7 +101,7 @@ fn end(
         }
         let half = inside + (outside - inside) / 2;
         let next = if outside == end { half.min(inside + step) } else { half };
-        if first(config, at, next)? == First::Damage(batch) {
+        if first(config, at, next, UNCOMMITTED)? == First::Damage(batch) {
             inside = next;
         } else {
             outside = next;
@@ -90,12 +112,13 @@ fn end(
 }
 
 /// What comes first from `from` on.
-fn first(config: &Config, at: &TopicPartition, from: i64) -> KafkaResult<First> {
-    let reader = reader(config, at, from)?;
+fn first(config: &Config, at: &TopicPartition, from: i64, isolation: &str) -> KafkaResult<First> {
+    let reader = reader(config, at, from, isolation)?;
     let deadline = Instant::now() + LOOK_TIMEOUT;
     while let Some(patience) = deadline.checked_duration_since(Instant::now()) {
         match reader.poll(patience) {
-            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(First::Sound),
+            Some(Ok(_)) => return Ok(First::Record),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(First::End),
             Some(Err(error)) if is_damage(&error) => {
                 return Ok(First::Damage(reader.context().batch.load(Relaxed)));
             }
@@ -106,11 +129,15 @@ fn first(config: &Config, at: &TopicPartition, from: i64) -> KafkaResult<First> 
 }
 
 /// A client that reads one partition and belongs to no group.
-fn reader(config: &Config, at: &TopicPartition, from: i64) -> KafkaResult<BaseConsumer<Ears>> {
+fn reader(
+    config: &Config,
+    at: &TopicPartition,
+    from: i64,
+    isolation: &str,
+) -> KafkaResult<BaseConsumer<Ears>> {
     let entered = config.consumer();
     let (mut settings, login) = entered.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-    // What an aborted transaction wrote is sound, too, and shows where the damage ends.
-    settings.set("isolation.level", "read_uncommitted").set("enable.partition.eof", "true");
+    settings.set("isolation.level", isolation).set("enable.partition.eof", "true");
     settings.set("fetch.wait.max.ms", "10").set("statistics.interval.ms", "0");
     let ears = Ears { login, batch: AtomicI64::new(-1) };
     let consumer: BaseConsumer<Ears> = settings.create_with_context(ears)?;
