@@ -76,9 +76,10 @@ pub(crate) fn find_damage(config: &Config, suspects: Vec<(TopicPartition, i64)>)
 pub(crate) fn find_empty(config: &Config, tails: Vec<Tail>) -> Vec<Tail> {
     let deadline = Instant::now() + ASK_TIMEOUT;
     // As the group reads, unless the configuration says otherwise.
-    let isolation = config.consumer().get("isolation.level").unwrap_or("read_committed").to_owned();
+    let given = config.cluster.properties.get("isolation.level");
+    let isolation = given.map_or("read_committed", String::as_str);
     let is_empty = |tail: &Tail| {
-        let found = (Instant::now() < deadline).then(|| first(config, &tail.at, tail.from, &isolation));
+        let found = (Instant::now() < deadline).then(|| first(config, &tail.at, tail.from, isolation));
         matches!(found, Some(Ok(First::End)))
     };
     tails.into_iter().filter(is_empty).collect()
