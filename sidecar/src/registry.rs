@@ -256,12 +256,8 @@ pub fn topic(config: &config::Config, topic: &str, mode: config::Mode) -> Result
 
 #[cfg(feature = "kafka")]
 fn kafka_topic(kafka: &config::Kafka, topic: &str, mode: config::Mode) -> Result<Arc<dyn Sink>> {
-    let sink = kafka::sink(
-        kafka,
-        &kafka::cluster(kafka, kafka::Purpose::Connect)?,
-        ("the topic", Some(topic), mode),
-    )?;
-    sink.map(|sink| sink as _).ok_or_else(|| Error::new(Kind::Invalid, "no topic"))
+    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect(fastrand::Rng::new()))?;
+    Ok(kafka::sink(kafka, &cluster, ("the topic", topic, mode))?)
 }
 
 #[cfg(not(feature = "kafka"))]
@@ -281,7 +277,9 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
 #[cfg(feature = "kafka")]
 fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
     let cluster = kafka::cluster(kafka, kafka::Purpose::Look)?;
-    kafka::source(config, &cluster).map(drop)
+    kafka::source(config, &cluster)?;
+    let written = [replies(config), dead_letters(config)].into_iter().flatten().next();
+    written.map_or(Ok(()), |written| kafka::sink_settings(kafka, &cluster, written).check())
 }
 
 #[cfg(not(feature = "kafka"))]
@@ -300,12 +298,12 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
 
 #[cfg(feature = "kafka")]
 fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
-    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect)?;
+    let jitter = config.runtime.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect(jitter))?;
     let feed = kafka::source(config, &cluster)?;
-    let replies = ("replies", config.replies.kafka_topic.as_deref(), config.replies.mode);
-    let dead = ("dead letters", config.dead_letters.kafka_topic.as_deref(), config::Mode::Binary);
-    let replies = kafka::sink(kafka, &cluster, replies)?;
-    let dead = kafka::sink(kafka, &cluster, dead)?;
+    let sink = |written| kafka::sink(kafka, &cluster, written);
+    let replies = replies(config).map(sink).transpose()?;
+    let dead = dead_letters(config).map(sink).transpose()?;
     let homes = [&replies, &dead].into_iter().flatten().map(|sink| sink.clone() as Arc<dyn Home>).collect();
     Ok(Brokers {
         feeds: feed.into_iter().collect(),
@@ -314,6 +312,16 @@ fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Broke
         homes,
         replays: Some(Arc::new(replay::Replayer::new(kafka::settings(config, &cluster)?))),
     })
+}
+
+#[cfg(feature = "kafka")]
+fn replies(config: &config::Config) -> Option<kafka::Written<'_>> {
+    Some(("replies", config.replies.kafka_topic.as_deref()?, config.replies.mode))
+}
+
+#[cfg(feature = "kafka")]
+fn dead_letters(config: &config::Config) -> Option<kafka::Written<'_>> {
+    Some(("dead letters", config.dead_letters.kafka_topic.as_deref()?, config::Mode::Binary))
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -4,11 +4,12 @@
 //! that (up to `max.poll.interval.ms`). What must ask a broker runs on tokio's blocking threads.
 
 use crate::{
-    Config, Sasl, Token, Tokens,
+    Config,
     client::{Client, Damage, Happened, Start, Tail, Take, TopicPartition, Trouble, TroubleKind},
     decode::Record,
+    login::Login,
     probe, starts, stats,
-    trouble::{error, trouble},
+    trouble::{error, is_refusal, trouble},
 };
 use futures_util::task::AtomicWaker;
 use outrigger_core::{BoxFuture, Error, Kind, Result, decide::watermark::Commit};
@@ -54,7 +55,7 @@ pub(crate) struct Events {
     called: AtomicBool,
     /// Nobody answers rebalances any more.
     leaving: AtomicBool,
-    tokens: Option<Arc<dyn Tokens>>,
+    login: Arc<Login>,
 }
 
 impl Librdkafka {
@@ -63,9 +64,10 @@ impl Librdkafka {
     /// # Errors
     /// When librdkafka refuses a property or a topic.
     pub fn connect(config: &Arc<Config>) -> Result<Arc<Self>> {
-        let events = Events::new(config);
+        let (properties, login) = config.consumer()?;
+        let events = Events::new(login);
         let waker = Arc::new(AtomicWaker::new());
-        let made: KafkaResult<BaseConsumer<Events>> = config.consumer().create_with_context(events);
+        let made: KafkaResult<BaseConsumer<Events>> = properties.create_with_context(events);
         let mut consumer = made.map_err(|e| error(&e, "the client cannot be made"))?;
         let woken = waker.clone();
         consumer.set_nonempty_callback(move || woken.wake());
@@ -237,20 +239,21 @@ impl Client for Librdkafka {
 }
 
 impl Events {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            happened: Mutex::default(),
-            called: AtomicBool::new(false),
-            leaving: AtomicBool::new(false),
-            tokens: match &config.cluster.sasl {
-                Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-                _ => None,
-            },
-        }
+    pub(crate) fn new(login: Arc<Login>) -> Self {
+        let [called, leaving] = [false, false].map(AtomicBool::new);
+        Self { happened: Mutex::default(), called, leaving, login }
     }
 
     fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Happened>> {
         self.happened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client keeps the password that it was made with.
+    fn enter_anew(&self) {
+        if self.login.is_outdated() {
+            let message = "kafka: the password in kafka.sasl.password_file was changed".to_owned();
+            self.note(Happened::Trouble(Trouble { message, kind: TroubleKind::Fatal }));
+        }
     }
 
     fn note(&self, happened: Happened) {
@@ -271,10 +274,15 @@ impl ClientContext for Events {
         if let Some(stats) = stats::read(text) {
             self.note(Happened::Stats(stats));
         }
+        self.enter_anew();
         self.called.store(true, Ordering::Relaxed);
     }
 
     fn error(&self, failed: KafkaError, reason: &str) {
+        if is_refusal(&failed) {
+            self.login.refuse();
+            self.enter_anew();
+        }
         match trouble(&failed, reason) {
             // A fatal error comes again as the last message of the consumer.
             Some(Trouble { kind: TroubleKind::Corrupt(_) | TroubleKind::Fatal, .. }) | None => {
@@ -286,7 +294,7 @@ impl ClientContext for Events {
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
         self.called.store(true, Ordering::Relaxed);
-        oauth_token(self.tokens.as_deref())
+        self.login.token()
     }
 }
 
@@ -331,13 +339,6 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
         }
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {message}"),
     }
-}
-
-/// The token that holds now, as librdkafka wants it.
-pub(crate) fn oauth_token(tokens: Option<&dyn Tokens>) -> Result<OAuthToken, Box<dyn StdError>> {
-    let Token { value, principal, expires_ms } =
-        tokens.ok_or("no source of tokens is configured")?.current()?;
-    Ok(OAuthToken { token: value, principal_name: principal, lifetime_ms: expires_ms })
 }
 
 pub(crate) fn at(topic: &str, partition: i32) -> TopicPartition {

@@ -9,9 +9,10 @@
 //! So a partition is read by a client that has nothing else, and of that only what comes first counts.
 
 use crate::{
-    Config, Sasl, Tokens,
+    Config,
     client::{Damage, Tail, TopicPartition},
-    librdkafka::{ASK_TIMEOUT, log, oauth_token},
+    librdkafka::{ASK_TIMEOUT, log},
+    login::Login,
     trouble::is_damage,
 };
 use rdkafka::{
@@ -75,9 +76,10 @@ pub(crate) fn find_damage(config: &Config, suspects: Vec<(TopicPartition, i64)>)
 pub(crate) fn find_empty(config: &Config, tails: Vec<Tail>) -> Vec<Tail> {
     let deadline = Instant::now() + ASK_TIMEOUT;
     // As the group reads, unless the configuration says otherwise.
-    let isolation = config.consumer().get("isolation.level").unwrap_or("read_committed").to_owned();
+    let given = config.cluster.properties.get("isolation.level");
+    let isolation = given.map_or("read_committed", String::as_str);
     let is_empty = |tail: &Tail| {
-        let found = (Instant::now() < deadline).then(|| first(config, &tail.at, tail.from, &isolation));
+        let found = (Instant::now() < deadline).then(|| first(config, &tail.at, tail.from, isolation));
         matches!(found, Some(Ok(First::End)))
     };
     tails.into_iter().filter(is_empty).collect()
@@ -134,14 +136,11 @@ fn reader(
     from: i64,
     isolation: &str,
 ) -> KafkaResult<BaseConsumer<Ears>> {
-    let mut settings = config.consumer();
+    let entered = config.consumer();
+    let (mut settings, login) = entered.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
     settings.set("isolation.level", isolation).set("enable.partition.eof", "true");
     settings.set("fetch.wait.max.ms", "10").set("statistics.interval.ms", "0");
-    let tokens = match &config.cluster.sasl {
-        Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-        _ => None,
-    };
-    let ears = Ears { tokens, batch: AtomicI64::new(-1) };
+    let ears = Ears { login, batch: AtomicI64::new(-1) };
     let consumer: BaseConsumer<Ears> = settings.create_with_context(ears)?;
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition_offset(&at.topic, at.partition, Offset::Offset(from))?;
@@ -151,7 +150,7 @@ fn reader(
 
 /// Hears of which batch librdkafka speaks.
 struct Ears {
-    tokens: Option<Arc<dyn Tokens>>,
+    login: Arc<Login>,
     batch: AtomicI64,
 }
 
@@ -171,7 +170,7 @@ impl ClientContext for Ears {
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        oauth_token(self.tokens.as_deref())
+        self.login.token()
     }
 }
 

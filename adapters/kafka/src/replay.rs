@@ -5,11 +5,12 @@
 //! transaction markers at an end do not hold it up.
 
 use crate::{
-    Config, Sasl, StartAt, Tokens,
+    Config, StartAt,
     client::Headers,
     decode::Record,
     deliver::{self, Place},
-    librdkafka::{ASK_TIMEOUT, hand_over, log, oauth_token},
+    librdkafka::{ASK_TIMEOUT, hand_over, log},
+    login::Login,
     source::unix_ms,
     trouble::error,
 };
@@ -193,19 +194,15 @@ impl Replay {
 
     /// A consumer that joins no group.
     fn consumer(&self) -> Result<StreamConsumer<Quiet>> {
-        let mut config = self.config.consumer();
+        let (mut config, login) = self.config.consumer()?;
         for name in
             ["group.instance.id", "group.protocol", "partition.assignment.strategy", "statistics.interval.ms"]
         {
             config.remove(name);
         }
         config.set("group.id", "outrigger-replay").set("enable.partition.eof", "true");
-        let tokens = match &self.config.cluster.sasl {
-            Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-            _ => None,
-        };
         config
-            .create_with_context(Quiet(tokens))
+            .create_with_context(Quiet(login))
             .map_err(|e| error(&e, "the client of a replay cannot be made"))
     }
 }
@@ -289,7 +286,7 @@ fn is_passing(failed: &KafkaError) -> bool {
 }
 
 /// What librdkafka calls: log lines and tokens.
-struct Quiet(Option<Arc<dyn Tokens>>);
+struct Quiet(Arc<Login>);
 
 impl ClientContext for Quiet {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
@@ -303,7 +300,7 @@ impl ClientContext for Quiet {
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        oauth_token(self.0.as_deref())
+        self.0.token()
     }
 }
 

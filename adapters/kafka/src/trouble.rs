@@ -34,6 +34,12 @@ pub(crate) fn is_damage(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }
 
+/// Whether a broker refused who we say that we are, or there was no token to say it with.
+pub(crate) fn is_refusal(error: &KafkaError) -> bool {
+    let codes = [Code::Authentication, Code::SaslAuthenticationFailed];
+    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
+}
+
 /// The failure of a question or a write.
 pub(crate) fn error(error: &KafkaError, doing: &str) -> Error {
     let Some(code) = error.rdkafka_error_code() else {
@@ -68,6 +74,9 @@ fn line(code: Code, detail: &str) -> String {
     let what = match code {
         Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve => {
             "no broker can be reached; check kafka.brokers and the network; it is tried again"
+        }
+        Code::Authentication if detail.contains("OAUTHBEARER token") => {
+            "there is no token to enter with; check kafka.sasl and its endpoint; it is tried again"
         }
         Code::Authentication | Code::SaslAuthenticationFailed => {
             "the broker refused who we say we are; check kafka.sasl and its files; it is tried again"

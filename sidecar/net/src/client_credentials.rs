@@ -3,17 +3,22 @@
 //! The client names itself by HTTP Basic (section 2.3.1). Its secret is read from its file at every fetch, so a
 //! rotated one needs no restart. Nothing secret is ever shown.
 
-use crate::client::{Client, ClientError};
+mod pace;
+
+use crate::client::{Client, ClientError, Trust};
 use base64::{Engine as _, engine::general_purpose};
 use bytes::Bytes;
+use fastrand::Rng;
 use http::{HeaderValue, StatusCode, Uri};
+use pace::Pace;
 use serde::Deserialize;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::Notify;
 
 /// How long one fetch may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,8 +28,10 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// The life of a token whose answer names none (section 5.1 leaves it open).
 const LIFE_DEFAULT: Duration = Duration::from_mins(5);
-/// The first wait after a failed fetch, and the longest.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The shortest and the longest life that is believed: a token of no life at all must not be fetched without end.
+const LIFE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(365 * 24));
+/// The most characters of an endpoint's own words that are repeated.
+const WORDS_MAX: usize = 300;
 
 /// Where the token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +68,8 @@ pub struct ClientCredentials {
     settings: Settings,
     client: Client,
     state: Mutex<State>,
-    changed: Condvar,
+    /// Somebody found the token expired, which [`ClientCredentials::keep`] may have slept through with the machine.
+    expired: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -74,6 +82,7 @@ struct State {
 #[derive(Deserialize)]
 struct Answer {
     access_token: String,
+    token_type: Option<String>,
     expires_in: Option<u64>,
 }
 
@@ -83,31 +92,24 @@ impl ClientCredentials {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(settings: Settings) -> Result<Arc<Self>, ClientError> {
-        let client = Client::new(settings.ca_file.as_deref(), TIMEOUT, ANSWER_BYTES_MAX)?;
-        Ok(Arc::new(Self { settings, client, state: Mutex::default(), changed: Condvar::new() }))
+        let trust = match &settings.ca_file {
+            Some(file) => Trust::File(file),
+            None if settings.url.scheme_str() == Some("https") => Trust::System,
+            None => Trust::Nobody,
+        };
+        let client = Client::new(trust, TIMEOUT, ANSWER_BYTES_MAX)?;
+        Ok(Arc::new(Self { settings, client, state: Mutex::default(), expired: Arc::default() }))
     }
 
-    /// Fetches the token and a new one after three quarters of its life, until every other handle is dropped.
-    pub async fn keep(this: Weak<Self>) {
-        let mut wait = AGAIN.0;
-        while let Some(credentials) = this.upgrade() {
-            let pause = match credentials.fetch().await {
-                Ok(life) => {
-                    wait = AGAIN.0;
-                    life * 3 / 4
-                }
-                Err(why) => {
-                    tracing::warn!(url = %credentials.settings.url, "no token: {why}");
-                    credentials.state().failed = Some(why);
-                    credentials.changed.notify_all();
-                    let pause = wait;
-                    wait = (wait * 2).min(AGAIN.1);
-                    pause
-                }
-            };
-            drop(credentials);
-            tokio::time::sleep(pause).await;
-        }
+    /// Fetches the token, and a new one after about three quarters of its life, until every other handle is dropped.
+    /// `jitter` moves that a little, so that instances which started together do not ask together.
+    pub async fn keep(this: Weak<Self>, jitter: Rng) {
+        let Some(expired) = this.upgrade().map(|it| it.expired.clone()) else { return };
+        let fetch = || {
+            let this = this.clone();
+            async move { Some(this.upgrade()?.refresh().await) }
+        };
+        pace::keep(fetch, &expired, Pace::new(jitter)).await;
     }
 
     /// The token that holds at `now_ms`. It does not block.
@@ -116,22 +118,41 @@ impl ClientCredentials {
     /// Why there is none, in one line.
     pub fn current(&self, now_ms: u64) -> Result<Token, String> {
         let state = self.state();
-        match &state.token {
-            Some(token) if token.expires_ms > now_ms => Ok(token.clone()),
-            _ => Err(state.failed.clone().unwrap_or_else(|| "it is not fetched yet".to_owned())),
+        match (&state.token, &state.failed) {
+            (Some(token), _) if token.expires_ms > now_ms => Ok(token.clone()),
+            (_, Some(why)) => Err(why.clone()),
+            (Some(_), None) => {
+                self.expired.notify_one();
+                Err("the last one has expired, and a new one is on its way".to_owned())
+            }
+            (None, None) => Err("the first one is on its way".to_owned()),
         }
     }
 
-    /// Blocks until the first fetch has ended in one way or the other, `patience` at most.
-    pub fn wait_for_first(&self, patience: Duration) {
-        let state = self.state();
-        let pending = |state: &mut State| state.token.is_none() && state.failed.is_none();
-        let waited = self.changed.wait_timeout_while(state, patience, pending);
-        drop(waited); // whichever way it went, the token is asked for afterwards
+    /// One fetch, remembered and said; gives back how long the token lives.
+    async fn refresh(&self) -> Result<Duration, ()> {
+        let asked_ms = unix_ms();
+        let fetched = self.fetch().await;
+        let mut state = self.state();
+        match fetched {
+            Ok((value, life)) => {
+                if state.failed.take().is_some() {
+                    tracing::info!(endpoint = %self.endpoint(), "there is a token again");
+                }
+                let expires_ms = asked_ms + u64::try_from(life.as_millis()).unwrap_or(0);
+                state.token = Some(Token { value, expires_ms });
+                Ok(life)
+            }
+            Err(why) => {
+                let why = format!("{}: {why}", self.endpoint());
+                tracing::warn!("no new token: {why}; it is tried again");
+                state.failed = Some(why);
+                Err(())
+            }
+        }
     }
 
-    /// One fetch; gives back how long the token lives.
-    async fn fetch(&self) -> Result<Duration, String> {
+    async fn fetch(&self) -> Result<(String, Duration), String> {
         let settings = &self.settings;
         let authorization = basic(&settings.client_id, &secret(&settings.client_secret_file)?)?;
         let form = form(settings.scope.as_deref());
@@ -140,13 +161,23 @@ impl ClientCredentials {
         if !status.is_success() {
             return Err(refusal(status, &body));
         }
-        let answer: Answer = serde_json::from_slice(&body)
+        let Answer { access_token, token_type, expires_in } = serde_json::from_slice(&body)
             .map_err(|_| "the answer is no token (RFC 6749, section 5.1)".to_owned())?;
-        let life = answer.expires_in.map_or(LIFE_DEFAULT, Duration::from_secs).max(AGAIN.0);
-        let expires_ms = unix_ms() + u64::try_from(life.as_millis()).unwrap_or(u64::MAX / 2);
-        *self.state() = State { token: Some(Token { value: answer.access_token, expires_ms }), failed: None };
-        self.changed.notify_all();
-        Ok(life)
+        if access_token.is_empty() || !access_token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("the answer's access_token is empty or holds what no token may".to_owned());
+        }
+        if let Some(other) = token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(format!("the answer's token_type is {:?}, not Bearer", words(&other)));
+        }
+        let life = expires_in.map_or(LIFE_DEFAULT, Duration::from_secs).clamp(LIFE.0, LIFE.1);
+        Ok((access_token, life))
+    }
+
+    /// The URL without its query, which may say more than a log should.
+    fn endpoint(&self) -> String {
+        let url = &self.settings.url;
+        let [scheme, host] = [url.scheme_str(), url.authority().map(http::uri::Authority::as_str)];
+        format!("{}://{}{}", scheme.unwrap_or_default(), host.unwrap_or_default(), url.path())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -194,15 +225,21 @@ fn refusal(status: StatusCode, body: &Bytes) -> String {
         error: String,
         error_description: Option<String>,
     }
+    if status.is_redirection() {
+        return format!("it answers {status}, which is not followed; name the place itself");
+    }
     match serde_json::from_slice::<Refusal>(body) {
         Ok(Refusal { error, error_description }) => {
             let detail = error_description.map(|text| format!(": {text}")).unwrap_or_default();
-            let line: String =
-                format!("{error}{detail}").chars().filter(|c| !c.is_control()).take(300).collect();
-            format!("the endpoint refuses with {status}: {line}")
+            format!("it refuses with {status}: {}", words(&format!("{error}{detail}")))
         }
-        Err(_) => format!("the endpoint answers {status}"),
+        Err(_) => format!("it answers {status}"),
     }
+}
+
+/// Words of somebody else in a line of ours.
+fn words(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
 }
 
 fn unix_ms() -> u64 {

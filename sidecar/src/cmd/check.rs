@@ -45,12 +45,15 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
 
 /// What only an adapter knows to be wrong: it has no place in the file, but the setting's name.
 fn refused(args: &CheckArgs, file: Option<&Path>, error: &Error) -> Result<Exit, Failure> {
+    let text = error.to_string();
     if args.json {
-        let problem = serde_json::json!({ "message": error.to_string() });
+        let (key, what) = text.split_once(": ").unwrap_or(("", &text));
+        let problem = serde_json::json!({ "file": file, "key": key, "message": what });
         let report = serde_json::json!({ "file": file, "ok": false, "problems": [problem] });
         writeln!(io::stdout(), "{report}")?;
     } else {
-        eprintln!("{error}");
+        let name = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+        eprintln!("{name}{text}");
     }
     Ok(Exit::Wrong)
 }

@@ -45,8 +45,10 @@ const IN_FLIGHT: usize = 256;
 /// [`Failure::Wrong`] for arguments that cannot be meant, before anything is sent; [`Failure::Problem`] when
 /// nothing answers at the ingress.
 pub fn run(args: &SendArgs) -> Result<Exit, Failure> {
-    let plan = Plan::of(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let inside = runtime.enter(); // a topic may fetch tokens from here on
+    let plan = Plan::of(args)?;
+    drop(inside);
     let bar = bar(args);
     let (report, reply) = runtime.block_on(send(plan, &bar))?;
     bar.finish_and_clear();

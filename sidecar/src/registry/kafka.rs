@@ -1,29 +1,35 @@
 //! Kafka behind the sidecar's own traits.
 
-use super::{Feed, Home, Series, Wish, tokens};
+use super::{
+    Feed, Home, Series, Wish,
+    tokens::{self, PasswordFile},
+};
 use crate::config::{self, Config};
+use fastrand::Rng;
 use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
 use outrigger_kafka::{
     Ask, Cluster, Kafka, KafkaSink, Mode, Order, PartitionStatus, Rebalance, Sasl, SinkConfig, StartAt,
-    Status, Tls, Token, Tokens, decode::Plain,
+    Status, Tls, decode::Plain,
 };
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The largest file of a secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// What a cluster is wanted for.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// To be checked: nobody is asked for a token.
     Look,
-    /// To be entered.
-    Connect,
+    /// To be entered. Where tokens are needed, instances ask for them a little apart.
+    Connect(Rng),
 }
 
-/// The cluster as the adapter takes it; secrets are read here.
+/// The cluster as the adapter takes it, checked; secrets are read here for the first time.
 pub(super) fn cluster(kafka: &config::Kafka, purpose: Purpose) -> Result<Cluster> {
-    let file = |file: &Option<std::path::PathBuf>| file.as_ref().map(|file| file.display().to_string());
+    let file = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string());
     let cluster = Cluster {
         brokers: kafka.brokers.clone(),
         client_id: kafka.client_id.clone(),
@@ -44,31 +50,21 @@ fn sasl(sasl: &config::Sasl, purpose: Purpose) -> Result<Sasl> {
         config::Sasl::Password { mechanism, username, password_file } => Ok(Sasl::Password {
             mechanism,
             username: username.clone().unwrap_or_default(),
-            password: secret("kafka.sasl.password_file", password_file.as_deref())?,
+            password: Arc::new(PasswordFile(password_file.clone().unwrap_or_default())),
         }),
         config::Sasl::Token { client_secret_file, .. } => {
-            secret("kafka.sasl.client_secret_file", client_secret_file.as_deref())?;
+            secret("kafka.sasl.client_secret_file", client_secret_file.as_deref().unwrap_or(Path::new("")))?;
             match purpose {
-                Purpose::Look => Ok(Sasl::Token(Arc::new(NoToken))),
-                Purpose::Connect => tokens::keep(sasl).map(Sasl::Token),
+                Purpose::Look => tokens::check(sasl).map(Sasl::Token),
+                Purpose::Connect(jitter) => tokens::keep(sasl, jitter).map(Sasl::Token),
             }
         }
     }
 }
 
-/// Stands for tokens where nobody connects.
-struct NoToken;
-
-impl Tokens for NoToken {
-    fn current(&self) -> Result<Token, String> {
-        Err("nothing is connected".to_owned())
-    }
-}
-
 /// What a secret's file holds, without blanks around it.
-fn secret(setting: &str, file: Option<&Path>) -> Result<String> {
+pub(super) fn secret(setting: &str, file: &Path) -> Result<String> {
     use std::io::Read as _;
-    let file = file.unwrap_or(Path::new(""));
     let wrong = |why: String| Error::new(Kind::Invalid, format!("{setting}: {}: {why}", file.display()));
     let mut text = String::new();
     let opened = std::fs::File::open(file).map_err(|error| wrong(error.to_string()))?;
@@ -129,14 +125,21 @@ pub(super) fn settings(config: &Config, cluster: &Cluster) -> Result<outrigger_k
     })
 }
 
-/// A topic that is written, where one is named.
-pub(super) fn sink(
+/// A topic that is written: its name in readiness, the topic, and how.
+pub(super) type Written<'a> = (&'static str, &'a str, config::Mode);
+
+/// A topic that is written.
+pub(super) fn sink(kafka: &config::Kafka, cluster: &Cluster, written: Written<'_>) -> Result<Arc<KafkaSink>> {
+    KafkaSink::connect(sink_settings(kafka, cluster, written))
+}
+
+/// How a topic is written.
+pub(super) fn sink_settings(
     kafka: &config::Kafka,
     cluster: &Cluster,
-    (name, topic, mode): (&'static str, Option<&str>, config::Mode),
-) -> Result<Option<Arc<KafkaSink>>> {
-    let Some(topic) = topic else { return Ok(None) };
-    let settings = SinkConfig {
+    (name, topic, mode): Written<'_>,
+) -> SinkConfig {
+    SinkConfig {
         mode: match mode {
             config::Mode::Binary => Mode::Binary,
             config::Mode::Structured => Mode::Structured,
@@ -145,8 +148,7 @@ pub(super) fn sink(
         buffer_bytes_max: kafka.producer.buffer_bytes_max,
         timeout: kafka.producer.timeout,
         ..SinkConfig::new(cluster.clone(), name, topic)
-    };
-    KafkaSink::connect(settings).map(Some)
+    }
 }
 
 impl Home for KafkaSink {

@@ -1,25 +1,44 @@
-//! Kafka's bearer tokens: fetched by `outrigger-net`, on a thread of their own, as librdkafka asks from any thread.
+//! Kafka's bearer tokens, fetched by `outrigger-net`, and its passwords.
 
+use super::kafka::secret;
 use crate::config;
+use fastrand::Rng;
 use outrigger_core::{Error, Kind, Result};
-use outrigger_kafka::{Token, Tokens};
+use outrigger_kafka::{Secret, Token, Tokens};
 use outrigger_net::client_credentials::{ClientCredentials, Settings};
 use std::{
+    path::PathBuf,
     sync::Arc,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-/// How long the start waits for the first token: without one, librdkafka asks again only after ten seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// A password in a file: it may be another one tomorrow.
+pub(super) struct PasswordFile(pub(super) PathBuf);
+
+impl Secret for PasswordFile {
+    fn read(&self) -> Result<String, String> {
+        secret("kafka.sasl.password_file", &self.0).map_err(|error| error.to_string())
+    }
+}
 
 struct Kept {
     credentials: Arc<ClientCredentials>,
     client_id: String,
 }
 
-/// Fetches the first token, and new ones as long as somebody holds the result.
-pub(super) fn keep(sasl: &config::Sasl) -> Result<Arc<dyn Tokens>> {
+/// Whether tokens can be asked for: the endpoint's authorities are there. Nobody is asked.
+pub(super) fn check(sasl: &config::Sasl) -> Result<Arc<dyn Tokens>> {
+    Ok(Arc::new(kept(sasl)?))
+}
+
+/// Fetches a token in the background, and new ones as long as somebody holds the result. Within a runtime.
+pub(super) fn keep(sasl: &config::Sasl, jitter: Rng) -> Result<Arc<dyn Tokens>> {
+    let kept = kept(sasl)?;
+    tokio::spawn(ClientCredentials::keep(Arc::downgrade(&kept.credentials), jitter));
+    Ok(Arc::new(kept))
+}
+
+fn kept(sasl: &config::Sasl) -> Result<Kept> {
     let invalid = |message: String| Error::new(Kind::Invalid, message);
     let config::Sasl::Token { url: Some(url), client_id, client_secret_file, scope, ca_file } = sasl else {
         return Err(invalid("kafka.sasl.token_url: nothing".to_owned()));
@@ -32,17 +51,8 @@ pub(super) fn keep(sasl: &config::Sasl) -> Result<Arc<dyn Tokens>> {
         scope: scope.clone(),
         ca_file: ca_file.clone(),
     };
-    let credentials =
-        ClientCredentials::new(settings).map_err(|e| invalid(format!("kafka.sasl.token_url: {e}")))?;
-    let kept = Arc::downgrade(&credentials);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| invalid(format!("kafka: there is no runtime for tokens: {e}")))?;
-    let started = thread::Builder::new()
-        .name("kafka-token".to_owned())
-        .spawn(move || runtime.block_on(ClientCredentials::keep(kept)));
-    started.map_err(|e| invalid(format!("kafka: there is no thread for tokens: {e}")))?;
-    credentials.wait_for_first(PATIENCE);
-    Ok(Arc::new(Kept { credentials, client_id }))
+    let wrong = |why| invalid(format!("kafka.sasl.token_ca_file: {why}"));
+    Ok(Kept { credentials: ClientCredentials::new(settings).map_err(wrong)?, client_id })
 }
 
 impl Tokens for Kept {
@@ -64,7 +74,8 @@ fn subject(token: &str) -> Option<String> {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
-    claims["sub"].as_str().filter(|subject| !subject.is_empty()).map(str::to_owned)
+    let named = ["sub", "azp"].into_iter().filter_map(|claim| claims[claim].as_str());
+    named.filter(|subject| !subject.is_empty()).map(str::to_owned).next()
 }
 
 #[cfg(test)]
@@ -73,8 +84,9 @@ mod tests {
 
     #[test]
     fn a_tokens_subject_is_read_where_it_has_one() {
-        // {"alg":"none"}.{"sub":"me"}.
+        // {"alg":"none"}, with {"sub":"me"} and {"sub":"","azp":"app"}.
         assert_eq!(subject("eyJhbGciOiJub25lIn0.eyJzdWIiOiJtZSJ9."), Some("me".to_owned()));
+        assert_eq!(subject("eyJhbGciOiJub25lIn0.eyJzdWIiOiIiLCJhenAiOiJhcHAifQ."), Some("app".to_owned()));
         for opaque in ["", "abc", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
             assert_eq!(subject(opaque), None, "{opaque}");
         }
