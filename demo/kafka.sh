@@ -87,7 +87,7 @@ tool org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "$broker
 head -n 3 "$work/answers.txt"
 echo "… $(wc -l <"$work/answers.txt") answers"
 
-say "6. The first five minutes again, without touching the group's offsets"
+say "6. The whole topic once more, without touching the group's offsets"
 run "$outrigger" replay "${config[@]}" --kafka orders --from offset:0
 until_it is_delivered 72
 

@@ -35,6 +35,17 @@ mountable() {
     return "$status"
 }
 
+# What an entry for this name says that it lacks: the entry of its whole name, else one for all names below a prefix.
+excuses() {
+    local prefix
+    if [ -n "${excuse[$1]:-}" ]; then echo "${excuse[$1]}" && return; fi
+    prefix=$1
+    while [[ $prefix == */* ]]; do
+        prefix=${prefix%/*}
+        if [ -n "${excuse[$prefix/*]:-}" ]; then echo "${excuse[$prefix/*]}" && return; fi
+    done
+}
+
 declare -A excuse
 number=0
 while IFS= read -r line || [ -n "$line" ]; do
@@ -60,16 +71,17 @@ while IFS= read -r line || [ -n "$line" ]; do
     [ -n "$line" ] || continue
     name=${line#SKIPPED }
     name=${name%%: *}
-    if [ -z "${excuse[$name]:-}" ]; then
+    needed=$(excuses "$name")
+    if [ -z "$needed" ]; then
         fault "$name was skipped, and $list does not name it ($line)"
         continue
     fi
     absent=0
-    for needs in ${excuse[$name]}; do
+    for needs in $needed; do
         if ! present "$needs"; then absent=1; fi
     done
     if [ "$absent" -eq 0 ]; then
-        fault "$name was skipped although it is there:${excuse[$name]} ($line)"
+        fault "$name was skipped although it is there:$needed ($line)"
     fi
 done <"$happened"
 exit "$faults"

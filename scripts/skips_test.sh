@@ -37,6 +37,11 @@ expect 0 one_absent_thing_of_two_excuses 'SKIPPED a: x is absent\n' "a tool:bash
 expect 1 a_skip_that_nobody_named_fails 'SKIPPED b: x is absent\n' "a $gone\n"
 expect 1 a_second_skip_that_nobody_named_fails 'SKIPPED a: x\nSKIPPED b: x\n' "a $gone\n"
 expect 1 a_prefix_of_a_name_excuses_nothing 'SKIPPED ab: x is absent\n' "a $gone\n"
+expect 0 a_prefix_with_a_star_excuses_what_is_below_it 'SKIPPED k/a: x\nSKIPPED k/l/b: x\n' "k/* $gone\n"
+expect 1 a_prefix_with_a_star_excuses_nothing_beside_it 'SKIPPED ka: x\n' "k/* $gone\n"
+expect 1 a_star_alone_excuses_nothing 'SKIPPED a: x\n' "* $gone\n"
+expect 1 a_star_excuses_nothing_that_is_there 'SKIPPED k/a: x\n' 'k/* tool:bash\n'
+expect 1 a_whole_name_goes_before_a_star 'SKIPPED k/a: x\n' "k/* $gone\nk/a tool:bash\n"
 expect 1 an_ignored_test_fails 'SKIPPED m::a: ignored\n' ''
 expect 1 a_skip_while_the_path_is_there_fails 'SKIPPED a: x is absent\n' 'a path:Cargo.toml\n'
 expect 1 a_skip_while_the_shared_data_is_there_fails 'SKIPPED a: x is absent\n' 'a shared:data/there\n'

@@ -7,7 +7,7 @@ use crate::{
     dead_api,
     dispatch::{OnPoison, Target},
     feed_api,
-    registry::{Brokers, Feed, Home, Keeper, Storage},
+    registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
     telemetry::{Metrics, Totals},
 };
 use bytes::Bytes;
@@ -62,6 +62,8 @@ pub struct Admin {
     pub feeds: Vec<Arc<dyn Feed>>,
     /// The topics that are written.
     pub homes: Vec<Arc<dyn Home>>,
+    /// Who replays ranges of topics.
+    pub replays: Option<Arc<dyn Replays>>,
     /// Whether the process is stopping.
     pub draining: AtomicBool,
     /// Whether the ingress listens, if there is one.
@@ -86,6 +88,7 @@ impl Admin {
             dead: storage.map(|storage| storage.letters.clone()),
             feeds: brokers.feeds.clone(),
             homes: brokers.homes.clone(),
+            replays: brokers.replays.clone(),
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),
         }
@@ -104,6 +107,7 @@ impl Admin {
             (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.snapshot())),
             (&Method::GET, "/parked") => self.parked(),
             (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
+            (_, "/kafka/replay") => feed_api::replay(self.replays.as_ref(), &parts, &self.intake),
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
                 feed_api::answer(self.feeds.first(), &parts).await
             }

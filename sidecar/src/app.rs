@@ -73,6 +73,8 @@ impl App {
     async fn start(config: Config, command: Vec<OsString>, env: Arc<dyn Env>) -> Result<Self, Failure> {
         let metrics = Arc::new(Metrics::new().map_err(|error| problem(&error))?);
         let mut rng = config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
+        // What an adapter refuses is told before anything is started.
+        let brokers = registry::brokers(&config).map_err(wrong)?;
         let (admin_doors, ingress_door) = Doors::open(&config).await?.split();
 
         // The function, started or only known.
@@ -86,7 +88,6 @@ impl App {
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
-        let brokers = registry::brokers(&config).map_err(wrong)?;
         let plugins = registry::plugins(&config);
         let homes = (storage.as_ref(), &brokers);
         let target = target(&config, &url, homes, &plugins, &metrics, rng.fork())?;
@@ -157,6 +158,9 @@ impl App {
         }
         tracing::info!("draining: no new events, lanes finish");
         self.admin.draining.store(true, Ordering::Relaxed);
+        if let Some(replays) = &self.brokers.replays {
+            replays.stop();
+        }
         let is_gone = matches!(end, End::Function(_)); // then nothing in the lanes can finish
         let patience = if is_gone { Duration::ZERO } else { self.config.drain.deadline };
         let in_order = async {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use outrigger_core::Code;
 
-pub use self::kafka::{KafkaCommand, PlaceArgs};
+pub use self::kafka::{KafkaCommand, PlaceArgs, ReplayArgs};
 use crate::config::Flag;
 
 /// Brings events to a function: in order per key, at least once, with retries and dead letters.
@@ -97,6 +97,19 @@ pub enum Command {
     /// wrong call or configuration.
     #[command(subcommand, verbatim_doc_comment)]
     Kafka(KafkaCommand),
+    /// Deliver a range of a topic once more, without touching any group's offsets
+    ///
+    /// The records take the path of a running outrigger, in order with those of the same key; while none
+    /// runs, one is started for it, without its own sources. The range's end is fixed at the start.
+    ///
+    /// Examples:
+    ///     outrigger replay --kafka orders --from 2026-01-31T12:00:00Z
+    ///     outrigger replay --kafka orders/3 --from offset:1000 --to offset:2000
+    ///
+    /// Exit status: 0 when all of it is delivered or dead letters, 1 when it is not, 2 for a wrong call or
+    /// configuration.
+    #[command(verbatim_doc_comment)]
+    Replay(ReplayArgs),
 }
 
 /// What `outrigger status` takes.

@@ -219,6 +219,7 @@ impl Target {
             match alarm {
                 None => moved.await,
                 Some(at) => tokio::select! {
+                    biased; // no dice that nobody handed in
                     () = moved => {}
                     () = tokio::time::sleep_until(at.into()) => {
                         let mut state = self.state();

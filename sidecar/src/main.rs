@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Status(args) => cmd::status::run(&args, &config::Process),
         Command::Parked(command) => cmd::status::parked(&command, &config::Process),
         Command::Kafka(command) => cmd::kafka::run(&command, &config::Process),
+        Command::Replay(args) => cmd::replay::run(&args),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {

@@ -6,10 +6,15 @@
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "kafka")]
+mod replay;
+#[cfg(feature = "kafka")]
+mod tokens;
 
 use crate::{config, dead_api::Dead, ingress::Accept};
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Kind, Ledger, Plugin, Result, Retry, Sink, Source,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Intake, Kind, Ledger, Plugin, Result, Retry, Sink,
+    Source,
 };
 use std::sync::Arc;
 
@@ -179,6 +184,28 @@ pub struct Brokers {
     pub dead: Option<Arc<dyn DeadLetters>>,
     /// How those homes are.
     pub homes: Vec<Arc<dyn Home>>,
+    /// Who reads a range of a topic once more.
+    pub replays: Option<Arc<dyn Replays>>,
+}
+
+/// Reads ranges of topics once more, through the same path and without their groups.
+pub trait Replays: Send + Sync + 'static {
+    /// Begins with a topic (or one of its partitions), from there to there.
+    ///
+    /// # Errors
+    /// When another one runs.
+    fn start(
+        &self,
+        place: (&str, Option<i32>),
+        range: (config::Start, Option<config::Start>),
+        intake: Intake,
+    ) -> Result<()>;
+
+    /// How far the last one is: `{read, settled, released, done, failed}`; null where there was none.
+    fn progress(&self) -> serde_json::Value;
+
+    /// Reads no more.
+    fn stop(&self);
 }
 
 /// A topic that is written, for readiness and metrics.
@@ -229,13 +256,35 @@ pub fn topic(config: &config::Config, topic: &str, mode: config::Mode) -> Result
 
 #[cfg(feature = "kafka")]
 fn kafka_topic(kafka: &config::Kafka, topic: &str, mode: config::Mode) -> Result<Arc<dyn Sink>> {
-    let sink = kafka::sink(kafka, &kafka::cluster(kafka)?, ("the topic", Some(topic), mode))?;
-    sink.map(|sink| sink as _).ok_or_else(|| Error::new(Kind::Invalid, "no topic"))
+    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect(fastrand::Rng::new()))?;
+    Ok(kafka::sink(kafka, &cluster, ("the topic", topic, mode))?)
 }
 
 #[cfg(not(feature = "kafka"))]
 fn kafka_topic(_kafka: &config::Kafka, _topic: &str, _mode: config::Mode) -> Result<Arc<dyn Sink>> {
     Err(left_out("kafka", "nothing can be written to a topic"))
+}
+
+/// Whether the adapters take what the configuration asks of brokers: names, values, files. Connects to nobody.
+///
+/// # Errors
+/// What is wrong, with the setting.
+pub fn check_brokers(config: &config::Config) -> Result<()> {
+    let Some(kafka) = &config.kafka else { return Ok(()) };
+    check_kafka(config, kafka)
+}
+
+#[cfg(feature = "kafka")]
+fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
+    let cluster = kafka::cluster(kafka, kafka::Purpose::Look)?;
+    kafka::source(config, &cluster)?;
+    let written = [replies(config), dead_letters(config)].into_iter().flatten().next();
+    written.map_or(Ok(()), |written| kafka::sink_settings(kafka, &cluster, written).check())
+}
+
+#[cfg(not(feature = "kafka"))]
+fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
+    kafka_brokers(config, kafka).map(drop)
 }
 
 /// Makes what the configuration asks of brokers. Connects to none.
@@ -249,19 +298,30 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
 
 #[cfg(feature = "kafka")]
 fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
-    let cluster = kafka::cluster(kafka)?;
+    let jitter = config.runtime.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect(jitter))?;
     let feed = kafka::source(config, &cluster)?;
-    let replies = ("replies", config.replies.kafka_topic.as_deref(), config.replies.mode);
-    let dead = ("dead letters", config.dead_letters.kafka_topic.as_deref(), config::Mode::Binary);
-    let replies = kafka::sink(kafka, &cluster, replies)?;
-    let dead = kafka::sink(kafka, &cluster, dead)?;
+    let sink = |written| kafka::sink(kafka, &cluster, written);
+    let replies = replies(config).map(sink).transpose()?;
+    let dead = dead_letters(config).map(sink).transpose()?;
     let homes = [&replies, &dead].into_iter().flatten().map(|sink| sink.clone() as Arc<dyn Home>).collect();
     Ok(Brokers {
         feeds: feed.into_iter().collect(),
         replies: replies.map(|sink| sink as _),
         dead: dead.map(|sink| sink as _),
         homes,
+        replays: Some(Arc::new(replay::Replayer::new(kafka::settings(config, &cluster)?))),
     })
+}
+
+#[cfg(feature = "kafka")]
+fn replies(config: &config::Config) -> Option<kafka::Written<'_>> {
+    Some(("replies", config.replies.kafka_topic.as_deref()?, config.replies.mode))
+}
+
+#[cfg(feature = "kafka")]
+fn dead_letters(config: &config::Config) -> Option<kafka::Written<'_>> {
+    Some(("dead letters", config.dead_letters.kafka_topic.as_deref()?, config::Mode::Binary))
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -42,7 +42,8 @@ impl Target {
         self.judge(running, outcome, ended).await;
     }
 
-    async fn call_once(&self, job: &mut Job) -> (Result<Reply>, Instant) {
+    /// The reply itself is given back only where somebody may read it: most functions answer nothing.
+    async fn call_once(&self, job: &mut Job) -> (Result<Option<Box<Reply>>>, Instant) {
         let started = now();
         job.timeline.note(Step::Attempted, started);
         job.receipt.attempted(job.attempts + 1);
@@ -56,12 +57,16 @@ impl Target {
         let outcome = self.call.call(std::slice::from_ref(event), &cx).await;
         let ended = now();
         job.timeline.note(Step::Answered, ended);
-        let outcome = outcome.map(|mut replies| replies.pop().unwrap_or_default());
-        self.metrics.attempted(&outcome, ended - started);
+        let status = outcome.as_ref().map(|replies| replies.last().map_or(0, |reply| reply.status));
+        self.metrics.attempted(status, ended - started);
+        let outcome = outcome.map(|mut replies| {
+            let is_read = job.once.is_some() || replies.last().is_some_and(|reply| reply.event.is_some());
+            is_read.then(|| Box::new(replies.pop().unwrap_or_default()))
+        });
         (outcome, ended)
     }
 
-    async fn judge(&self, mut running: Running, outcome: Result<Reply>, ended: Instant) {
+    async fn judge(&self, mut running: Running, outcome: Result<Option<Box<Reply>>>, ended: Instant) {
         let verdict = match &outcome {
             Ok(_) => Verdict::Delivered,
             Err(error) => match error.http_status() {
@@ -128,15 +133,14 @@ impl Target {
         self.bury(running, reason).await;
     }
 
-    async fn delivered(&self, mut running: Running, reply: Reply, ended: Instant) {
+    async fn delivered(&self, mut running: Running, reply: Option<Box<Reply>>, ended: Instant) {
         let job = running.job();
         let latency = ended.saturating_duration_since(job.admitted);
         self.metrics.delivered(latency);
-        // A caller who waits gets the reply itself. Boxed only where somebody may read it: most answer nothing.
-        let (is_event, waits) = (reply.event.is_some(), job.once.is_some());
-        match &self.replies {
-            Some(_) if is_event && !waits => self.keep_reply(running, Box::new(reply)).await,
-            _ => self.done(running, (is_event || waits).then(|| Box::new(reply))).await,
+        let is_kept = self.replies.is_some() && job.once.is_none(); // a caller who waits gets it himself
+        match reply {
+            Some(reply) if is_kept && reply.event.is_some() => self.keep_reply(running, reply).await,
+            reply => self.done(running, reply).await,
         }
     }
 

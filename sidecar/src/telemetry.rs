@@ -6,7 +6,7 @@
 
 use crate::registry::Series;
 use hdrhistogram::Histogram as Percentiles;
-use outrigger_core::{Code, Error, Kind, Reply, Result};
+use outrigger_core::{Code, Error, Kind, Result};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -169,10 +169,10 @@ impl Metrics {
         self.percentiles.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(us.max(1));
     }
 
-    /// One attempt ended.
-    pub fn attempted(&self, outcome: &Result<Reply>, took: Duration) {
+    /// One attempt ended, with a status of the 2xx or without a success.
+    pub fn attempted(&self, outcome: Result<u16, &Error>, took: Duration) {
         let label = match outcome {
-            Ok(reply) => status_label(reply.status),
+            Ok(status) => status_label(status),
             Err(error) => error.http_status().map_or(failure_label(error), status_label),
         };
         self.attempt_seconds.observe(label, took);

@@ -1,4 +1,4 @@
-//! What the reader asks of Kafka. librdkafka answers in production ([`super::librdkafka`]), a simulated broker in
+//! What the reader asks of Kafka. librdkafka answers in production ([`crate::Librdkafka`]), a simulated broker in
 //! the simulation: the reader cannot tell them apart.
 
 use crate::decode::Record;
@@ -31,7 +31,8 @@ pub struct Start {
     pub at: TopicPartition,
     /// The first offset to read.
     pub offset: i64,
-    /// What the last commit says beyond it; empty where there was none.
+    /// What the last commit says beyond its own offset, which is `missing` before this one; empty where there was
+    /// none.
     pub metadata: String,
     /// Whether the group had no commit yet, so that this one is to be written down.
     pub fresh: bool,
@@ -84,11 +85,36 @@ pub enum TroubleKind {
     Fenced,
 }
 
+/// Records of a partition that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The first offset that cannot be read.
+    pub from: i64,
+    /// The first one behind it that can; `None` where that was not found.
+    pub until: Option<i64>,
+}
+
+/// What lies between where a partition is read from and an end that was heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The offset that is read next.
+    pub from: i64,
+    /// The end.
+    pub end: i64,
+}
+
 /// What the client knows of the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
     /// The offset after the last record that a reader may see, per partition.
     pub ends: Vec<(TopicPartition, i64)>,
+    /// Partitions that are fetched to their end: nothing is to come, though the last offsets hold no record
+    /// (markers of transactions, compaction).
+    pub read: Vec<TopicPartition>,
     /// How many brokers are connected.
     pub brokers_up: usize,
     /// Brokers that are known and not connected.
@@ -144,6 +170,19 @@ pub trait Client: Send + Sync + 'static {
 
     /// Fetches from `offset` on. Records that are on their way may still come first.
     fn seek(&self, at: &TopicPartition, offset: i64);
+
+    /// Which of these partitions are damaged where each is read from, for a client that cannot tell when it meets
+    /// the damage ([`TroubleKind::Corrupt`] without a place).
+    fn find_damage(&self, suspects: Vec<(TopicPartition, i64)>) -> BoxFuture<'static, Vec<Damage>> {
+        drop(suspects);
+        Box::pin(async { Vec::new() })
+    }
+
+    /// Those of these that have no record for a reader: markers of transactions, and what was aborted.
+    fn find_empty(&self, tails: Vec<Tail>) -> BoxFuture<'static, Vec<Tail>> {
+        drop(tails);
+        Box::pin(async { Vec::new() })
+    }
 
     /// Leaves the group, in bounded time.
     fn leave(&self) -> BoxFuture<'static, ()>;

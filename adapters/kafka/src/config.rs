@@ -1,190 +1,9 @@
-//! What a Kafka source and its cluster are made of, with the properties that librdkafka is given for it.
+//! What a Kafka source is made of, with the properties that librdkafka is given for it.
 
-use crate::decode::Plain;
-use outrigger_core::{Error, Kind, Result};
+use crate::{Cluster, cluster, decode::Plain, login::Login};
+use outrigger_core::Result;
 use rdkafka::ClientConfig;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
-
-/// A cluster and how it is entered; shared by source and sink.
-#[derive(Clone)]
-pub struct Cluster {
-    /// `host:port` of at least one broker.
-    pub brokers: Vec<String>,
-    /// How this client names itself to the brokers.
-    pub client_id: String,
-    /// Whether connections are encrypted.
-    pub tls: Option<Tls>,
-    /// How we say who we are.
-    pub sasl: Option<Sasl>,
-    /// Further properties of librdkafka; see [`Cluster::refused`] for those that are not taken.
-    pub properties: BTreeMap<String, String>,
-}
-
-/// Encrypted connections. Paths are of PEM files, read when a client is made.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// The authorities that a broker's certificate may come from; none takes the system's.
-    pub ca: Option<String>,
-    /// Our certificate, where brokers want one.
-    pub certificate: Option<String>,
-    /// Its key.
-    pub key: Option<String>,
-}
-
-/// Who we are.
-#[derive(Clone)]
-pub enum Sasl {
-    /// A name and a password.
-    Password {
-        /// The mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
-        mechanism: &'static str,
-        /// The name.
-        username: String,
-        /// The password.
-        password: String,
-    },
-    /// `OAUTHBEARER`: tokens that somebody else fetches.
-    Token(Arc<dyn Tokens>),
-}
-
-/// A bearer token for a broker.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token {
-    /// The token itself.
-    pub value: String,
-    /// Whom it speaks for.
-    pub principal: String,
-    /// When it ends, in Unix milliseconds.
-    pub expires_ms: i64,
-}
-
-/// Whoever keeps a token fresh.
-pub trait Tokens: Send + Sync + 'static {
-    /// The token that holds now. It does not block.
-    ///
-    /// # Errors
-    /// Why there is none, in one line.
-    fn current(&self) -> Result<Token, String>;
-}
-
-/// Properties that belong to us, as delivery stands on them.
-const OWNED: [&str; 14] = [
-    "allow.auto.create.topics",
-    "auto.offset.reset",
-    "bootstrap.servers",
-    "client.id",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.partition.eof",
-    "group.id",
-    "group.instance.id",
-    "group.protocol",
-    "metadata.broker.list",
-    "offset.store.method",
-    "partition.assignment.strategy",
-    "plugin.library.paths",
-];
-
-/// How the names of properties begin that only a consumer has.
-const CONSUMERS: [&str; 10] = [
-    "auto.",
-    "check.crcs",
-    "fetch.",
-    "group.",
-    "heartbeat.",
-    "isolation.",
-    "max.partition.",
-    "max.poll.",
-    "queued.",
-    "session.",
-];
-
-impl Cluster {
-    /// Why a property is not taken; `None` where it is. The names that librdkafka does not know it refuses itself,
-    /// when [`Cluster::check`] is asked.
-    #[must_use]
-    pub fn refused(property: &str) -> Option<&'static str> {
-        match property {
-            "plugin.library.paths" => Some("it would load code into the process"),
-            _ if OWNED.contains(&property) => Some("it has a setting of its own, or delivery stands on it"),
-            _ if property.ends_with("_cb") || property.starts_with("oauthbearer_") => {
-                Some("it is a callback")
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether librdkafka takes all of it: names, values, and what the files hold. Connects to nobody.
-    ///
-    /// # Errors
-    /// `Invalid` with librdkafka's own words.
-    pub fn check(&self) -> Result<()> {
-        for property in self.properties.keys() {
-            if let Some(why) = Self::refused(property) {
-                return Err(Error::new(Kind::Invalid, format!("kafka.properties: {property}: {why}")));
-            }
-        }
-        let made: rdkafka::error::KafkaResult<rdkafka::consumer::BaseConsumer> = self.client().create();
-        made.map(drop).map_err(|error| Error::new(Kind::Invalid, format!("kafka: {error}")))
-    }
-
-    /// The properties of a producer: librdkafka says of each that is a consumer's that it does nothing there.
-    pub(crate) fn client_of_producer(&self) -> ClientConfig {
-        let mut config = self.client();
-        for name in
-            self.properties.keys().filter(|name| CONSUMERS.iter().any(|prefix| name.starts_with(prefix)))
-        {
-            config.remove(name);
-        }
-        config
-    }
-
-    /// The properties of any client of this cluster.
-    pub(crate) fn client(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        for (name, value) in &self.properties {
-            config.set(name, value);
-        }
-        config.set("bootstrap.servers", self.brokers.join(",")).set("client.id", &self.client_id);
-        let protocol = match (&self.tls, &self.sasl) {
-            (None, None) => "plaintext",
-            (Some(_), None) => "ssl",
-            (None, Some(_)) => "sasl_plaintext",
-            (Some(_), Some(_)) => "sasl_ssl",
-        };
-        config.set("security.protocol", protocol);
-        if let Some(tls) = &self.tls {
-            let files = [
-                ("ssl.ca.location", &tls.ca),
-                ("ssl.certificate.location", &tls.certificate),
-                ("ssl.key.location", &tls.key),
-            ];
-            for (name, file) in files {
-                if let Some(file) = file {
-                    config.set(name, file);
-                }
-            }
-        }
-        match &self.sasl {
-            None => {}
-            Some(Sasl::Password { mechanism, username, password }) => {
-                config.set("sasl.mechanism", *mechanism);
-                config.set("sasl.username", username).set("sasl.password", password);
-            }
-            Some(Sasl::Token(_)) => {
-                config.set("sasl.mechanism", "OAUTHBEARER");
-            }
-        }
-        config
-    }
-}
-
-impl fmt::Debug for Cluster {
-    /// Without what is secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("brokers", &self.brokers).finish_non_exhaustive()
-    }
-}
+use std::{sync::Arc, time::Duration};
 
 /// How the group shares partitions out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,15 +118,23 @@ impl Config {
     /// Whether librdkafka takes all of it together. Connects to nobody.
     ///
     /// # Errors
-    /// `Invalid` with librdkafka's own words.
+    /// `Invalid` with the setting and librdkafka's own words.
     pub fn check(&self) -> Result<()> {
-        let made: rdkafka::error::KafkaResult<rdkafka::consumer::BaseConsumer> = self.consumer().create();
-        made.map(drop).map_err(|error| Error::new(Kind::Invalid, format!("kafka: {error}")))
+        let login = self.cluster.read_login()?;
+        cluster::check::<rdkafka::consumer::BaseConsumer>(self.properties(self.cluster.client(&login)))
     }
 
-    /// The properties of a consumer of the group.
-    pub(crate) fn consumer(&self) -> ClientConfig {
-        let mut config = self.cluster.client();
+    /// The properties of a consumer of the group, and who it says that it is.
+    ///
+    /// # Errors
+    /// `Storage` or `Unreachable` while there is no password or token.
+    pub(crate) fn consumer(&self) -> Result<(ClientConfig, Arc<Login>)> {
+        let login = self.cluster.login()?;
+        Ok((self.properties(self.cluster.client(&login)), login))
+    }
+
+    fn properties(&self, client: ClientConfig) -> ClientConfig {
+        let mut config = client;
         let given = |name: &str| self.cluster.properties.contains_key(name);
         config.set("group.id", &self.group);
         match self.rebalance {

@@ -4,13 +4,14 @@
 //! that is stopped in its own `aside`. Both hold no more than the client had fetched ahead.
 
 use crate::{
-    Config, Order,
-    client::{Headers, Start, TopicPartition},
-    decode::{self, Record},
+    Config,
+    client::{Damage, Headers, Start, Tail, TopicPartition},
+    decode::Record,
+    deliver::{self, Place},
     partition::{Assigned, Phase, Taken},
 };
 use bytes::Bytes;
-use outrigger_core::{Delivery, Event, Intake, Key, Malformed, Origin, Position, Receipt, Timeline};
+use outrigger_core::{Delivery, Event, Intake, Malformed, Receipt};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -26,6 +27,10 @@ struct Waiting {
 }
 
 /// One partition of ours.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not by itself, and none rules another out"
+)]
 pub(crate) struct Slot {
     pub(crate) assigned: Arc<Assigned>,
     aside: VecDeque<Waiting>,
@@ -34,9 +39,15 @@ pub(crate) struct Slot {
     /// Somebody paused it over the socket.
     pub(crate) by_owner: bool,
     /// Where it is damaged.
-    pub(crate) corrupt: Option<i64>,
+    pub(crate) corrupt: Option<Damage>,
+    /// Where it goes on, once what was read before is handed on.
+    skip_to: Option<i64>,
     /// The end of the partition, when last heard.
     pub(crate) end: Option<i64>,
+    /// Where it was read to and its end, when last heard, while nothing came.
+    idle: Option<(i64, i64)>,
+    /// Whether the client had fetched everything up to there.
+    pub(crate) is_read: bool,
     /// Where its commit stood when it last moved, and when that was.
     moved: (i64, Instant),
     /// Whether its oldest record holds it up: a key that is parked or backs off.
@@ -54,6 +65,45 @@ impl Slot {
             (false, false) => config.partition_events_max.saturating_mul(3),
             (false, true) => config.partition_events_max,
         }
+    }
+
+    fn delivery(
+        &self,
+        config: &Config,
+        scope: &str,
+        offset: i64,
+        item: (Result<Event, Malformed>, Option<&[u8]>),
+        now_ms: u64,
+    ) -> Delivery {
+        let place = Place { scope, name: &self.assigned.name, offset };
+        let receipt = Receipt::new(self.assigned.clone(), deliver::token(offset));
+        deliver::delivery(config, &place, item, now_ms, receipt)
+    }
+
+    /// The offset after the last record that was read, handed on or not.
+    pub(crate) fn read_to(&self) -> i64 {
+        let handed_on = self.assigned.look().position;
+        self.aside.back().map_or(handed_on, |last| handed_on.max(last.offset + 1))
+    }
+
+    /// What lies before the end, if nothing of it came since the end was last heard: there may be no record in it.
+    pub(crate) fn idle_tail(&mut self) -> Option<Tail> {
+        let (from, end) = (self.read_to(), self.end?);
+        let fetched = !self.paused && self.assigned.is_live() && end > from;
+        let before = std::mem::replace(&mut self.idle, fetched.then_some((from, end)));
+        let at = self.assigned.at.clone();
+        (fetched && before == self.idle).then_some(Tail { at, from, end })
+    }
+
+    /// Goes on at `to`, which lies behind all that was read: once that is handed on, so that none of it is passed
+    /// over.
+    pub(crate) fn skip(&mut self, to: i64) {
+        (self.corrupt, self.skip_to) = (None, Some(to));
+    }
+
+    /// The skip that is due.
+    pub(crate) fn take_skip(&mut self) -> Option<i64> {
+        if self.aside.is_empty() { self.skip_to.take() } else { None }
     }
 
     fn is_stopped(&self) -> bool {
@@ -110,7 +160,7 @@ impl Desk {
         let topic = self
             .topics
             .entry(start.at.topic.clone())
-            .or_insert_with(|| Topic { scope: format!("kafka/{}", start.at.topic), slots: Vec::new() });
+            .or_insert_with(|| Topic { scope: deliver::scope(&start.at.topic), slots: Vec::new() });
         let number = usize::try_from(start.at.partition).unwrap_or(0);
         if topic.slots.len() <= number {
             topic.slots.resize_with(number + 1, || None);
@@ -121,7 +171,10 @@ impl Desk {
             paused: false,
             by_owner: false,
             corrupt: None,
+            skip_to: None,
+            idle: None,
             end: None,
+            is_read: false,
             moved: (start.offset, Instant::now()),
             stuck: false,
             seek_at: None,
@@ -151,6 +204,13 @@ impl Desk {
             slot.aside.clear();
         }
         self.held.retain(|delivery| delivery.receipt.wanted()); // the others are released
+    }
+
+    /// Nothing that has not reached a lane goes on. All of it: what waits for its partition stands behind what
+    /// waits for the window, and would pass it.
+    pub(crate) fn let_go(&mut self) {
+        self.slots_mut().for_each(|slot| slot.aside.clear());
+        self.held.clear();
     }
 
     pub(crate) fn slot(&self, at: &TopicPartition) -> Option<&Slot> {
@@ -193,15 +253,10 @@ impl Desk {
         if taken == Taken::Pass {
             return;
         }
-        let (item, key) = read(record, &self.config);
+        let (item, key) = deliver::read(record, &self.config);
         if taken == Taken::On {
-            let delivery = delivery(
-                &self.config,
-                &topic.scope,
-                slot,
-                (record.offset, item, key.as_deref()),
-                self.now_ms,
-            );
+            let item = (item, key.as_deref());
+            let delivery = slot.delivery(&self.config, &topic.scope, record.offset, item, self.now_ms);
             hand_on(&self.intake, &mut self.held, delivery);
             return;
         }
@@ -239,9 +294,9 @@ impl Desk {
                     }
                     let Some(waiting) = slot.aside.pop_front() else { break };
                     if taken == Taken::On {
-                        let key = waiting.key.as_deref();
-                        let parts = (waiting.offset, waiting.item, key);
-                        hand_on(intake, held, delivery(config, &topic.scope, slot, parts, now_ms));
+                        let item = (waiting.item, waiting.key.as_deref());
+                        let delivery = slot.delivery(config, &topic.scope, waiting.offset, item, now_ms);
+                        hand_on(intake, held, delivery);
                     }
                 }
             }
@@ -266,56 +321,5 @@ fn hand_on(intake: &Intake, held: &mut VecDeque<Delivery>, delivery: Delivery) {
         held.push_back(delivery);
     } else if let Err(back) = intake.try_push(delivery) {
         held.push_back(back);
-    }
-}
-
-/// The event of a record, and its ordering key.
-fn read<'a>(
-    record: &Record<'a, Headers<'a>>,
-    config: &Config,
-) -> (Result<Event, Malformed>, Option<std::borrow::Cow<'a, [u8]>>) {
-    let headers: usize =
-        record.headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
-    let bytes = headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-    let item = if bytes > config.record_bytes_max {
-        let why = format!(
-            "the record has {bytes} bytes; ingress.kafka.record_bytes_max allows {}",
-            config.record_bytes_max
-        );
-        Err(decode::malformed(record, &why))
-    } else {
-        decode::decode(record, &config.plain)
-    };
-    let key = match &config.order {
-        Order::Key(attributes) => record.key.map(Into::into).or_else(|| attribute(&item, attributes)),
-        Order::Partition => Some(record.partition.to_be_bytes().to_vec().into()),
-        Order::None => None,
-    };
-    (item, key)
-}
-
-fn attribute<'a>(item: &Result<Event, Malformed>, names: &[String]) -> Option<std::borrow::Cow<'a, [u8]>> {
-    let event = item.as_ref().ok()?;
-    let text = names.iter().find_map(|name| event.text(name))?;
-    Some(text.into_owned().into_bytes().into())
-}
-
-fn delivery(
-    config: &Config,
-    scope: &str,
-    slot: &Slot,
-    (offset, item, key): (i64, Result<Event, Malformed>, Option<&[u8]>),
-    now_ms: u64,
-) -> Delivery {
-    let position = Position::Offset(slot.assigned.name.clone(), offset);
-    Delivery {
-        item,
-        key: key.map(|key| Key::new(scope, key)),
-        origin: Origin { source: config.name.clone(), position, headers: Vec::new() },
-        received_ms: now_ms,
-        attempts: 0,
-        once: None,
-        timeline: Timeline::off(),
-        receipt: Receipt::new(slot.assigned.clone(), u64::try_from(offset).unwrap_or(0)),
     }
 }

@@ -2,19 +2,23 @@
 
 use crate::{
     Ask, Config, Librdkafka, Status,
-    board::{Board, Command},
+    board::{Board, Command, Leaving},
     client::{Client, Connect, TopicPartition},
     source::Reader,
 };
-use outrigger_core::{BoxFuture, Drain, Error, Intake, Kind, Result, Source};
+use outrigger_core::{BoxFuture, Drain, Error, Intake, Kind, Result, Retry, Source};
 use std::{
     fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::oneshot;
+
+/// How long the start waits before it asks again whether there is a token to enter with.
+const ENTER_AGAIN: Duration = Duration::from_millis(250);
 
 /// Kafka as a source. `C` is librdkafka but in a simulation.
 pub struct Kafka<C = Librdkafka> {
@@ -39,6 +43,25 @@ impl<C: Client> Kafka<C> {
     #[must_use]
     pub fn with_client(config: Arc<Config>, connect: Connect<C>) -> Arc<Self> {
         Arc::new(Self { config, board: Arc::default(), connect, running: AtomicBool::new(false) })
+    }
+
+    /// The first client, once there is a token to enter with; `None` when the drain comes before.
+    async fn enter(&self, drain: &mut Drain) -> Result<Option<Arc<C>>> {
+        loop {
+            let error = match (self.connect)() {
+                Ok(client) => return Ok(Some(client)),
+                Err(error) if error.retry() == Retry::Permanent => return Err(error),
+                Err(error) => error.to_string(),
+            };
+            if self.board.status().trouble.as_ref() != Some(&error) {
+                tracing::warn!(source = %self.config.name, "{error}; it is tried again");
+                self.board.trouble(Some(error));
+            }
+            tokio::select! {
+                () = drain.started() => return Ok(None),
+                () = tokio::time::sleep(ENTER_AGAIN) => {}
+            }
+        }
     }
 
     /// Its numbers.
@@ -89,8 +112,10 @@ impl<C: Client> Source for Kafka<C> {
             if self.running.swap(true, Ordering::SeqCst) {
                 return Err(Error::new(Kind::Invalid, "the Kafka source was already run"));
             }
-            let client = (self.connect)()?;
             let board = self.board.clone();
+            let _leaving = Leaving(board.clone()); // also where there is no client to begin with
+            let mut drain = drain;
+            let Some(client) = self.enter(&mut drain).await? else { return Ok(()) };
             Reader::new(self.config.clone(), board, self.connect.clone(), client, intake).run(drain).await
         })
     }

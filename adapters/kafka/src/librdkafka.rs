@@ -4,11 +4,12 @@
 //! that (up to `max.poll.interval.ms`). What must ask a broker runs on tokio's blocking threads.
 
 use crate::{
-    Config, Sasl, Token, Tokens,
-    client::{Client, Happened, Start, Take, TopicPartition, Trouble, TroubleKind},
+    Config,
+    client::{Client, Damage, Happened, Start, Tail, Take, TopicPartition, Trouble, TroubleKind},
     decode::Record,
-    starts, stats,
-    trouble::{error, trouble},
+    login::Login,
+    probe, starts, stats,
+    trouble::{error, is_refusal, trouble},
 };
 use futures_util::task::AtomicWaker;
 use outrigger_core::{BoxFuture, Error, Kind, Result, decide::watermark::Commit};
@@ -54,7 +55,7 @@ pub(crate) struct Events {
     called: AtomicBool,
     /// Nobody answers rebalances any more.
     leaving: AtomicBool,
-    tokens: Option<Arc<dyn Tokens>>,
+    login: Arc<Login>,
 }
 
 impl Librdkafka {
@@ -63,17 +64,10 @@ impl Librdkafka {
     /// # Errors
     /// When librdkafka refuses a property or a topic.
     pub fn connect(config: &Arc<Config>) -> Result<Arc<Self>> {
-        let events = Events {
-            happened: Mutex::default(),
-            called: AtomicBool::new(false),
-            leaving: AtomicBool::new(false),
-            tokens: match &config.cluster.sasl {
-                Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-                _ => None,
-            },
-        };
+        let (properties, login) = config.consumer()?;
+        let events = Events::new(login);
         let waker = Arc::new(AtomicWaker::new());
-        let made: KafkaResult<BaseConsumer<Events>> = config.consumer().create_with_context(events);
+        let made: KafkaResult<BaseConsumer<Events>> = properties.create_with_context(events);
         let mut consumer = made.map_err(|e| error(&e, "the client cannot be made"))?;
         let woken = waker.clone();
         consumer.set_nonempty_callback(move || woken.wake());
@@ -108,6 +102,13 @@ impl Librdkafka {
     ) -> Result<T> {
         let ended = tokio::task::spawn_blocking(job).await;
         ended.unwrap_or_else(|e| Err(Error::new(Kind::Interrupted, format!("kafka: {doing}: {e}"))))
+    }
+}
+
+impl Drop for Librdkafka {
+    /// Whoever drops it does not answer rebalances any more either, and librdkafka's end waits for an answer.
+    fn drop(&mut self) {
+        self.consumer.context().leaving.store(true, Ordering::Relaxed);
     }
 }
 
@@ -205,6 +206,22 @@ impl Client for Librdkafka {
         told(self.consumer.seek(&at.topic, at.partition, Offset::Offset(offset), Duration::ZERO), "a seek");
     }
 
+    fn find_damage(&self, suspects: Vec<(TopicPartition, i64)>) -> BoxFuture<'static, Vec<Damage>> {
+        let config = self.config.clone();
+        Box::pin(async move {
+            let search = move || Ok(probe::find_damage(&config, suspects));
+            Self::blocking("a search for damage", search).await.unwrap_or_default()
+        })
+    }
+
+    fn find_empty(&self, tails: Vec<Tail>) -> BoxFuture<'static, Vec<Tail>> {
+        let config = self.config.clone();
+        Box::pin(async move {
+            let search = move || Ok(probe::find_empty(&config, tails));
+            Self::blocking("a search for markers", search).await.unwrap_or_default()
+        })
+    }
+
     fn leave(&self) -> BoxFuture<'static, ()> {
         let consumer = self.consumer.clone();
         consumer.context().leaving.store(true, Ordering::Relaxed);
@@ -222,8 +239,21 @@ impl Client for Librdkafka {
 }
 
 impl Events {
+    pub(crate) fn new(login: Arc<Login>) -> Self {
+        let [called, leaving] = [false, false].map(AtomicBool::new);
+        Self { happened: Mutex::default(), called, leaving, login }
+    }
+
     fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Happened>> {
         self.happened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client keeps the password that it was made with.
+    fn enter_anew(&self) {
+        if self.login.is_outdated() {
+            let message = "kafka: the password in kafka.sasl.password_file was changed".to_owned();
+            self.note(Happened::Trouble(Trouble { message, kind: TroubleKind::Fatal }));
+        }
     }
 
     fn note(&self, happened: Happened) {
@@ -244,10 +274,15 @@ impl ClientContext for Events {
         if let Some(stats) = stats::read(text) {
             self.note(Happened::Stats(stats));
         }
+        self.enter_anew();
         self.called.store(true, Ordering::Relaxed);
     }
 
     fn error(&self, failed: KafkaError, reason: &str) {
+        if is_refusal(&failed) {
+            self.login.refuse();
+            self.enter_anew();
+        }
         match trouble(&failed, reason) {
             // A fatal error comes again as the last message of the consumer.
             Some(Trouble { kind: TroubleKind::Corrupt(_) | TroubleKind::Fatal, .. }) | None => {
@@ -259,7 +294,7 @@ impl ClientContext for Events {
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
         self.called.store(true, Ordering::Relaxed);
-        oauth_token(self.tokens.as_deref())
+        self.login.token()
     }
 }
 
@@ -306,13 +341,6 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// The token that holds now, as librdkafka wants it.
-pub(crate) fn oauth_token(tokens: Option<&dyn Tokens>) -> Result<OAuthToken, Box<dyn StdError>> {
-    let Token { value, principal, expires_ms } =
-        tokens.ok_or("no source of tokens is configured")?.current()?;
-    Ok(OAuthToken { token: value, principal_name: principal, lifetime_ms: expires_ms })
-}
-
 pub(crate) fn at(topic: &str, partition: i32) -> TopicPartition {
     TopicPartition { topic: topic.into(), partition }
 }
@@ -332,26 +360,31 @@ fn told(done: KafkaResult<()>, what: &str) {
     }
 }
 
-fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
+pub(crate) fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
     let mut few = [("", None); HEADERS];
     let mut many = Vec::new();
     let headers: &[(&str, Option<&[u8]>)] = match message.headers() {
         None => &[],
-        // A name that is not UTF-8 makes the wrapper panic. Such a header cannot be told to anybody, so it is
-        // left out, and its record goes on.
         Some(headers) => {
             let count = headers.count();
             let get = |at| {
-                let header = catch_unwind(AssertUnwindSafe(|| headers.get(at))).ok();
-                header.map_or(("", None), |header| (header.key, header.value))
+                let header = headers.get(at);
+                (header.key, header.value)
             };
-            if count <= HEADERS {
-                (0..count).for_each(|at| few[at] = get(at));
-                &few[..count]
-            } else {
-                many.extend((0..count).map(get));
-                &many
+            let all = || {
+                if count <= HEADERS {
+                    (0..count).for_each(|at| few[at] = get(at));
+                } else {
+                    many.extend((0..count).map(get));
+                }
+            };
+            // A name that is not UTF-8 makes the wrapper panic. Such a header cannot be told to anybody, so it is
+            // left out, and its record goes on.
+            if catch_unwind(AssertUnwindSafe(all)).is_err() {
+                let one = |at| catch_unwind(AssertUnwindSafe(|| get(at))).unwrap_or(("", None));
+                many = (0..count).map(one).collect();
             }
+            if many.is_empty() { &few[..count] } else { &many }
         }
     };
     let timestamp_ms = match message.timestamp() {

@@ -74,7 +74,8 @@ impl Assigned {
         fenced: Arc<AtomicU64>,
         bell: Arc<Notify>,
     ) -> Arc<Self> {
-        let mut mark = Watermark::resume(start.offset, &start.metadata, bytes_max);
+        let mut mark = Watermark::resume(start.offset - start.missing, &start.metadata, bytes_max);
+        mark.skip_to(start.offset); // what was finished beyond is finished, whatever retention took before it
         if start.fresh {
             mark.commit_again(); // so that "latest" is the same place after a crash
         }

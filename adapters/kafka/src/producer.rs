@@ -1,15 +1,20 @@
 //! The producer of a sink: its settings, what librdkafka is given for them, and what that calls.
 
 use crate::{
-    Cluster, Sasl, Tokens,
+    Cluster,
     client::{Trouble, TroubleKind},
-    librdkafka::{log, oauth_token},
-    trouble::trouble,
+    cluster,
+    librdkafka::log,
+    login::Login,
+    trouble::{is_refusal, trouble},
 };
 use outrigger_core::{Error, Kind, Result};
 use rdkafka::{
-    ClientConfig, ClientContext, client::OAuthToken, config::RDKafkaLogLevel, error::KafkaError,
-    producer::FutureProducer,
+    ClientConfig, ClientContext,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    producer::{BaseProducer, FutureProducer},
 };
 use std::{
     error::Error as StdError,
@@ -66,8 +71,17 @@ impl SinkConfig {
         }
     }
 
-    fn client(&self) -> ClientConfig {
-        let mut config = self.cluster.client_of_producer();
+    /// Whether librdkafka takes all of it together. Connects to nobody.
+    ///
+    /// # Errors
+    /// `Invalid` with the setting and librdkafka's own words.
+    pub fn check(&self) -> Result<()> {
+        let login = self.cluster.read_login()?;
+        cluster::check::<BaseProducer>(self.client(&login))
+    }
+
+    fn client(&self, login: &Login) -> ClientConfig {
+        let mut config = self.cluster.client_of_producer(login);
         let given = |name: &str| self.cluster.properties.contains_key(name);
         // Ours is the bound, which is fair and does not poll; this one holds what nobody waits for any more as well.
         let queue_kbytes = self.buffer_bytes_max.saturating_add(self.record_bytes_max()) / 1024 + 1;
@@ -111,7 +125,7 @@ pub(crate) type Outage = Arc<Mutex<Option<String>>>;
 
 /// What librdkafka calls.
 pub(crate) struct Events {
-    tokens: Option<Arc<dyn Tokens>>,
+    login: Arc<Login>,
     outage: Outage,
 }
 
@@ -124,26 +138,40 @@ impl ClientContext for Events {
 
     fn error(&self, failed: KafkaError, reason: &str) {
         tracing::debug!(%failed, reason, "kafka: a producer's connection");
+        if is_refusal(&failed) {
+            self.login.refuse();
+        }
         if let Some(Trouble { kind: TroubleKind::Outage, message }) = trouble(&failed, reason) {
             *lock(&self.outage) = Some(message);
         }
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
-        oauth_token(self.tokens.as_deref())
+        self.login.token()
     }
 }
 
+/// A producer that is used, and who it says that it is.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) producer: FutureProducer<Events>,
+    pub(crate) login: Arc<Login>,
+    /// How many there were before it.
+    pub(crate) number: u64,
+}
+
 /// Makes a producer. Connects in the background.
-pub(crate) fn made(config: &SinkConfig, outage: &Outage) -> Result<FutureProducer<Events>> {
-    let tokens = match &config.cluster.sasl {
-        Some(Sasl::Token(tokens)) => Some(tokens.clone()),
-        _ => None,
-    };
-    let made = config.client().create_with_context(Events { tokens, outage: outage.clone() });
-    made.map_err(|error| {
+///
+/// # Errors
+/// `Invalid` when librdkafka refuses a property; `Storage` or `Unreachable` while there is no password or token.
+pub(crate) fn made(config: &SinkConfig, outage: &Outage, number: u64) -> Result<Live> {
+    let login = config.cluster.login()?;
+    let events = Events { login: login.clone(), outage: outage.clone() };
+    let made = config.client(&login).create_with_context(events);
+    let producer = made.map_err(|error: KafkaError| {
         Error::new(Kind::Invalid, format!("kafka: a producer for {}: {error}", config.topic))
-    })
+    })?;
+    Ok(Live { producer, login, number })
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,7 +2,7 @@
 
 use crate::{
     board::{Ask, Command, PartitionStatus},
-    client::{Client, Stats, TopicPartition},
+    client::{Client, Damage, Stats, Tail, TopicPartition},
     desk::Slot,
     source::Reader,
     turn::Step,
@@ -18,26 +18,79 @@ impl<C: Client> Reader<C> {
         for (at, end) in &stats.ends {
             if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
                 slot.end = Some(*end);
+                slot.is_read = false;
             }
         }
-        let serves = stats.brokers_up > 0 && (self.watch.outage || self.desk.assigned() > 0);
+        for at in &stats.read {
+            if let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) {
+                slot.is_read = true;
+            }
+        }
+        // What is refused is told once. Partitions that are still here may be about to go because of it.
+        let told_long_ago = self.watch.told_at.elapsed() >= self.config.stats_every;
+        let settled = told_long_ago && matches!(self.step, Step::Idle) && self.turns.is_empty();
+        let holds = settled && self.desk.assigned() > 0;
+        let serves = stats.brokers_up > 0 && (self.watch.outage || holds);
         if serves && self.desk.slots().all(|slot| slot.corrupt.is_none()) {
             self.board.trouble(None);
         }
         self.board.brokers_down(stats.brokers_down.clone());
         self.watch.last_stats = stats;
+        let tails: Vec<Tail> = self.desk.slots_mut().filter_map(Slot::idle_tail).collect();
+        if !tails.is_empty() && self.tails.is_none() {
+            self.tails = Some(self.client.find_empty(tails));
+        }
+    }
+
+    /// No record is left up to these ends. Without this the lag of a topic with transactions would never be zero, and
+    /// the watchdog would take its silence for a client that has stopped.
+    pub(crate) fn pass_over(&mut self, tails: Vec<Tail>) {
+        self.tails = None;
+        for Tail { at, from, end } in tails {
+            let slot = self.desk.slot_mut(&at.topic, at.partition);
+            if let Some(slot) = slot.filter(|slot| slot.read_to() == from && slot.assigned.is_live()) {
+                slot.assigned.skip_to(end);
+            }
+        }
     }
 
     /// A batch of records is damaged: its partition stops until somebody skips it.
+    ///
+    /// A client that cannot tell which partition it is may go on behind the batch as if nothing had been there. So
+    /// nothing more is taken from it, and what it had fetched ahead is dropped by the pause, until that is found out.
     pub(crate) fn corrupt(&mut self, place: Option<(TopicPartition, i64)>, message: &str) {
         tracing::error!(source = %self.config.name, "{message}");
-        self.board.trouble(Some(message.to_owned()));
-        if let Some((at, offset)) = place
-            && let Some(slot) = self.desk.slot_mut(&at.topic, at.partition)
-        {
-            slot.corrupt = Some(offset);
+        if let Some((at, from)) = place {
+            return self.searched(vec![Damage { at, from, until: None }]);
+        }
+        let live = self.desk.slots().filter(|slot| slot.corrupt.is_none() && slot.assigned.is_live());
+        let suspects: Vec<_> = live.map(|slot| (slot.assigned.at.clone(), slot.read_to())).collect();
+        if self.search.is_none() && !suspects.is_empty() {
+            self.search = Some(self.client.find_damage(suspects));
             self.repause();
         }
+    }
+
+    /// The partitions that were found to be damaged stop, and the others go on.
+    pub(crate) fn searched(&mut self, found: Vec<Damage>) {
+        self.search = None;
+        if found.is_empty() {
+            tracing::warn!(source = %self.config.name, "no damage was found where reading goes on");
+            // The client may stand before a damage that was skipped.
+            for slot in self.desk.slots().filter(|slot| slot.corrupt.is_none() && slot.assigned.is_live()) {
+                self.client.seek(&slot.assigned.at, slot.read_to());
+            }
+        }
+        for damage in found {
+            let Some(slot) = self.desk.slot_mut(&damage.at.topic, damage.at.partition) else { continue };
+            tracing::error!(
+                partition = %damage.at, from = damage.from, until = damage.until,
+                "a partition is damaged and stops; mend the broker, or skip it by `outrigger kafka skip`"
+            );
+            slot.corrupt = Some(damage);
+        }
+        self.repause();
+        self.publish();
     }
 
     /// Notices a source that silently stopped: records are there, nothing is in their way, and none come.
@@ -49,8 +102,10 @@ impl<C: Client> Reader<C> {
             return;
         }
         let moved = self.desk.received != self.watch.received;
-        let owed =
-            |slot: &Slot| !slot.paused && slot.end.is_some_and(|end| end > slot.assigned.look().position);
+        let owed = |slot: &Slot| {
+            let fetches = !slot.paused && !slot.is_read;
+            fetches && slot.end.is_some_and(|end| end > slot.assigned.look().position)
+        };
         let idle = matches!(self.step, Step::Idle) && self.desk.held.is_empty();
         let stats = &self.watch.last_stats;
         let unjoined = self.desk.assigned() == 0 && stats.brokers_up > 0 && !stats.is_joined();
@@ -75,7 +130,7 @@ impl<C: Client> Reader<C> {
         self.intake.sweep();
         self.turns.clear();
         self.step = Step::Idle;
-        self.committing = None;
+        (self.committing, self.search, self.tails) = (None, None, None);
         (self.held_since, self.window_paused) = (None, false);
         self.watch.last_stats = Stats::default();
         if self.watch.again_at.is_none() {
@@ -112,7 +167,7 @@ impl<C: Client> Reader<C> {
             (_, true) => Err(format!("{} is not damaged: name the offset to go on from", which())),
             _ => meant.iter().try_for_each(|at| self.obey_for(&ask, at)).map(|()| meant),
         };
-        self.repause();
+        self.hand_on_aside();
         self.publish();
         let _ = answer.send(done); // whoever asked may be gone; it is done all the same
     }
@@ -121,17 +176,19 @@ impl<C: Client> Reader<C> {
         let Some(slot) = self.desk.slot_mut(&at.topic, at.partition) else { return Ok(()) };
         match ask {
             Ask::Pause => slot.by_owner = true,
-            Ask::Resume => slot.by_owner = false,
+            // What was damaged may be mended.
+            Ask::Resume => (slot.by_owner, slot.corrupt) = (false, None),
             Ask::Skip { to } => {
-                let position = slot.assigned.look().position;
-                let to = to.unwrap_or(position + 1);
+                let position = slot.read_to();
+                let behind = slot.corrupt.as_ref().and_then(|damage| damage.until);
+                let to = to.or(behind).ok_or_else(|| {
+                    format!("where the damage of {at} ends is not known: name the offset to go on from")
+                })?;
                 if to <= position {
                     return Err(format!("{at} is at {position} already; skip goes forward only"));
                 }
                 tracing::warn!(partition = %at, from = position, to, "records are skipped by the owner");
-                slot.assigned.skip_to(to);
-                slot.corrupt = None;
-                self.client.seek(at, to);
+                slot.skip(to);
             }
         }
         Ok(())
@@ -162,8 +219,11 @@ impl<C: Client> Reader<C> {
     }
 
     fn why_paused(slot: &Slot) -> Option<String> {
-        if let Some(offset) = slot.corrupt {
-            return Some(format!("damaged at offset {offset}: skip it, or mend the broker"));
+        if let Some(Damage { at, from, .. }) = &slot.corrupt {
+            return Some(format!(
+                "damaged at offset {from}: mend the broker and `outrigger kafka resume {at}`, or \
+                 `outrigger kafka skip {at}`"
+            ));
         }
         if slot.by_owner {
             return Some("by its owner".to_owned());

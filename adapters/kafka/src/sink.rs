@@ -9,14 +9,14 @@
 use crate::{
     encode::{self, Outgoing},
     librdkafka::ASK_TIMEOUT,
-    producer::{Events, Mode, Outage, SinkConfig, lock, made},
+    producer::{Live, Mode, Outage, SinkConfig, lock, made},
     trouble,
 };
 use outrigger_core::{BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig},
+    producer::{FutureRecord, Producer as _, PurgeConfig},
     util::Timeout,
 };
 use std::{
@@ -29,9 +29,11 @@ use std::{
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
+/// How long a write waits before it asks again whether there is a password or a token to enter with.
+const ENTER_AGAIN: Duration = Duration::from_millis(250);
 /// What a record takes in the producer beyond its bytes.
 const AROUND_BYTES: usize = 128;
 
@@ -53,7 +55,9 @@ pub struct SinkCounts {
 /// See the module. Cheap to share.
 pub struct KafkaSink {
     config: SinkConfig,
-    producer: Mutex<Live>,
+    /// None before there was a first token.
+    live: Mutex<Option<Live>>,
+    renewed: AtomicU64,
     /// What is free of the buffer, in bytes.
     room: Semaphore,
     room_max: u32,
@@ -66,25 +70,22 @@ pub struct KafkaSink {
     waited: AtomicU64,
 }
 
-/// The producer that is used, and how many there were before it.
-#[derive(Clone)]
-struct Live {
-    producer: FutureProducer<Events>,
-    number: u64,
-}
-
 impl KafkaSink {
-    /// Makes the producer. Connects in the background.
+    /// Makes the producer, or leaves that to the first write where there is no token yet. Connects in the background.
     ///
     /// # Errors
     /// `Invalid` when librdkafka refuses a property.
     pub fn connect(config: SinkConfig) -> Result<Arc<Self>> {
         let outage = Outage::default();
-        let producer = Mutex::new(Live { producer: made(&config, &outage)?, number: 0 });
+        let live = match made(&config, &outage, 0) {
+            Err(error) if error.retry() == Retry::Permanent => return Err(error),
+            made => Mutex::new(made.ok()),
+        };
         let room_max = u32::try_from(config.buffer_bytes_max).unwrap_or(u32::MAX).max(1);
         Ok(Arc::new(Self {
             config,
-            producer,
+            live,
+            renewed: AtomicU64::new(0),
             room: Semaphore::new(room_max as usize),
             room_max,
             looking: tokio::sync::Mutex::default(),
@@ -117,7 +118,7 @@ impl KafkaSink {
             written: self.written.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             waited: self.waited.load(Ordering::Relaxed),
-            renewed: lock(&self.producer).number,
+            renewed: self.renewed.load(Ordering::Relaxed),
             bytes: self.room_max as usize - self.room.available_permits(),
         }
     }
@@ -128,7 +129,7 @@ impl KafkaSink {
     /// # Errors
     /// `TimedOut` when something was still on its way.
     pub async fn flush(&self, patience: Duration) -> Result<()> {
-        let producer = lock(&self.producer).producer.clone();
+        let Some(Live { producer, .. }) = lock(&self.live).clone() else { return Ok(()) };
         let flushed = tokio::task::spawn_blocking(move || producer.flush(patience)).await;
         match flushed {
             Ok(Ok(())) => Ok(()),
@@ -164,23 +165,25 @@ impl KafkaSink {
         let deadline = Instant::now() + self.config.timeout;
         let bytes = size(record);
         let room = self.room(bytes, deadline).await?;
-        let failed = match self.produce(record, deadline).await {
+        let live = self.live(deadline).await?;
+        let failed = match self.produce(&live, record, deadline).await {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
         };
         match failed.rdkafka_error_code() {
             // librdkafka answers from memory for a while, also when the topic has been made since.
             Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition)
-                if self.is_there().await => {}
+                if self.is_there(&live).await => {}
             // The batch was too large, which need not be this record's fault: alone it is only judged by its own.
             Some(Code::MessageSizeTooLarge) if bytes <= self.config.batch_bytes_max() => {
                 drop(room);
                 let _all = self.room(usize::MAX, deadline).await?;
-                return self.produce(record, deadline).await.map_err(|failed| self.failed(&failed, bytes));
+                let written = self.produce(&live, record, deadline).await;
+                return written.map_err(|failed| self.failed(&failed, bytes));
             }
             _ => return Err(self.failed(&failed, bytes)),
         }
-        self.produce(record, deadline).await.map_err(|failed| self.failed(&failed, bytes))
+        self.produce(&live, record, deadline).await.map_err(|failed| self.failed(&failed, bytes))
     }
 
     /// Waits until the buffer has room for a record of `bytes`. One that is larger than the buffer takes all of it.
@@ -200,8 +203,40 @@ impl KafkaSink {
         Err(Error::new(Kind::Overloaded, message))
     }
 
-    async fn produce(&self, record: &Outgoing<'_>, deadline: Instant) -> std::result::Result<(), KafkaError> {
-        let Live { producer, number } = lock(&self.producer).clone();
+    /// The producer, made anew where the broker refused a password that was changed since.
+    ///
+    /// # Errors
+    /// Why there is none at the deadline.
+    async fn live(&self, deadline: Instant) -> Result<Live> {
+        loop {
+            let live = lock(&self.live).clone();
+            match &live {
+                Some(live) if !live.login.is_outdated() => return Ok(live.clone()),
+                Some(live) => {
+                    self.replace(live.number, "the password in kafka.sasl.password_file was changed")
+                }
+                None => self.replace(0, "there was none yet"),
+            }
+            let made = lock(&self.live).clone().filter(|live| !live.login.is_outdated());
+            if let Some(live) = made {
+                return Ok(live);
+            }
+            let again = Instant::now() + ENTER_AGAIN;
+            if again > deadline {
+                let why = lock(&self.outage).clone().unwrap_or_default();
+                return Err(Error::new(Kind::Unreachable, why));
+            }
+            sleep_until(again).await;
+        }
+    }
+
+    async fn produce(
+        &self,
+        live: &Live,
+        record: &Outgoing<'_>,
+        deadline: Instant,
+    ) -> std::result::Result<(), KafkaError> {
+        let Live { producer, number, .. } = live;
         let mut out = FutureRecord::<[u8], [u8]>::to(&self.config.topic);
         if !record.headers.is_empty() {
             out = out.headers(headers(record));
@@ -216,15 +251,15 @@ impl KafkaSink {
         let written = producer.send(out, Timeout::After(patience)).await;
         written.map(drop).map_err(|(failed, _)| {
             let Some((code, why)) = producer.client().fatal_error() else { return failed };
-            self.replace(number, &why);
+            self.replace(*number, &why);
             KafkaError::MessageProduction(code)
         })
     }
 
     /// Whether the topic is there by now. Asking reminds librdkafka of it as well.
-    async fn is_there(&self) -> bool {
+    async fn is_there(&self, live: &Live) -> bool {
         let _looking = self.looking.lock().await;
-        let (producer, topic) = (lock(&self.producer).producer.clone(), self.config.topic.clone());
+        let (producer, topic) = (live.producer.clone(), self.config.topic.clone());
         let asked = tokio::task::spawn_blocking(move || {
             let found = producer.client().fetch_metadata(Some(&topic), ASK_TIMEOUT);
             found.is_ok_and(|found| found.topics().iter().any(|it| it.error().is_none()))
@@ -264,21 +299,26 @@ impl KafkaSink {
 
     /// A producer that failed for good is replaced. What it had not written yet is told as failed, and comes again.
     fn replace(&self, number: u64, why: &str) {
-        let mut live = lock(&self.producer);
-        if live.number != number {
+        let mut live = lock(&self.live);
+        if live.as_ref().is_some_and(|live| live.number != number) {
             return; // another write was here first
         }
-        tracing::error!(topic = self.config.topic, why, "the Kafka producer is made anew");
-        match made(&self.config, &self.outage) {
-            Ok(producer) => {
-                let old = std::mem::replace(&mut *live, Live { producer, number: number + 1 });
+        let next = live.as_ref().map_or(0, |_| number + 1);
+        match made(&self.config, &self.outage, next) {
+            Ok(made) => {
+                let Some(old) = live.replace(made) else { return };
+                tracing::error!(topic = self.config.topic, why, "the Kafka producer was made anew");
+                self.renewed.fetch_add(1, Ordering::Relaxed);
                 // Its end waits for its threads.
                 tokio::task::spawn_blocking(move || {
                     old.producer.purge(PurgeConfig::default().queue().inflight());
                     drop(old);
                 });
             }
-            Err(error) => tracing::error!(%error, "there is no new producer"),
+            Err(error) => {
+                tracing::debug!(topic = self.config.topic, why, %error, "there is no Kafka producer");
+                *lock(&self.outage) = Some(error.to_string());
+            }
         }
     }
 }

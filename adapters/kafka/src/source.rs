@@ -5,8 +5,8 @@
 
 use crate::{
     Config,
-    board::{Board, Command, Leaving},
-    client::{Client, Connect, Happened, Stats, TopicPartition, Trouble, TroubleKind},
+    board::{Board, Command},
+    client::{Client, Connect, Damage, Happened, Stats, Tail, TopicPartition, Trouble, TroubleKind},
     desk::Desk,
     partition::Phase,
     turn::{Step, Turn},
@@ -38,6 +38,10 @@ pub(crate) struct Reader<C> {
     pub(crate) turns: VecDeque<Turn>,
     pub(crate) step: Step,
     pub(crate) committing: Option<BoxFuture<'static, ()>>,
+    /// Where damage is looked for, while nothing is fetched.
+    pub(crate) search: Option<BoxFuture<'static, Vec<Damage>>>,
+    /// Where ends without records are looked for.
+    pub(crate) tails: Option<BoxFuture<'static, Vec<Tail>>>,
     pub(crate) bell: Arc<Notify>,
     /// Since when records are held because the window is full.
     pub(crate) held_since: Option<Instant>,
@@ -55,6 +59,8 @@ pub(crate) struct Watch {
     pub(crate) last_stats: Stats,
     /// Whether what is in the way is that no broker can be reached.
     pub(crate) outage: bool,
+    /// When the last trouble was told.
+    pub(crate) told_at: Instant,
     /// When a new client may be made, while there is none that works.
     pub(crate) again_at: Option<Instant>,
 }
@@ -65,6 +71,8 @@ enum Wake {
     Close,
     Started(Result<Vec<crate::client::Start>>),
     Committed,
+    Searched(Vec<Damage>),
+    Empty(Vec<Tail>),
     Command(Command),
     Bell,
     Room,
@@ -91,6 +99,8 @@ impl<C: Client> Reader<C> {
             turns: VecDeque::new(),
             step: Step::Idle,
             committing: None,
+            search: None,
+            tails: None,
             bell: Arc::new(Notify::new()),
             held_since: None,
             window_paused: false,
@@ -99,6 +109,7 @@ impl<C: Client> Reader<C> {
                 received: 0,
                 last_stats: Stats::default(),
                 outage: false,
+                told_at: now,
                 again_at: None,
             },
             intake,
@@ -107,7 +118,6 @@ impl<C: Client> Reader<C> {
 
     /// Runs until it is told to close, after the drain.
     pub(crate) async fn run(mut self, drain: Drain) -> Result<()> {
-        let _leaving = Leaving(self.board.clone());
         let mut drain = Some(drain);
         let mut ticks = interval(self.config.commit_every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,6 +130,8 @@ impl<C: Client> Reader<C> {
                 () = self.board.closing.notified(), if drain.is_none() => Wake::Close,
                 starts = starting(&mut self.step) => Wake::Started(starts),
                 () = ended(&mut self.committing) => Wake::Committed,
+                found = found(&mut self.search) => Wake::Searched(found),
+                found = found(&mut self.tails) => Wake::Empty(found),
                 command = self.board.commands.next() => Wake::Command(command),
                 () = self.bell.notified() => Wake::Bell,
                 () = self.intake.ebb(held.unwrap_or_default()), if held.is_some() => Wake::Room,
@@ -134,6 +146,8 @@ impl<C: Client> Reader<C> {
                 Wake::Close => return self.leave().await,
                 Wake::Started(starts) => self.started(starts),
                 Wake::Committed => self.committing = None,
+                Wake::Searched(found) => self.searched(found),
+                Wake::Empty(tails) => self.pass_over(tails),
                 Wake::Command(command) => self.obey(command),
                 Wake::Bell => {
                     self.rewind();
@@ -148,7 +162,10 @@ impl<C: Client> Reader<C> {
                     }
                     continue;
                 }
-                Wake::Happened(happened) => self.happened(happened)?,
+                Wake::Happened(happened) => {
+                    self.after_batch(); // records may have come before it
+                    self.happened(happened)?;
+                }
             }
             self.turn();
         }
@@ -167,6 +184,7 @@ impl<C: Client> Reader<C> {
                 TroubleKind::Outage | TroubleKind::Refused => {
                     tracing::warn!(source = %self.config.name, "{message}");
                     self.watch.outage = kind == TroubleKind::Outage;
+                    self.watch.told_at = Instant::now();
                     self.board.trouble(Some(message));
                 }
                 TroubleKind::Corrupt(place) => self.corrupt(place, &message),
@@ -197,11 +215,17 @@ impl<C: Client> Reader<C> {
     }
 
     /// What waited for its partition goes on, where nothing that came before it is held.
-    fn hand_on_aside(&mut self) {
+    pub(crate) fn hand_on_aside(&mut self) {
         if self.desk.held.is_empty() {
             (self.held_since, self.window_paused) = (None, false);
             self.desk.hand_on_aside();
             self.after_batch();
+        }
+        for slot in self.desk.slots_mut() {
+            if let Some(to) = slot.take_skip() {
+                slot.assigned.skip_to(to);
+                self.client.seek(&slot.assigned.at, to);
+            }
         }
         self.repause();
     }
@@ -234,11 +258,16 @@ impl<C: Client> Reader<C> {
 
     /// Tells the client which partitions to fetch from, where that has changed.
     pub(crate) fn repause(&mut self) {
-        let all = self.window_paused || !self.desk.open;
+        self.tell_pauses(|has_changed| has_changed);
+    }
+
+    /// Tells the client for each partition for which `is_told` says so, given whether that has changed.
+    pub(crate) fn tell_pauses(&mut self, is_told: impl Fn(bool) -> bool) {
+        let all = self.window_paused || !self.desk.open || self.search.is_some();
         let (mut stop, mut go) = (Vec::new(), Vec::new());
         for slot in self.desk.slots_mut() {
             let paused = all || slot.wants_pause() || !slot.assigned.is_live();
-            if paused != slot.paused {
+            if is_told(paused != slot.paused) {
                 slot.paused = paused;
                 if paused { &mut stop } else { &mut go }.push(slot.assigned.at.clone());
             }
@@ -278,7 +307,7 @@ impl<C: Client> Reader<C> {
 
     fn stop_fetching(&mut self) {
         self.desk.open = false;
-        self.desk.held.clear(); // released: they come again
+        self.desk.let_go(); // released: they come again
         self.held_since = None;
         self.repause();
     }
@@ -334,6 +363,14 @@ async fn starting(step: &mut Step) -> Result<Vec<crate::client::Start>> {
     match step {
         Step::Starting { starts, .. } => starts.await,
         _ => std::future::pending().await,
+    }
+}
+
+/// What a search has found.
+async fn found<T>(search: &mut Option<BoxFuture<'static, T>>) -> T {
+    match search {
+        Some(search) => search.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -64,7 +64,7 @@ fn begin<C: ConsumerContext>(
         return Ok(Start {
             at,
             offset: if is_there { offset } else { low },
-            metadata: if is_there { metadata } else { String::new() },
+            metadata: if offset <= high { metadata } else { String::new() },
             fresh: !is_there,
             missing: missing.max(0),
         });

@@ -1,9 +1,6 @@
 //! librdkafka's statistics, of which little is wanted.
 
-use crate::{
-    client::{Stats, TopicPartition},
-    librdkafka::at,
-};
+use crate::{client::Stats, librdkafka::at};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -36,6 +33,12 @@ struct Partition {
     /// What a reader of committed transactions may see; without transactions the same as `hi_offset`.
     ls_offset: i64,
     hi_offset: i64,
+    /// The offset to be fetched next. It passes what holds no record.
+    #[serde(default)]
+    next_offset: i64,
+    /// Records that are fetched and not handed over.
+    #[serde(default)]
+    fetchq_cnt: u64,
 }
 
 #[derive(Deserialize)]
@@ -47,12 +50,15 @@ struct Group {
 /// Reads the statistics; `None` where they are not what we know.
 pub(crate) fn read(text: &[u8]) -> Option<Stats> {
     let text: Text = serde_json::from_slice(text).ok()?;
-    let mut ends: Vec<(TopicPartition, i64)> = Vec::new();
+    let (mut ends, mut read) = (Vec::new(), Vec::new());
     for (name, topic) in &text.topics {
         for partition in topic.partitions.values() {
             let end = if partition.ls_offset >= 0 { partition.ls_offset } else { partition.hi_offset };
             if partition.number >= 0 && end >= 0 {
                 ends.push((at(name, partition.number), end));
+                if partition.next_offset >= end && partition.fetchq_cnt == 0 {
+                    read.push(at(name, partition.number));
+                }
             }
         }
     }
@@ -62,5 +68,5 @@ pub(crate) fn read(text: &[u8]) -> Option<Stats> {
     let brokers_up = text.brokers.values().filter(|broker| broker.state == "UP").count();
     let (join_state, rebalances) =
         text.cgrp.map(|group| (group.join_state, group.rebalance_cnt)).unwrap_or_default();
-    Some(Stats { ends, brokers_up, brokers_down, rebalances, join_state })
+    Some(Stats { ends, read, brokers_up, brokers_down, rebalances, join_state })
 }

@@ -13,7 +13,7 @@ pub(crate) fn trouble(error: &KafkaError, detail: &str) -> Option<Trouble> {
     let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
     let kind = match code {
         Code::FencedInstanceId => TroubleKind::Fenced,
-        Code::BadMessage | Code::InvalidMessage => TroubleKind::Corrupt(None),
+        _ if is_damage(error) => TroubleKind::Corrupt(None),
         Code::Fatal => TroubleKind::Fatal,
         _ if fatal => TroubleKind::Fatal,
         // One connection among several: the others serve, or all are down and that is said by itself.
@@ -26,6 +26,18 @@ pub(crate) fn trouble(error: &KafkaError, detail: &str) -> Option<Trouble> {
         _ => TroubleKind::Refused,
     };
     Some(Trouble { message: line(code, detail), kind })
+}
+
+/// Whether a batch of records could not be read. librdkafka goes on behind it as if nothing had been there.
+pub(crate) fn is_damage(error: &KafkaError) -> bool {
+    let codes = [Code::BadMessage, Code::InvalidMessage, Code::BadCompression, Code::NotImplemented];
+    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
+}
+
+/// Whether a broker refused who we say that we are, or there was no token to say it with.
+pub(crate) fn is_refusal(error: &KafkaError) -> bool {
+    let codes = [Code::Authentication, Code::SaslAuthenticationFailed];
+    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }
 
 /// The failure of a question or a write.
@@ -63,6 +75,9 @@ fn line(code: Code, detail: &str) -> String {
         Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve => {
             "no broker can be reached; check kafka.brokers and the network; it is tried again"
         }
+        Code::Authentication if detail.contains("OAUTHBEARER token") => {
+            "there is no token to enter with; check kafka.sasl and its endpoint; it is tried again"
+        }
         Code::Authentication | Code::SaslAuthenticationFailed => {
             "the broker refused who we say we are; check kafka.sasl and its files; it is tried again"
         }
@@ -85,9 +100,8 @@ fn line(code: Code, detail: &str) -> String {
         Code::UnsupportedFeature | Code::UnsupportedVersion => {
             "the broker does not know ingress.kafka.rebalance: consumer; use cooperative"
         }
-        Code::BadMessage | Code::InvalidMessage => {
-            "a batch of records is damaged (its checksum does not hold); mend the broker, or skip it by \
-             `outrigger kafka skip`"
+        Code::BadMessage | Code::InvalidMessage | Code::BadCompression | Code::NotImplemented => {
+            "a batch of records is damaged (its checksum does not hold, or it cannot be decompressed)"
         }
         Code::MessageSizeTooLarge => "the record is larger than the topic or the producer takes",
         _ => "",

@@ -112,9 +112,9 @@ impl<C: Client> Reader<C> {
         }
         tracing::info!(source = %self.config.name, partitions = %names(&partitions), "partitions are ours");
         self.watch.alive_at = Instant::now();
-        // The client may have forgotten a pause with the change.
-        self.desk.slots_mut().for_each(|slot| slot.paused = false);
-        self.repause();
+        // The client may have forgotten a pause with the change, and it keeps that of an assignment that has ended:
+        // a partition that comes back would never be fetched from again.
+        self.tell_pauses(|_| true);
     }
 
     fn begin(&mut self, start: &Start) {
@@ -187,6 +187,7 @@ impl<C: Client> Reader<C> {
             self.window_paused = false;
         }
         self.repause();
+        self.commit(); // of the others, whose turn may have come while the last commit was on its way
     }
 }
 

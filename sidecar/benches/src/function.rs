@@ -6,7 +6,9 @@
 use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
-use hyper::{Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    HeaderMap, Method, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use std::{
     convert::Infallible,
@@ -40,14 +42,39 @@ struct Counts {
     /// Gets a permit for every answer.
     gate: Option<Arc<Semaphore>>,
     delay: Option<Duration>,
+    watch: Option<Arc<dyn Watch>>,
+}
+
+/// Sees every event, by the number that is its id.
+pub(crate) trait Watch: Send + Sync {
+    /// It came in.
+    fn received(&self, number: u64);
+
+    /// Its answer is on the way.
+    fn answered(&self, number: u64) {
+        let _ = number;
+    }
 }
 
 impl Function {
     /// Listens on a free port, and answers after `delay`.
     pub(crate) async fn start(delay: Option<Duration>, gate: Option<Arc<Semaphore>>) -> Result<Self> {
+        Self::open(delay, gate, None).await
+    }
+
+    /// The same, seen by `watch`.
+    pub(crate) async fn watched(delay: Option<Duration>, watch: Arc<dyn Watch>) -> Result<Self> {
+        Self::open(delay, None, Some(watch)).await
+    }
+
+    async fn open(
+        delay: Option<Duration>,
+        gate: Option<Arc<Semaphore>>,
+        watch: Option<Arc<dyn Watch>>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let counts = Arc::new(Counts { answered: AtomicU64::new(0), moved: Notify::new(), gate, delay });
+        let counts = Arc::new(Counts { answered: 0.into(), moved: Notify::new(), gate, delay, watch });
         let accepting = tokio::spawn(accept(listener, counts.clone()));
         Ok(Self { address, counts, accepting })
     }
@@ -96,9 +123,19 @@ async fn answer(
     request: hyper::Request<Incoming>,
     counts: Arc<Counts>,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
+    if request.method() != Method::POST {
+        return Ok(not_found()); // a peer that asks what we are
+    }
+    let seen = counts.watch.as_ref().and_then(|watch| Some((watch, number(request.headers())?)));
+    if let Some((watch, number)) = seen {
+        watch.received(number);
+    }
     let _ = request.into_body().collect().await; // a sender that is gone reads no answer either
     if let Some(delay) = counts.delay {
         sleep(delay).await;
+    }
+    if let Some((watch, number)) = seen {
+        watch.answered(number);
     }
     counts.answered.fetch_add(1, Relaxed);
     counts.moved.notify_one();
@@ -106,4 +143,14 @@ async fn answer(
         gate.add_permits(1);
     }
     Ok(Response::new(Empty::new()))
+}
+
+fn not_found() -> Response<Empty<Bytes>> {
+    let mut answer = Response::new(Empty::new());
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer
+}
+
+fn number(headers: &HeaderMap) -> Option<u64> {
+    headers.get("ce-id")?.to_str().ok()?.parse().ok()
 }

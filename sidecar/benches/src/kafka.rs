@@ -1,18 +1,74 @@
-//! The figures of Kafka, against a real broker: what consuming costs beside a bare loop over the same client library.
+//! The figures of Kafka, against a real broker.
 //!
-//! `topics` fills topics once; `bare` is the least that could do the same, `path` is ours without a function, each in
-//! a process of its own that measures itself from its first record to its last; `figures` compares.
+//! In reading order: `topics` (what is in the broker, written once), `bare` (the least that could do the same), `path`
+//! (ours without a function, in a process of its own), `daprd` (a peer that is given by path); then the figures: what
+//! the path costs (`alone`), what it reaches with a function (`function`), and what it keeps when the function stalls
+//! or it is killed (`safety`).
 
 pub(crate) mod bare;
-mod figures;
 pub(crate) mod path;
+
+mod alone;
+mod daprd;
+mod function;
+mod order;
+mod safety;
 mod topics;
 
-pub(crate) use figures::measure;
-
 use anyhow::{Context as _, Result};
+use outrigger_testkit::kafka::{self, Broker};
 use serde::{Deserialize, Serialize};
-use std::{process::Command, time::Instant};
+use std::{
+    process::Command,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Instant,
+};
+
+use crate::{Bench, report::Report};
+
+/// Where every figure of Kafka is measured.
+pub(crate) struct Place {
+    /// The broker's `host:port`.
+    brokers: String,
+    /// How many groups there were.
+    groups: AtomicU64,
+    /// The broker lives as long.
+    _broker: Option<Broker>,
+}
+
+impl Place {
+    /// The broker that is named, or one that is started; `None` where there is no Kafka, which is said.
+    async fn find(bench: &Bench) -> Option<Self> {
+        let groups = 0.into();
+        if let Some(brokers) = &bench.kafka {
+            return Some(Self { brokers: brokers.clone(), groups, _broker: None });
+        }
+        let settings = kafka::Settings::default().below(&bench.work);
+        let broker = kafka::broker_with("the figures of Kafka", settings).await?;
+        Some(Self { brokers: broker.bootstrap(), groups, _broker: Some(broker) })
+    }
+
+    /// The name of a group that never was, also at a broker that was here before us.
+    fn group(&self) -> String {
+        format!("bench-{}-{}", std::process::id(), self.groups.fetch_add(1, Relaxed))
+    }
+}
+
+/// Every figure of Kafka that is wanted. Without Kafka it says so and measures nothing.
+pub(crate) async fn measure(bench: &Bench, report: &mut Report, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let all = [alone::NAMES, function::NAMES, safety::NAMES, &[daprd::RATE, daprd::CPU, daprd::MEMORY]];
+    if !all.into_iter().flatten().any(|name| wanted(name)) {
+        return Ok(());
+    }
+    let Some(place) = Place::find(bench).await else {
+        report.note("kafka: SKIPPED, there is no Kafka (scripts/kafka.sh fetches it)".to_owned());
+        return Ok(());
+    };
+    alone::measure(bench, &place, report, &wanted).await?;
+    function::measure(bench, &place, report, &wanted).await?;
+    safety::measure(bench, &place, report, &wanted).await?;
+    daprd::measure(bench, &place, report, &wanted).await
+}
 
 /// What a peer prints at its end.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

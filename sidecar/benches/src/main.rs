@@ -43,6 +43,9 @@ struct Options {
     /// Where the report goes; peers work in folders beside it
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
+    /// A Kafka that runs already, as host:port, instead of one that is started; topics stay in it
+    #[arg(long)]
+    kafka: Option<String>,
     #[command(subcommand)]
     peer: Option<Peer>,
 }
@@ -73,6 +76,8 @@ pub(crate) struct Bench {
     work: PathBuf,
     /// The binary under test.
     pub(crate) outrigger: PathBuf,
+    /// A Kafka that runs already.
+    pub(crate) kafka: Option<String>,
 }
 
 impl Bench {
@@ -106,6 +111,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
         rounds: options.rounds.max(1),
         work: work.canonicalize()?,
         outrigger: here.with_file_name("outrigger"),
+        kafka: options.kafka,
     };
     anyhow::ensure!(
         bench.outrigger.exists(),
@@ -113,7 +119,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
         bench.outrigger.display()
     );
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
-    println!("measuring {} rounds of each figure; with five it takes about two minutes", bench.rounds);
+    println!("measuring {} rounds of each figure; with five it takes about twelve minutes", bench.rounds);
     let mut report = Report::default();
     if wanted(ingress::NAME) {
         ingress::measure(&bench, &mut report).await?;

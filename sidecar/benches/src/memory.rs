@@ -68,7 +68,7 @@ pub(crate) async fn full(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// The memory once it no longer grows: the source goes on filling the window after the last 202.
-async fn settled_memory(sidecar: &Sidecar) -> Result<f64> {
+pub(crate) async fn settled_memory(sidecar: &Sidecar) -> Result<f64> {
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut last = sidecar.process.memory_bytes("VmRSS")?;
     loop {

@@ -36,6 +36,8 @@ pub(crate) struct KafkaSettings {
     pub(crate) brokers: String,
     pub(crate) topic: String,
     pub(crate) group: String,
+    /// Further settings of `ingress.kafka`, such as `instance: a`.
+    pub(crate) more: Option<&'static str>,
 }
 
 /// The running binary.
@@ -72,8 +74,9 @@ impl Sidecar {
     ) -> Result<Self> {
         let (ingress, admin) = (free_address()?, free_address()?);
         let Settings { function, concurrency, window_events, window_bytes } = settings;
-        let source = kafka.map_or_else(String::new, |KafkaSettings { brokers, topic, group }| {
-            format!("  kafka: {{topics: {topic}, group: {group}}}\nkafka: {{brokers: \"{brokers}\"}}\n")
+        let source = kafka.map_or_else(String::new, |KafkaSettings { brokers, topic, group, more }| {
+            let more = more.map_or_else(String::new, |more| format!(", {more}"));
+            format!("  kafka: {{topics: {topic}, group: {group}{more}}}\nkafka: {{brokers: \"{brokers}\"}}\n")
         });
         let config = format!(
             "function:\n  url: http://{function}/\n  concurrency: {concurrency}\n  timeout: 1h\n\

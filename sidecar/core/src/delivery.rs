@@ -4,7 +4,13 @@ use crate::{Event, Receipt, Timeline};
 use bytes::Bytes;
 use http::HeaderMap;
 use smallvec::SmallVec;
-use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{BuildHasher as _, Hash, Hasher, RandomState},
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
 
 /// What an event costs beyond its own bytes: a place in a lane, among the keys and in its source's books, and what
 /// the allocator adds to each of its pieces. Measured for 1 KiB events; without it, memory would pass its bound.
@@ -65,9 +71,39 @@ impl Malformed {
     }
 }
 
-/// The ordering key of an event, scoped by its source. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key(Arc<[u8]>);
+/// The ordering key of an event, scoped by its source. Cheap to clone, and hashed once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    hash: u64,
+    bytes: Arc<[u8]>,
+}
+
+/// So that nobody outside can choose keys whose hashes are the same.
+static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Hashes of [`Key`]s for a map: they are hashes already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = SEED.hash_one(bytes); // nothing but a key is hashed with it
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
 
 impl Key {
     /// The key `key` of `source`. Equal keys of different sources are different keys.
@@ -77,20 +113,20 @@ impl Key {
         let mut bytes: SmallVec<[u8; 128]> = SmallVec::from_slice(source.as_bytes());
         bytes.push(0); // no source name holds a NUL, so the pair cannot be read in two ways
         bytes.extend_from_slice(key);
-        Self(Arc::from(&*bytes))
+        Self { hash: SEED.hash_one(&*bytes), bytes: Arc::from(&*bytes) }
     }
 
     /// The scoped key as bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// The key without its source, for people.
     #[must_use]
     pub fn name(&self) -> Cow<'_, str> {
-        let start = self.0.iter().position(|b| *b == 0).map_or(0, |i| i + 1);
-        String::from_utf8_lossy(&self.0[start..])
+        let start = self.bytes.iter().position(|b| *b == 0).map_or(0, |i| i + 1);
+        String::from_utf8_lossy(&self.bytes[start..])
     }
 }
 

@@ -28,6 +28,23 @@ pub enum KafkaCommand {
     },
 }
 
+/// What `outrigger replay` takes.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The topic, or one of its partitions
+    #[arg(long, value_name = "TOPIC[/PARTITION]")]
+    pub kafka: String,
+    /// The first record: earliest, a time such as 2026-01-31T12:00:00Z, or offset:N
+    #[arg(long, value_name = "TIME|OFFSET")]
+    pub from: String,
+    /// The first record that is not delivered any more [default: the end as it is now]
+    #[arg(long, value_name = "TIME|OFFSET")]
+    pub to: Option<String>,
+    /// Where and how.
+    #[command(flatten)]
+    pub common: DeadArgs,
+}
+
 /// Which partitions.
 #[derive(Debug, Args)]
 pub struct PlaceArgs {

@@ -9,7 +9,9 @@ use super::{Exit, Failure};
 use crate::{
     cli::CheckArgs,
     config::{Config, Env, Purpose, Storage, load, locate},
+    registry,
 };
+use outrigger_core::Error;
 
 /// Reads the file as `outrigger run` would and tells what is wrong with it: mistakes on standard error, or with
 /// `--json` one object `{file, ok, problems}` on standard output.
@@ -19,6 +21,11 @@ use crate::{
 pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
     let file = locate(env, args.file.as_deref());
     let checked = load(env, file.as_deref(), &[], Purpose::Look);
+    if let Ok(config) = &checked
+        && let Err(error) = registry::check_brokers(config)
+    {
+        return refused(args, file.as_deref(), &error);
+    }
     let exit = if checked.is_ok() { Exit::Success } else { Exit::Wrong };
     let mut out = io::stdout().lock();
     match (checked, args.json) {
@@ -34,6 +41,21 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
         (Err(problems), false) => eprintln!("{problems}"),
     }
     Ok(exit)
+}
+
+/// What only an adapter knows to be wrong: it has no place in the file, but the setting's name.
+fn refused(args: &CheckArgs, file: Option<&Path>, error: &Error) -> Result<Exit, Failure> {
+    let text = error.to_string();
+    if args.json {
+        let (key, what) = text.split_once(": ").unwrap_or(("", &text));
+        let problem = serde_json::json!({ "file": file, "key": key, "message": what });
+        let report = serde_json::json!({ "file": file, "ok": false, "problems": [problem] });
+        writeln!(io::stdout(), "{report}")?;
+    } else {
+        let name = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+        eprintln!("{name}{text}");
+    }
+    Ok(Exit::Wrong)
 }
 
 /// What the configuration comes to, where that is not written in it.
@@ -58,7 +80,23 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
                 http.listen, http.path
             ));
         }
+        None if config.ingress.kafka.is_some() => {}
         None => lines.push("  no events come in: ingress.http.listen is off".to_owned()),
+    }
+    if let (Some(source), Some(kafka)) = (&config.ingress.kafka, &config.kafka) {
+        lines.push(format!(
+            "  records come in from {} of Kafka at {}, for the group {}",
+            source.topics.join(", "),
+            kafka.brokers.join(", "),
+            source.group.as_deref().unwrap_or_default()
+        ));
+    }
+    for (what, topic) in
+        [("replies", &config.replies.kafka_topic), ("dead letters", &config.dead_letters.kafka_topic)]
+    {
+        if let Some(topic) = topic {
+            lines.push(format!("  {what} go into the topic {topic}"));
+        }
     }
     lines.push(match &config.function.url {
         Some(url) => format!("  the function is called at {url}"),

@@ -78,16 +78,7 @@ fn table(status: &Value) -> Table {
 }
 
 fn change(verb: &str, args: &PlaceArgs, to: Option<i64>, env: &dyn Env) -> Result<Exit, Failure> {
-    let (topic, partition) = match args.place.rsplit_once('/') {
-        None => (args.place.as_str(), None),
-        Some((topic, number)) => match number.parse::<u16>() {
-            Ok(number) => (topic, Some(number)),
-            Err(_) => return Err(Failure::Wrong(format!("{:?} is no TOPIC or TOPIC/PARTITION", args.place))),
-        },
-    };
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("topic", topic);
-    query.extend_pairs(partition.map(|number| ("partition", number.to_string())));
+    let mut query = place(&args.place)?;
     query.extend_pairs(to.map(|to| ("to", to.to_string())));
     let uri = format!("/kafka/{verb}?{}", query.finish());
     let done = block_on(ask(&args.common, env, Method::POST, uri))?;
@@ -100,6 +91,18 @@ fn change(verb: &str, args: &PlaceArgs, to: Option<i64>, env: &dyn Env) -> Resul
         writeln!(out, "{verb}: {}", names.join(", "))?;
     }
     Ok(Exit::Success)
+}
+
+/// A topic, or a partition of it, as a query.
+pub(super) fn place(text: &str) -> Result<form_urlencoded::Serializer<'static, String>, Failure> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let (topic, number) = text.rsplit_once('/').map_or((text, None), |(topic, number)| (topic, Some(number)));
+    query.append_pair("topic", topic);
+    if let Some(number) = number {
+        let wrong = || Failure::Wrong(format!("{text:?} is no TOPIC or TOPIC/PARTITION"));
+        query.append_pair("partition", &number.parse::<u16>().map_err(|_| wrong())?.to_string());
+    }
+    Ok(query)
 }
 
 async fn ask(common: &DeadArgs, env: &dyn Env, method: Method, uri: String) -> Result<Value, Failure> {

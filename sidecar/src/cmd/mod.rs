@@ -5,6 +5,7 @@ pub mod check;
 pub mod config;
 pub mod dead;
 pub mod kafka;
+pub mod replay;
 pub mod run;
 pub mod send;
 pub mod status;

@@ -22,7 +22,7 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
 }
 
 /// One thread costs the least CPU per event; more are by configuration.
-fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = if threads == 1 {
         tokio::runtime::Builder::new_current_thread()
     } else {
@@ -33,7 +33,7 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     Ok(builder.enable_all().build()?)
 }
 
-fn log(settings: &config::Log) {
+pub(super) fn log(settings: &config::Log) {
     let json = match settings.format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Text => false,

@@ -45,8 +45,10 @@ const IN_FLIGHT: usize = 256;
 /// [`Failure::Wrong`] for arguments that cannot be meant, before anything is sent; [`Failure::Problem`] when
 /// nothing answers at the ingress.
 pub fn run(args: &SendArgs) -> Result<Exit, Failure> {
-    let plan = Plan::of(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let inside = runtime.enter(); // a topic may fetch tokens from here on
+    let plan = Plan::of(args)?;
+    drop(inside);
     let bar = bar(args);
     let (report, reply) = runtime.block_on(send(plan, &bar))?;
     bar.finish_and_clear();
@@ -113,15 +115,12 @@ impl Plan {
         let to = to.ok_or_else(|| wrong("--to", &args.to, "a URL such as http://127.0.0.1:8080/"))?;
         let (retry_for, timeout) =
             (duration("--retry-for", &args.retry_for)?, duration("--timeout", &args.timeout)?);
-        let to = match &args.kafka {
-            Some(topic) => {
-                Destination::Topic(Topic::open(topic, args.config.as_deref(), args.mode, retry_for)?)
-            }
-            None => {
-                let mut sender = Sender::new(to, args.mode, retry_for, timeout);
-                sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
-                Destination::Ingress(Box::new(sender))
-            }
+        let to = if let Some(topic) = &args.kafka {
+            Destination::Topic(Topic::open(topic, args.config.as_deref(), args.mode, retry_for)?)
+        } else {
+            let mut sender = Sender::new(to, args.mode, retry_for, timeout);
+            sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
+            Destination::Ingress(Box::new(sender))
         };
         let template = Template::new(&args.attributes, fastrand::u64(..)).map_err(Failure::Wrong)?;
         if args.count == Some(0) {

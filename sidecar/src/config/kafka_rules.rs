@@ -3,6 +3,7 @@
 use super::{
     checked::Storage,
     kafka::{Kafka, Sasl},
+    problems::quoted,
     rules::Rules,
 };
 
@@ -21,7 +22,11 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         }
     }
     if let Some(kafka) = rules.config.kafka.clone() {
+        if rules.says("kafka.preset").as_deref() == Some("event-hubs") {
+            event_hubs(rules, &kafka);
+        }
         security(rules, &kafka);
+        unused(rules, &kafka);
     }
     source(rules);
 }
@@ -42,6 +47,63 @@ fn source(rules: &mut Rules<'_>) {
             "a topic for them; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: \
              accept-loss",
         );
+    }
+}
+
+/// What the preset settles is not settled otherwise beside it.
+fn event_hubs(rules: &mut Rules<'_>, kafka: &Kafka) {
+    let settled: [(&str, &[&str]); 5] = [
+        ("kafka.security", &["sasl-tls"]),
+        ("kafka.sasl.mechanism", &["PLAIN"]),
+        ("kafka.sasl.username", &["$ConnectionString"]),
+        ("kafka.producer.compression", &["auto", "none", "gzip"]),
+        ("ingress.kafka.rebalance", &["cooperative", "eager"]),
+    ];
+    for (key, possible) in settled {
+        let other = rules.says(key).filter(|said| !possible.contains(&said.as_str()));
+        if let Some(other) = other.filter(|_| rules.are_read(&[key])) {
+            let expected = format!("{}, as kafka.preset is event-hubs; or no preset", possible.join(" or "));
+            rules.wrong(key, quoted(&other), expected);
+        }
+    }
+    let port = |broker: &&String| !broker.ends_with(":9093") && broker.contains(".servicebus.");
+    if let Some(broker) = kafka.brokers.iter().find(port).filter(|_| rules.are_read(&[BROKERS])) {
+        rules.wrong(BROKERS, quoted(broker), "port 9093, where Event Hubs speaks Kafka");
+    }
+}
+
+/// A password or a certificate that is given and not used is a mistake that nobody would notice.
+fn unused(rules: &mut Rules<'_>, kafka: &Kafka) {
+    let password: &[&str] = &["kafka.sasl.username", "kafka.sasl.password_file"];
+    let token: &[&str] = &[
+        "kafka.sasl.token_url",
+        "kafka.sasl.token_ca_file",
+        "kafka.sasl.client_id",
+        "kafka.sasl.client_secret_file",
+        "kafka.sasl.scope",
+    ];
+    let tls: &[&str] = &["kafka.tls.ca_file", "kafka.tls.certificate_file", "kafka.tls.key_file"];
+    let (security, mechanism) = ("kafka.security", "kafka.sasl.mechanism");
+    let mut idle: Vec<(&[&str], &str, &str)> = Vec::new();
+    match &kafka.sasl {
+        None => {
+            idle.extend([(password, security, "sasl or sasl-tls"), (token, security, "sasl or sasl-tls")])
+        }
+        Some(Sasl::Password { .. }) => idle.push((token, mechanism, "OAUTHBEARER")),
+        Some(Sasl::Token { .. }) => {
+            idle.push((password, mechanism, "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"));
+        }
+    }
+    if kafka.tls.is_none() {
+        idle.push((tls, security, "tls or sasl-tls"));
+    }
+    for (keys, by, wanted) in idle {
+        for key in keys {
+            let given = rules.says(key).filter(|text| !matches!(text.as_str(), "none" | "system"));
+            if given.is_some() && rules.are_read(&[key, by]) {
+                rules.wrong(key, "a value that nothing uses", format!("no value, or {by}: {wanted}"));
+            }
+        }
     }
 }
 
@@ -79,3 +141,6 @@ fn security(rules: &mut Rules<'_>, kafka: &Kafka) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,11 @@ impl Rules<'_> {
         !keys.iter().any(unread)
     }
 
+    /// What the file says there, where it says something.
+    pub(super) fn says(&self, key: &str) -> Option<String> {
+        self.raw.get(key).and_then(Node::text).map(|text| text.into_owned())
+    }
+
     /// A value as the file has it, where it does: 1MB is not given back as 1000000B.
     fn written(&self, key: &str, otherwise: impl Into<String>) -> String {
         let given = self.raw.get(key).and_then(Node::text);

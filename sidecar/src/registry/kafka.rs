@@ -1,20 +1,35 @@
 //! Kafka behind the sidecar's own traits.
 
-use super::{Feed, Home, Series, Wish};
+use super::{
+    Feed, Home, Series, Wish,
+    tokens::{self, PasswordFile},
+};
 use crate::config::{self, Config};
+use fastrand::Rng;
 use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
 use outrigger_kafka::{
     Ask, Cluster, Kafka, KafkaSink, Mode, Order, PartitionStatus, Rebalance, Sasl, SinkConfig, StartAt,
     Status, Tls, decode::Plain,
 };
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The largest file of a secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
-/// The cluster as the adapter takes it; secrets are read here.
-pub(super) fn cluster(kafka: &config::Kafka) -> Result<Cluster> {
-    let file = |file: &Option<std::path::PathBuf>| file.as_ref().map(|file| file.display().to_string());
+/// What a cluster is wanted for.
+pub(super) enum Purpose {
+    /// To be checked: nobody is asked for a token.
+    Look,
+    /// To be entered. Where tokens are needed, instances ask for them a little apart.
+    Connect(Rng),
+}
+
+/// The cluster as the adapter takes it, checked; secrets are read here for the first time.
+pub(super) fn cluster(kafka: &config::Kafka, purpose: Purpose) -> Result<Cluster> {
+    let file = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string());
     let cluster = Cluster {
         brokers: kafka.brokers.clone(),
         client_id: kafka.client_id.clone(),
@@ -23,30 +38,33 @@ pub(super) fn cluster(kafka: &config::Kafka) -> Result<Cluster> {
             certificate: file(&tls.certificate),
             key: file(&tls.key),
         }),
-        sasl: kafka.sasl.as_ref().map(sasl).transpose()?,
+        sasl: kafka.sasl.as_ref().map(|named| sasl(named, purpose)).transpose()?,
         properties: kafka.properties.clone(),
     };
     cluster.check()?;
     Ok(cluster)
 }
 
-fn sasl(sasl: &config::Sasl) -> Result<Sasl> {
+fn sasl(sasl: &config::Sasl, purpose: Purpose) -> Result<Sasl> {
     match sasl {
         config::Sasl::Password { mechanism, username, password_file } => Ok(Sasl::Password {
             mechanism,
             username: username.clone().unwrap_or_default(),
-            password: secret("kafka.sasl.password_file", password_file.as_deref())?,
+            password: Arc::new(PasswordFile(password_file.clone().unwrap_or_default())),
         }),
-        config::Sasl::Token { .. } => {
-            Err(Error::new(Kind::Invalid, "kafka.sasl.mechanism: OAUTHBEARER is not there yet"))
+        config::Sasl::Token { client_secret_file, .. } => {
+            secret("kafka.sasl.client_secret_file", client_secret_file.as_deref().unwrap_or(Path::new("")))?;
+            match purpose {
+                Purpose::Look => tokens::check(sasl).map(Sasl::Token),
+                Purpose::Connect(jitter) => tokens::keep(sasl, jitter).map(Sasl::Token),
+            }
         }
     }
 }
 
 /// What a secret's file holds, without blanks around it.
-fn secret(setting: &str, file: Option<&Path>) -> Result<String> {
+pub(super) fn secret(setting: &str, file: &Path) -> Result<String> {
     use std::io::Read as _;
-    let file = file.unwrap_or(Path::new(""));
     let wrong = |why: String| Error::new(Kind::Invalid, format!("{setting}: {}: {why}", file.display()));
     let mut text = String::new();
     let opened = std::fs::File::open(file).map_err(|error| wrong(error.to_string()))?;
@@ -57,12 +75,28 @@ fn secret(setting: &str, file: Option<&Path>) -> Result<String> {
 
 /// The source, where topics are named.
 pub(super) fn source(config: &Config, cluster: &Cluster) -> Result<Option<Arc<dyn Feed>>> {
-    let Some(ingress) = &config.ingress.kafka else { return Ok(None) };
+    if config.ingress.kafka.as_ref().is_none_or(|ingress| ingress.topics.is_empty()) {
+        return Ok(None);
+    }
+    let settings = settings(config, cluster)?;
+    settings.check()?;
+    Ok(Some(Arc::new(KafkaFeed(Kafka::new(settings)))))
+}
+
+/// How records are read: as the source is configured, else by default, which serves a replay.
+pub(super) fn settings(config: &Config, cluster: &Cluster) -> Result<outrigger_kafka::Config> {
+    let Some(ingress) = &config.ingress.kafka else {
+        let order = Order::Key(config.delivery.key.clone());
+        return Ok(outrigger_kafka::Config {
+            order,
+            ..outrigger_kafka::Config::new(cluster.clone(), "", &[])
+        });
+    };
     let content_type = ingress.content_type.as_deref();
     let plain = Plain::new(&ingress.source, &ingress.ty, content_type, ingress.schema_registry);
     let plain = plain.map_err(|why| Error::new(Kind::Invalid, format!("ingress.kafka: {why}")))?;
     let group = ingress.group.clone().unwrap_or_default();
-    let settings = outrigger_kafka::Config {
+    Ok(outrigger_kafka::Config {
         topics: ingress.topics.clone(),
         instance: ingress.instance.clone(),
         rebalance: match ingress.rebalance {
@@ -88,19 +122,24 @@ pub(super) fn source(config: &Config, cluster: &Cluster) -> Result<Option<Arc<dy
         stats_every: ingress.stats_every,
         leave_timeout: ingress.leave_timeout,
         ..outrigger_kafka::Config::new(cluster.clone(), &group, &[])
-    };
-    settings.check()?;
-    Ok(Some(Arc::new(KafkaFeed(Kafka::new(settings)))))
+    })
 }
 
-/// A topic that is written, where one is named.
-pub(super) fn sink(
+/// A topic that is written: its name in readiness, the topic, and how.
+pub(super) type Written<'a> = (&'static str, &'a str, config::Mode);
+
+/// A topic that is written.
+pub(super) fn sink(kafka: &config::Kafka, cluster: &Cluster, written: Written<'_>) -> Result<Arc<KafkaSink>> {
+    KafkaSink::connect(sink_settings(kafka, cluster, written))
+}
+
+/// How a topic is written.
+pub(super) fn sink_settings(
     kafka: &config::Kafka,
     cluster: &Cluster,
-    (name, topic, mode): (&'static str, Option<&str>, config::Mode),
-) -> Result<Option<Arc<KafkaSink>>> {
-    let Some(topic) = topic else { return Ok(None) };
-    let settings = SinkConfig {
+    (name, topic, mode): Written<'_>,
+) -> SinkConfig {
+    SinkConfig {
         mode: match mode {
             config::Mode::Binary => Mode::Binary,
             config::Mode::Structured => Mode::Structured,
@@ -109,8 +148,7 @@ pub(super) fn sink(
         buffer_bytes_max: kafka.producer.buffer_bytes_max,
         timeout: kafka.producer.timeout,
         ..SinkConfig::new(cluster.clone(), name, topic)
-    };
-    KafkaSink::connect(settings).map(Some)
+    }
 }
 
 impl Home for KafkaSink {

@@ -13,20 +13,23 @@
 //! ```
 //!
 //! [`shared`] gives the one broker of this test process, on which each test takes topics and groups of its own
-//! names; [`broker`] one that the test may stop and kill; [`broker_with`] one with settings; [`cluster`] several.
+//! names; [`broker`] one that the test may stop and kill; [`broker_with`] one with settings; [`cluster`] several;
+//! [`secure`] one with TLS, logins and rules.
 //!
 //! The jars come from `scripts/kafka.sh`. A broker is a JVM of about 250 MB, is ready after two seconds where two
 //! cores are idle, listens on 127.0.0.1 only, and dies with the test process however that ends.
 
 mod broker;
+mod certificates;
 mod client;
 mod home;
 mod node;
 mod read;
 mod record;
+mod secure;
 mod settings;
 
-use std::future::Future;
+use std::{future::Future, process::Command};
 
 use tokio::sync::OnceCell;
 
@@ -38,6 +41,7 @@ pub use rdkafka::{
 };
 pub use read::Committed;
 pub use record::{Record, Stored};
+pub use secure::{Door, Login, Resource, SecureBroker};
 pub use settings::Settings;
 
 use home::Home;
@@ -84,6 +88,31 @@ pub async fn cluster(test: &str, nodes: u16) -> Option<Cluster> {
 /// As [`shared`].
 pub async fn cluster_with(test: &str, nodes: u16, settings: Settings) -> Option<Cluster> {
     or_skip(test, |home| Cluster::start(home, nodes, settings)).await
+}
+
+/// One secure broker for every test of this process that does not harm it, as [`shared`].
+///
+/// # Panics
+/// As [`shared`].
+pub async fn secure(test: &str) -> Option<&'static SecureBroker> {
+    static SHARED: OnceCell<SecureBroker> = OnceCell::const_new();
+    let home = found(test)?;
+    Some(SHARED.get_or_init(|| SecureBroker::start(home, Settings::default())).await)
+}
+
+/// A secure broker of its own for the test `test`, as [`broker_with`].
+///
+/// # Panics
+/// As [`shared`].
+pub async fn secure_with(test: &str, settings: Settings) -> Option<SecureBroker> {
+    or_skip(test, |home| SecureBroker::start(home, settings)).await
+}
+
+/// One of Kafka's own tools, with the JVM's own settings as Kafka's scripts start it, or `None` where Kafka is
+/// absent.
+#[must_use]
+pub fn tool(class: &str, arguments: &[&str]) -> Option<Command> {
+    Some(Home::find().ok()?.tool(class, arguments))
 }
 
 async fn or_skip<T, F: Future<Output = T>>(test: &str, start: impl FnOnce(Home) -> F) -> Option<T> {

@@ -12,6 +12,7 @@
 //! | [`producer`] | events, and a client that sends them in the three modes of `CloudEvents` over HTTP |
 //! | [`oracle`] | what was acknowledged is owed: the judge over the function's record |
 //! | [`kafka`] | a real Kafka, alone or as a cluster, and a client that knows what is in it |
+//! | [`sim`] | a broker, a function and a home of dead letters in simulated time, and their judge |
 //! | [`place`] | free ports, the shared data folder, and how a test says that it was skipped |
 
 pub mod kafka;
@@ -21,6 +22,7 @@ pub mod process;
 pub mod producer;
 pub mod proxy;
 pub mod shim;
+pub mod sim;
 
 pub use oracle::{Judgement, Oracle};
 pub use place::{free_port, shared, skip};

@@ -9,14 +9,15 @@ use rdkafka::{
 };
 use std::{
     net::SocketAddr,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
-use super::Clock;
-use crate::post;
+use super::{Clock, Measured, Place, peer, topics::Topic};
+use crate::{post, process::Process};
 
 /// What the peer is told.
 #[derive(Debug, clap::Args)]
@@ -37,30 +38,51 @@ pub(crate) struct Options {
     connections: usize,
 }
 
-/// Reads, and prints what it cost.
+/// Reads `topic` in a process of its own, and gives back what that cost.
+pub(super) async fn consume(place: &Place, topic: Topic) -> Result<Measured> {
+    peer(arguments(place, topic)).await
+}
+
+/// Starts a process that POSTs all of `topic`, and ends with its last answer.
+pub(super) fn start_posting(
+    place: &Place,
+    topic: Topic,
+    address: SocketAddr,
+    connections: usize,
+) -> Result<Process> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(arguments(place, topic)).arg("--post").arg(address.to_string());
+    command.arg("--connections").arg(connections.to_string());
+    Process::start(&mut command)
+}
+
+fn arguments(place: &Place, topic: Topic) -> Vec<String> {
+    let numbers = [topic.partitions.to_string(), topic.events.to_string()];
+    let mut arguments = vec!["kafka-bare".to_owned(), place.brokers.clone(), topic.name.to_owned()];
+    arguments.extend(numbers);
+    arguments
+}
+
+/// Reads, and prints what it cost; who POSTs is measured from outside, as the binary under test is.
 pub(crate) async fn run(options: Options) -> Result<()> {
     let consumer = Arc::new(consumer(&options)?);
-    let first = consumer.recv().await?;
-    let clock = Clock::start()?;
-    drop(first);
-    match options.post {
-        None => {
-            for _ in 1..options.records {
-                consumer.recv().await?;
-            }
+    let Some(address) = options.post else {
+        consumer.recv().await?;
+        let clock = Clock::start()?;
+        for _ in 1..options.records {
+            consumer.recv().await?;
         }
-        Some(address) => {
-            let taken = Arc::new(AtomicU64::new(1));
-            let mut loops = tokio::task::JoinSet::new();
-            for _ in 0..options.connections {
-                loops.spawn(deliver(consumer.clone(), taken.clone(), address, options.records));
-            }
-            while let Some(done) = loops.join_next().await {
-                done??;
-            }
-        }
+        return clock.stop(options.records);
+    };
+    let taken = Arc::new(AtomicU64::new(0));
+    let mut loops = tokio::task::JoinSet::new();
+    for _ in 0..options.connections {
+        loops.spawn(deliver(consumer.clone(), taken.clone(), address, options.records));
     }
-    clock.stop(options.records)
+    while let Some(done) = loops.join_next().await {
+        done??;
+    }
+    Ok(())
 }
 
 /// One connection: a record, its POST, the next record.

@@ -24,7 +24,7 @@ use std::{
 };
 use tokio::sync::Notify;
 
-use super::Clock;
+use super::{Clock, Measured, Place, peer, topics::Topic};
 
 /// What the peer is told.
 #[derive(Debug, clap::Args)]
@@ -64,6 +64,12 @@ impl Call for AtOnce {
         }
         Box::pin(ready(Ok(vec![Reply { status: 204, ..Reply::default() }])))
     }
+}
+
+/// Reads `topic` in a process of its own, and gives back what that cost.
+pub(super) async fn consume(place: &Place, topic: Topic) -> Result<Measured> {
+    let (brokers, group) = (place.brokers.clone(), place.group());
+    peer(vec!["kafka-path".to_owned(), brokers, topic.name.to_owned(), group, topic.events.to_string()]).await
 }
 
 /// Reads, settles and commits all of it, and prints what it cost.

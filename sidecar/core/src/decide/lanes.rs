@@ -4,10 +4,11 @@
 //! in the order in which they became ready, so that no key waits for another. How much may be inside at once is
 //! the [`super::window`]'s to say.
 
-use crate::Key;
+use crate::{Key, delivery::KeyHasher};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
+    hash::BuildHasherDefault,
     time::Instant,
 };
 
@@ -21,7 +22,7 @@ pub struct Ticket(usize);
 pub struct Lanes<T> {
     slots: Vec<Lane<T>>,
     free: Vec<usize>,
-    by_key: HashMap<Key, usize>,
+    by_key: HashMap<Key, usize, BuildHasherDefault<KeyHasher>>,
     ready: VecDeque<usize>,
     waiting: BinaryHeap<Reverse<(Instant, usize)>>,
     parked: usize,
@@ -48,7 +49,7 @@ impl<T> Default for Lanes<T> {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_key: HashMap::new(),
+            by_key: HashMap::default(),
             ready: VecDeque::new(),
             waiting: BinaryHeap::new(),
             parked: 0,

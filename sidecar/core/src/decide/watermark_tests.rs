@@ -61,7 +61,7 @@ fn a_released_record_is_taken_again_and_its_neighbours_are_not() {
     assert_eq!(mark.fetched(1, 0), Fetched::Take);
     assert_eq!(mark.fetched(2, 0), Fetched::Skip);
     assert_eq!(mark.rewind(), None);
-    taken.iter().for_each(|offset| assert!(mark.settle(*offset)));
+    assert!(taken.iter().all(|offset| mark.settle(*offset)));
     assert!(!mark.settle(taken[0]));
     assert_eq!(mark.next(), 3);
 }

@@ -4,6 +4,16 @@
 
 /// `type/subtype` with parameters. An empty parameter (`text/plain;`) is legal (RFC 9110, section 5.6.6).
 pub(super) fn is_media_type(text: &str) -> bool {
+    // Most are two tokens and no more: each is looked at once.
+    let end_of = |text: &[u8]| text.iter().position(|b| !TOKEN[usize::from(*b)]).unwrap_or(text.len());
+    let slash = end_of(text.as_bytes());
+    if let Some((b'/', subtype)) = text.as_bytes()[slash..].split_first()
+        && slash > 0
+        && !subtype.is_empty()
+        && end_of(subtype) == subtype.len()
+    {
+        return true;
+    }
     let (essence, parameters) = split(text);
     essence.split_once('/').is_some_and(|(ty, subtype)| is_token(ty) && is_token(subtype))
         && each_parameter(parameters, |_, _| ())
@@ -90,8 +100,26 @@ fn quoted_end(text: &str) -> Option<usize> {
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| TOKEN[usize::from(b)])
 }
+
+/// What a token is made of (RFC 9110, section 5.6.2).
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < table.len() {
+        let byte = at.to_le_bytes()[0];
+        table[at] = byte.is_ascii_alphanumeric();
+        at += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn ends_with_ignoring_case(text: &str, end: &str) -> bool {
     text.len() >= end.len() && text.as_bytes()[text.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())

@@ -12,6 +12,12 @@ pub(super) fn is_uri(text: &str) -> bool {
 
 /// A URI or a relative reference (RFC 3986, section 4.1). The empty reference is one.
 pub(super) fn is_uri_reference(text: &str) -> bool {
+    // Most are a path from the root and no more.
+    let is_path = text.starts_with('/') && !text.starts_with("//") && is_plain_path(text);
+    is_path || is_any_reference(text)
+}
+
+fn is_any_reference(text: &str) -> bool {
     match split_scheme(text) {
         Some((Some(scheme), rest)) => is_scheme(scheme) && is_rest(rest),
         Some((None, rest)) => is_rest(rest),
@@ -68,16 +74,24 @@ fn is_authority(authority: &str) -> bool {
 }
 
 /// Unreserved characters and sub-delims, which may stand in every part.
-const ALWAYS: [bool; 256] = {
-    let mut table = [false; 256];
-    let legal = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=";
+const ALWAYS: [bool; 256] =
+    table(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=", [false; 256]);
+/// What may stand in a path, but for percent-encoded octets.
+const PATH: [bool; 256] = table(b"/:@", ALWAYS);
+
+const fn table(legal: &[u8], mut table: [bool; 256]) -> [bool; 256] {
     let mut at = 0;
     while at < legal.len() {
         table[legal[at] as usize] = true;
         at += 1;
     }
     table
-};
+}
+
+/// Whether all of it may stand in a path as it is.
+fn is_plain_path(path: &str) -> bool {
+    path.bytes().all(|byte| PATH[usize::from(byte)])
+}
 
 /// Whether `part` has only unreserved characters, sub-delims, percent-encoded octets and those of `more`.
 fn is_made_of(part: &str, more: &[u8]) -> bool {

@@ -143,7 +143,7 @@ pub(super) const CLUSTER: &[Setting] = &[
         Kind::Word(&["none", "event-hubs"]),
         "none",
         "event-hubs is Azure Event Hubs: sasl-tls, PLAIN, the user $ConnectionString; the connection string is the \
-         password.",
+         password. What it needs of librdkafka is set, too, unless kafka.properties says otherwise.",
     ),
     setting(
         "kafka.security",
@@ -177,7 +177,7 @@ pub(super) const CLUSTER: &[Setting] = &[
         "kafka.sasl.password_file",
         Kind::Or("none", &Kind::File),
         "none",
-        "The file that holds the password.",
+        "The file that holds the password; read again when the broker refuses it.",
     ),
     setting(
         "kafka.sasl.token_url",
@@ -185,19 +185,25 @@ pub(super) const CLUSTER: &[Setting] = &[
         "none",
         "OAUTHBEARER: where tokens are fetched (client credentials, RFC 6749 section 4.4).",
     ),
+    setting(
+        "kafka.sasl.token_ca_file",
+        Kind::Or("system", &Kind::File),
+        "system",
+        "OAUTHBEARER: the authorities that its certificate may come from, as PEM.",
+    ),
     setting("kafka.sasl.client_id", Kind::Or("none", &Kind::Line), "none", "OAUTHBEARER: the client."),
     setting(
         "kafka.sasl.client_secret_file",
         Kind::Or("none", &Kind::File),
         "none",
-        "OAUTHBEARER: the file that holds its secret.",
+        "OAUTHBEARER: the file that holds its secret; read for each token.",
     ),
     setting("kafka.sasl.scope", Kind::Or("none", &Kind::Line), "none", "OAUTHBEARER: the scope to ask for."),
     setting(
         "kafka.producer.compression",
-        Kind::Word(&["none", "gzip", "snappy", "lz4", "zstd"]),
-        "lz4",
-        "How records are compressed that are written.",
+        Kind::Word(&["auto", "none", "gzip", "snappy", "lz4", "zstd"]),
+        "auto",
+        "How records are compressed that are written; auto is lz4, and none for event-hubs.",
     ),
     setting(
         "kafka.producer.buffer_bytes_max",

@@ -1,6 +1,6 @@
 //! Brokers and clusters as tests handle them.
 
-use std::{net::SocketAddr, panic::resume_unwind, sync::Arc};
+use std::{net::SocketAddr, panic::resume_unwind, path::PathBuf, sync::Arc};
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -28,8 +28,7 @@ struct Inner {
 
 impl Broker {
     pub(crate) async fn start(home: Home, settings: Settings) -> Self {
-        let cluster = Cluster::start(home, 1, settings).await;
-        cluster.nodes[0].clone()
+        Cluster::start(home, 1, settings).await.nodes[0].clone()
     }
 
     fn new(home: Home, folder: &Arc<TempDir>, place: &Place, mut settings: Settings) -> Self {
@@ -121,6 +120,12 @@ impl Broker {
         self.0.node.pid()
     }
 
+    /// The file in which a partition's first records lie. It is the test's to damage while the broker is stopped.
+    #[must_use]
+    pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
+        self.0.node.data().join(format!("{topic}-{partition}")).join(format!("{:020}.log", 0))
+    }
+
     /// What it wrote since its first start.
     #[must_use]
     pub fn log(&self) -> String {
@@ -141,7 +146,11 @@ pub struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(home: Home, nodes: u16, settings: Settings) -> Self {
-        let folder = Arc::new(TempDir::with_prefix("kafka-").expect("a temporary folder"));
+        let folder = Arc::new(settings.temporary());
+        Self::start_in(folder, home, nodes, settings).await
+    }
+
+    pub(crate) async fn start_in(folder: Arc<TempDir>, home: Home, nodes: u16, settings: Settings) -> Self {
         let controllers: Vec<u16> = (0..nodes).map(|_| free_port()).collect();
         blocking(move || {
             let node = |id| {

@@ -13,15 +13,23 @@ use std::{
 const VERSION: &str = "4.3.1";
 
 /// The process that was started becomes the JVM. Beside it stays a watcher with the standard input, whose
-/// other end the test process holds: it ends when that does, however it does, and then the JVM is killed.
-/// The watcher asks who its parent is, so that it never hits another process that got the number of a dead JVM.
+/// other end the test process holds: it ends when that does, however it does. Then the JVM is killed, and its
+/// folder goes, because a static broker is dropped by nobody. The watcher asks who its parent is, so that it
+/// never hits another process that got the number of a dead JVM.
 const DIES_WITH_ITS_PARENT: &str = r#"
+folder=$1
+shift
 exec 3<&0 2>&1
 (
     exec >/dev/null 2>&1
     cat <&3
     read -r _ _ _ parent _ </proc/self/stat
-    if [ "$parent" = $$ ]; then kill -KILL $$; fi
+    [ "$parent" = $$ ] || exit
+    kill -KILL $$
+    [ -n "$folder" ] || exit
+    # A dying process may still be writing.
+    rm -rf "$folder" || { sleep 1 && rm -rf "$folder"; }
+    rmdir "${folder%/*}"
 ) &
 exec "$@" 3<&- </dev/null
 "#;
@@ -52,11 +60,21 @@ impl Home {
         Ok(Self { classpath, classes: Some(home.join("classes.jsa")).filter(|file| file.exists()) })
     }
 
-    /// The command that runs `class` with `arguments` in a JVM that dies with this process. Its standard input is
-    /// a pipe, whose end here must be kept for as long as it shall live; both outputs are one pipe.
-    pub(crate) fn java<A: AsRef<OsStr>>(&self, heap_mib: u32, class: &str, arguments: &[A]) -> Command {
+    /// The command that runs a broker with its settings in a JVM that dies with this process, and `folder` with it.
+    pub(crate) fn broker(&self, folder: &Path, properties: &Path) -> Command {
+        self.java(folder.as_os_str(), 512, "kafka.Kafka", &[properties])
+    }
+
+    /// The command that runs one of Kafka's tools in a JVM that dies with this process.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, class: &str, arguments: &[A]) -> Command {
+        self.java(OsStr::new(""), 128, class, arguments)
+    }
+
+    /// Its standard input is a pipe, whose end here must be kept for as long as it shall live; both outputs are one
+    /// pipe.
+    fn java<A: AsRef<OsStr>>(&self, folder: &OsStr, heap_mib: u32, class: &str, arguments: &[A]) -> Command {
         let mut command = Command::new("sh");
-        command.args(["-c", DIES_WITH_ITS_PARENT, "sh", "java"]);
+        command.args(["-c", DIES_WITH_ITS_PARENT, "sh"]).arg(folder).arg("java");
         command.arg(format!("-Xmx{heap_mib}m"));
         command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=64m"]);
         command.args(["-XX:MaxDirectMemorySize=128m", "-XX:-UsePerfData", "-Dlog4j2.level=INFO"]);
@@ -69,6 +87,15 @@ impl Home {
         // Variables that a JVM listens to would make the tests' Kafka another one on another machine.
         command.env_remove("JAVA_TOOL_OPTIONS").env_remove("JDK_JAVA_OPTIONS").env_remove("CLASSPATH");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    }
+
+    /// The command that runs the tool `class` to its end. Unlike a broker it is not made to start quickly: what it
+    /// measures is measured with the JVM's own settings.
+    pub(crate) fn tool(&self, class: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("java");
+        command.arg("-Xmx256m").arg("-cp").arg(&self.classpath).arg(class).args(arguments);
+        command.env_remove("JAVA_TOOL_OPTIONS").env_remove("JDK_JAVA_OPTIONS").env_remove("CLASSPATH");
         command
     }
 }

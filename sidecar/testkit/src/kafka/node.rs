@@ -6,7 +6,7 @@ use std::{
     fmt, fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout},
+    process::{Child, ChildStdin, ChildStdout},
     sync::{
         Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -38,8 +38,10 @@ pub(crate) struct Node {
 }
 
 struct Running {
-    /// With its standard input, whose end is the end of the process.
     child: Child,
+    /// The other end of its standard input. Closed while it runs it would end it, and `Child::wait` closes what the
+    /// child has: dropped after that, when nothing is left to end.
+    _lifeline: ChildStdin,
     /// One word when the broker is ready; the end of the channel is the end of the process.
     ready: Receiver<()>,
 }
@@ -48,7 +50,7 @@ impl Node {
     /// Writes its settings to `folder`, which it makes, and formats its data folder below.
     pub(crate) fn new(home: Home, folder: &Path, place: &Place, settings: &Settings) -> Self {
         fs::create_dir_all(folder).expect("the folder of the test can be written");
-        let text = properties(place, settings, &folder.join("data"));
+        let text = properties(place, settings, &data(folder));
         let node = Self { home, folder: folder.to_owned(), running: Mutex::new(None) };
         fs::write(node.properties(), text).expect("the folder of the test can be written");
         let properties = node.properties();
@@ -56,7 +58,7 @@ impl Node {
             vec!["format", "-t", CLUSTER, "-c", properties.to_str().expect("a path in UTF-8")];
         arguments.extend(settings.format.iter().map(String::as_str));
         let child =
-            node.home.java(128, "kafka.tools.StorageTool", &arguments).spawn().expect("sh can be started");
+            node.home.command("kafka.tools.StorageTool", &arguments).spawn().expect("sh can be started");
         let said = finish(child);
         assert!(said.is_ok(), "Kafka's data folder was not formatted:\n{}", said.unwrap_or_else(|said| said));
         node
@@ -66,15 +68,16 @@ impl Node {
     pub(crate) fn spawn(&self) {
         let mut running = self.running();
         assert!(running.is_none(), "the broker is running already");
-        let mut java = self.home.java(512, "kafka.Kafka", &[self.properties()]);
+        let mut java = self.home.broker(&self.folder, &self.properties());
         let mut child = java.current_dir(&self.folder).spawn().expect("sh can be started");
         let (tell, ready) = sync_channel(1);
+        let lifeline = child.stdin.take().expect("the input is a pipe");
         let output = child.stdout.take().expect("the output is a pipe");
         let log = fs::File::options().create(true).append(true).open(self.folder.join("log"));
         let log = log.expect("the folder of the test can be written");
         let keeper = thread::Builder::new().name("kafka-log".to_owned());
         keeper.spawn(move || keep(output, log, &tell)).expect("a thread");
-        *running = Some(Running { child, ready });
+        *running = Some(Running { child, _lifeline: lifeline, ready });
     }
 
     /// Waits until the process that [`spawn`](Self::spawn) started takes clients.
@@ -122,6 +125,11 @@ impl Node {
         fs::read(self.folder.join("log"))
             .map(|log| String::from_utf8_lossy(&log).into_owned())
             .unwrap_or_default()
+    }
+
+    /// Where its data lies.
+    pub(crate) fn data(&self) -> PathBuf {
+        data(&self.folder)
     }
 
     fn properties(&self) -> PathBuf {
@@ -173,6 +181,10 @@ impl fmt::Debug for Node {
             .field("pid", &self.pid())
             .finish_non_exhaustive()
     }
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
 }
 
 /// Waits for a tool's end and returns what it said, as an error if it failed.

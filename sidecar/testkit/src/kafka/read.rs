@@ -35,10 +35,7 @@ impl Client {
     /// one another, each in its order.
     ///
     /// # Errors
-    /// It may not be read, or is not there.
-    ///
-    /// # Panics
-    /// It was not read to its end within [`WAIT_MAX`].
+    /// It may not be read, is not there, or was not read to its end within [`WAIT_MAX`].
     pub async fn read(&self, topic: &str) -> KafkaResult<Vec<Stored>> {
         self.read_isolated(topic, "read_committed").await
     }
@@ -46,9 +43,6 @@ impl Client {
     /// As [`Client::read`], with the records of open and aborted transactions as well.
     ///
     /// # Errors
-    /// As [`Client::read`].
-    ///
-    /// # Panics
     /// As [`Client::read`].
     pub async fn read_uncommitted(&self, topic: &str) -> KafkaResult<Vec<Stored>> {
         self.read_isolated(topic, "read_uncommitted").await
@@ -100,7 +94,7 @@ impl Client {
             let mut offsets = TopicPartitionList::new();
             let mut entry = offsets.add_partition(&topic, partition);
             entry.set_offset(Offset::Offset(offset))?;
-            entry.set_metadata(metadata);
+            entry.set_metadata(&metadata);
             consumer.commit(&offsets, CommitMode::Sync)
         };
         self.as_consumer(group, work).await
@@ -143,14 +137,37 @@ impl Client {
         blocking(move || read_to_end(&config.create()?, &topic)).await
     }
 
+    /// Does `work` as a consumer. The first who asks a fresh or restarted broker for a group may be told that nobody
+    /// keeps it yet, and then asks again.
     async fn as_consumer<T: Send + 'static>(
         &self,
         group: &str,
-        work: impl FnOnce(&BaseConsumer) -> KafkaResult<T> + Send + 'static,
+        work: impl Fn(&BaseConsumer) -> KafkaResult<T> + Send + 'static,
     ) -> KafkaResult<T> {
         let config = consumer(&self.config, group);
-        blocking(move || work(&config.create()?)).await
+        blocking(move || {
+            let consumer: BaseConsumer = config.create()?;
+            let deadline = Instant::now() + WAIT_MAX;
+            loop {
+                match work(&consumer) {
+                    Err(error) if is_not_yet(&error) && Instant::now() < deadline => {
+                        // There is nothing to poll for: this is how it waits.
+                        let _ = consumer.poll(POLL);
+                    }
+                    done => return done,
+                }
+            }
+        })
+        .await
     }
+}
+
+fn is_not_yet(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
+    )
 }
 
 fn consumer(config: &ClientConfig, group: &str) -> ClientConfig {
@@ -183,17 +200,30 @@ fn read_to_end(consumer: &BaseConsumer, topic: &str) -> KafkaResult<Vec<Stored>>
     consumer.assign(&from)?;
     let (mut ended, mut records) = (BTreeSet::new(), Vec::new());
     let deadline = Instant::now() + WAIT_MAX;
+    let mut trouble = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
     while ended.len() < from.count() {
-        assert!(Instant::now() < deadline, "{topic} was not read to its end within {WAIT_MAX:?}");
+        if Instant::now() > deadline {
+            return Err(trouble);
+        }
         match consumer.poll(POLL) {
             None => {}
             Some(Ok(message)) => records.push(stored(&message)),
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(ended.insert(partition)),
+            // One of several brokers may be gone.
+            Some(Err(error)) if is_out_of_reach(&error) => trouble = error,
             Some(Err(error)) => return Err(error),
         }
     }
     records.sort_by_key(|record: &Stored| (record.partition, record.offset));
     Ok(records)
+}
+
+fn is_out_of_reach(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, OperationTimedOut, Resolve};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(AllBrokersDown | BrokerTransportFailure | OperationTimedOut | Resolve)
+    )
 }
 
 fn stored(message: &BorrowedMessage<'_>) -> Stored {

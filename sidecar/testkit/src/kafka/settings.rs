@@ -1,6 +1,12 @@
 //! What a broker is told: the settings that a test may choose, and the `server.properties` they become.
 
-use std::{collections::BTreeMap, fmt::Write, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
 
 /// How a broker differs from the plain one.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +16,8 @@ pub struct Settings {
     pub(crate) properties: BTreeMap<String, String>,
     /// Further arguments of the tool that formats the data folder.
     pub(crate) format: Vec<String>,
+    /// Where its data lies, if not where temporary files do.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// A port that clients may use, beside the plain one.
@@ -31,6 +39,22 @@ impl Settings {
     pub fn proxied(mut self) -> Self {
         self.is_proxied = true;
         self
+    }
+
+    /// Keeps its data in a folder of its own below `folder`, until the broker is dropped: temporary files may lie
+    /// in memory, and a benchmark has more than fits there.
+    #[must_use]
+    pub fn below(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    pub(crate) fn temporary(&self) -> TempDir {
+        let folder = match &self.folder {
+            Some(folder) => TempDir::with_prefix_in("kafka-", folder),
+            None => TempDir::with_prefix("kafka-"),
+        };
+        folder.expect("a temporary folder")
     }
 
     /// Sets one of Kafka's own properties.
@@ -87,8 +111,15 @@ pub(crate) fn properties(place: &Place, settings: &Settings, data: &Path) -> Str
         ("share.coordinator.state.topic.min.isr", &in_sync),
         ("share.coordinator.state.topic.num.partitions", "4"),
         ("group.initial.rebalance.delay.ms", "0"),
-        // A dead broker is missed after six seconds instead of nine, so that failover tests are quick.
-        ("broker.session.timeout.ms", "6000"),
+        // Members may ask to be missed after less than a second, in both protocols of groups.
+        ("group.min.session.timeout.ms", "500"),
+        ("group.consumer.min.session.timeout.ms", "500"),
+        ("group.consumer.session.timeout.ms", "2000"),
+        ("group.consumer.min.heartbeat.interval.ms", "100"),
+        ("group.consumer.heartbeat.interval.ms", "200"),
+        // A dead broker is missed after six seconds instead of nine, so that failover tests are quick. One that is alone
+        // misses itself: killed, it is not let in again before.
+        ("broker.session.timeout.ms", if nodes == 1 { "2000" } else { "6000" }),
         ("broker.heartbeat.interval.ms", "500"),
         // Compaction and retention happen while a test can wait for them.
         ("log.initial.task.delay.ms", "500"),

@@ -2,3 +2,6 @@
 
 mod broker;
 mod client;
+mod cluster;
+mod end;
+mod secure;
