@@ -118,6 +118,13 @@ impl Admit for Path {
     }
 }
 
+impl Path {
+    /// What was acked as it came.
+    pub(crate) fn acked(&self) -> Vec<Seen> {
+        lock(&self.acked).clone()
+    }
+}
+
 /// A member of a group: a source that runs, and the path behind it.
 pub(crate) struct Member {
     pub(crate) kafka: Arc<Kafka>,
@@ -176,7 +183,7 @@ impl Member {
 
     /// What was acked as it came.
     pub(crate) fn acked(&self) -> Vec<Seen> {
-        lock(&self.path.acked).clone()
+        self.path.acked()
     }
 
     /// Waits until the numbers are as `look` wants them.
