@@ -5,6 +5,7 @@
 mod group;
 mod raw;
 mod records;
+mod replay;
 mod rig;
 mod sink;
 mod sink_faults;
