@@ -2,14 +2,14 @@
 //! path, with the same keys, as live records.
 //!
 //! The range's ends are fixed at the start. It ends by itself when every record in it is settled; compaction and
-//! transaction markers at an end do not hold it up.
+//! transaction markers at an end do not hold it up. What comes back without an outcome is read again, some times.
 
 use crate::{
-    Config, StartAt,
+    Config,
     client::Headers,
     decode::Record,
     deliver::{self, Place},
-    librdkafka::{ASK_TIMEOUT, hand_over, log},
+    librdkafka::{hand_over, log},
     login::Login,
     source::unix_ms,
     trouble::error,
@@ -17,36 +17,32 @@ use crate::{
 use futures_util::StreamExt as _;
 use outrigger_core::{BoxFuture, Delivery, Drain, Error, Intake, Kind, Receipt, Result, Settlement, Settler};
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
+    ClientContext, Message as _, Offset, TopicPartitionList,
     client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{Consumer as _, ConsumerContext, StreamConsumer},
     error::KafkaError,
-    metadata::MetadataPartition,
 };
 use serde::Serialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     error::Error as StdError,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 use tokio::sync::Notify;
 
-/// What to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
-    /// The topic.
-    pub topic: String,
-    /// One of its partitions; none is all.
-    pub partition: Option<i32>,
-    /// The first record.
-    pub from: StartAt,
-    /// The first record that is not read any more; none is the end as it is at the start.
-    pub to: Option<StartAt>,
-}
+mod range;
+
+pub use range::Range;
+use range::{Ends, around, ends, is_in};
+
+/// How often what came back is read again.
+const ROUNDS_MAX: usize = 3;
+/// The most records that are read again; what came back beyond them is only counted.
+const AGAIN_MAX: usize = 65_536;
 
 /// How far a replay is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +51,7 @@ pub struct Progress {
     pub read: u64,
     /// Of those, the ones that are delivered or dead letters.
     pub settled: u64,
-    /// Of those, the ones that came back without an outcome: a drain cut them off.
+    /// Of those, the ones that came back without an outcome: they are read again, or a drain cut them off.
     pub released: u64,
     /// Whether it has ended.
     pub done: bool,
@@ -75,16 +71,47 @@ struct Book {
     released: AtomicU64,
     done: AtomicBool,
     moved: Notify,
+    /// What came back since the last round, by partition and offset.
+    again: Mutex<BTreeSet<(i32, i64)>>,
 }
 
-impl Settler for Book {
-    fn settle(&self, _token: u64, settlement: Settlement) {
+impl Book {
+    fn again(&self) -> MutexGuard<'_, BTreeSet<(i32, i64)>> {
+        self.again.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came back, which counts as not read from now on.
+    fn take_again(&self) -> BTreeSet<(i32, i64)> {
+        let again = std::mem::take(&mut *self.again());
+        let count = again.len() as u64;
+        self.released.fetch_sub(count, Relaxed);
+        self.read.fetch_sub(count, Relaxed);
+        again
+    }
+}
+
+/// A partition of the range. The token of a receipt is the record's offset.
+struct Part {
+    number: i32,
+    /// `topic/partition`.
+    name: Arc<str>,
+    book: Arc<Book>,
+}
+
+impl Settler for Part {
+    fn settle(&self, token: u64, settlement: Settlement) {
         match settlement {
-            Settlement::Ack(_) => &self.settled,
-            Settlement::Release { .. } | Settlement::Reject(_) => &self.released,
+            Settlement::Ack(_) => &self.book.settled,
+            Settlement::Release { .. } | Settlement::Reject(_) => {
+                let mut again = self.book.again();
+                if again.len() < AGAIN_MAX {
+                    again.insert((self.number, i64::try_from(token).unwrap_or(i64::MAX)));
+                }
+                &self.book.released
+            }
         }
         .fetch_add(1, Relaxed);
-        self.moved.notify_one();
+        self.book.moved.notify_one();
     }
 }
 
@@ -111,37 +138,45 @@ impl Replay {
     /// # Errors
     /// When the topic or its ends cannot be read; what was read so far is delivered all the same.
     #[must_use]
-    pub fn run(self: Arc<Self>, intake: Intake, drain: Drain) -> BoxFuture<'static, Result<()>> {
+    pub fn run(self: Arc<Self>, intake: Intake, mut drain: Drain) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
-            let read = self.read(&intake, drain).await;
-            while self.in_hand() > 0 {
-                self.book.moved.notified().await;
+            let mut read = self.read(&intake, &mut drain, None).await;
+            for _ in 0..ROUNDS_MAX {
+                self.at_rest().await;
+                if read.is_err() || drain.is_started() || self.book.again().is_empty() {
+                    break;
+                }
+                let again = self.book.take_again();
+                tracing::info!(source = %self.config.name, records = again.len(), "what came back is replayed again");
+                read = self.read(&intake, &mut drain, Some(again)).await;
             }
+            self.at_rest().await;
             self.book.done.store(true, Relaxed);
             read
         })
     }
 
-    fn in_hand(&self) -> u64 {
-        let progress = self.progress();
-        progress.read - progress.settled - progress.released
+    /// Waits until nothing is in hand.
+    async fn at_rest(&self) {
+        loop {
+            let Progress { read, settled, released, .. } = self.progress();
+            if read == settled + released {
+                return;
+            }
+            self.book.moved.notified().await;
+        }
     }
 
-    async fn read(&self, intake: &Intake, mut drain: Drain) -> Result<()> {
-        let consumer = Arc::new(self.consumer()?);
-        let (asked, range) = (consumer.clone(), self.range.clone());
-        let ends = tokio::task::spawn_blocking(move || ends(&asked, &range)).await;
-        let mut ends = ends.map_err(|e| Error::new(Kind::Interrupted, format!("kafka: {e}")))??;
+    /// Reads the range, or of it only what came back.
+    async fn read(
+        &self,
+        intake: &Intake,
+        drain: &mut Drain,
+        only: Option<BTreeSet<(i32, i64)>>,
+    ) -> Result<()> {
+        let (consumer, mut ends) = self.begin(only.as_ref()).await?;
         let topic = &self.range.topic;
-        let names: BTreeMap<i32, Arc<str>> =
-            ends.keys().map(|number| (*number, format!("{topic}/{number}").into())).collect();
-        let mut list = TopicPartitionList::new();
-        ends.retain(|_, (from, to)| from < to);
-        for (number, (from, _)) in &ends {
-            let added = list.add_partition_offset(topic, *number, Offset::Offset(*from));
-            added.map_err(|e| error(&e, "the beginning of a replay"))?;
-        }
-        consumer.assign(&list).map_err(|e| error(&e, "a replay"))?;
+        let parts = self.parts(&ends);
         let mut stream = consumer.stream();
         while !ends.is_empty() {
             let next = tokio::select! {
@@ -152,10 +187,20 @@ impl Replay {
             match next {
                 Some(Ok(message)) => {
                     let mut ready = None;
-                    hand_over(&message, &mut |record| ready = self.take(&record, &names, &mut ends));
+                    let is_wanted = only
+                        .as_ref()
+                        .is_none_or(|only| only.contains(&(message.partition(), message.offset())));
+                    hand_over(&message, &mut |record| {
+                        if is_in(&record, &mut ends) && is_wanted {
+                            ready = self.take(&record, &parts);
+                        }
+                    });
+                    if !ends.contains_key(&message.partition()) {
+                        enough(&consumer, topic, message.partition());
+                    }
                     drop(message);
                     if let Some(delivery) = ready
-                        && !push(intake, delivery, &mut drain).await
+                        && !push(intake, delivery, drain).await
                     {
                         return Ok(());
                     }
@@ -170,25 +215,41 @@ impl Replay {
         Ok(())
     }
 
-    /// The delivery of a record that lies in the range. One behind it ends its partition.
-    fn take(
-        &self,
-        record: &Record<'_, Headers<'_>>,
-        names: &BTreeMap<i32, Arc<str>>,
-        ends: &mut BTreeMap<i32, (i64, i64)>,
-    ) -> Option<Delivery> {
-        let (_, to) = *ends.get(&record.partition)?;
-        if record.offset + 1 >= to {
-            ends.remove(&record.partition);
+    /// A consumer that reads the range, or of it what came back.
+    async fn begin(&self, only: Option<&BTreeSet<(i32, i64)>>) -> Result<(Arc<StreamConsumer<Quiet>>, Ends)> {
+        let consumer = Arc::new(self.consumer()?);
+        let mut ends = if let Some(only) = only {
+            around(only)
+        } else {
+            let (asked, range) = (consumer.clone(), self.range.clone());
+            let ends = tokio::task::spawn_blocking(move || ends(&*asked, &range)).await;
+            ends.map_err(|e| Error::new(Kind::Interrupted, format!("kafka: {e}")))??
+        };
+        ends.retain(|_, (from, to)| from < to);
+        let mut list = TopicPartitionList::new();
+        for (number, (from, _)) in &ends {
+            let added = list.add_partition_offset(&self.range.topic, *number, Offset::Offset(*from));
+            added.map_err(|e| error(&e, "the beginning of a replay"))?;
         }
-        if record.offset >= to {
-            return None;
-        }
+        consumer.assign(&list).map_err(|e| error(&e, "a replay"))?;
+        Ok((consumer, ends))
+    }
+
+    fn parts(&self, ends: &Ends) -> BTreeMap<i32, Arc<Part>> {
+        let part = |number: i32| {
+            let name = format!("{}/{number}", self.range.topic).into();
+            Arc::new(Part { number, name, book: self.book.clone() })
+        };
+        ends.keys().map(|number| (*number, part(*number))).collect()
+    }
+
+    fn take(&self, record: &Record<'_, Headers<'_>>, parts: &BTreeMap<i32, Arc<Part>>) -> Option<Delivery> {
+        let part = parts.get(&record.partition)?;
         self.book.read.fetch_add(1, Relaxed);
         let (item, key) = deliver::read(record, &self.config);
         let scope = deliver::scope(record.topic);
-        let place = Place { scope: &scope, name: names.get(&record.partition)?, offset: record.offset };
-        let receipt = Receipt::new(self.book.clone(), deliver::token(record.offset));
+        let place = Place { scope: &scope, name: &part.name, offset: record.offset };
+        let receipt = Receipt::new(part.clone(), deliver::token(record.offset));
         Some(deliver::delivery(&self.config, &place, (item, key.as_deref()), unix_ms(), receipt))
     }
 
@@ -207,6 +268,15 @@ impl Replay {
     }
 }
 
+/// Fetches no more of a partition that is at its end: the others may take long.
+fn enough(consumer: &StreamConsumer<Quiet>, topic: &str, number: i32) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, number);
+    if let Err(error) = consumer.pause(&list) {
+        tracing::debug!(%error, "kafka: a replay's pause was refused");
+    }
+}
+
 /// Pushes as soon as there is room. False when the drain came first: the record is released.
 async fn push(intake: &Intake, delivery: Delivery, drain: &mut Drain) -> bool {
     let mut delivery = delivery;
@@ -221,59 +291,6 @@ async fn push(intake: &Intake, delivery: Delivery, drain: &mut Drain) -> bool {
             () = intake.room(delivery.size()) => {}
         }
     }
-}
-
-/// First and last offset (exclusive) of each partition of the range. Blocking.
-fn ends(consumer: &StreamConsumer<Quiet>, range: &Range) -> Result<BTreeMap<i32, (i64, i64)>> {
-    let topic = &range.topic;
-    let known = consumer
-        .fetch_metadata(Some(topic), ASK_TIMEOUT)
-        .map_err(|e| error(&e, &format!("the partitions of {topic} cannot be read")))?;
-    let partitions =
-        known.topics().iter().flat_map(|topic| topic.partitions().iter().map(MetadataPartition::id));
-    let wanted: Vec<i32> = partitions.filter(|id| range.partition.is_none_or(|only| only == *id)).collect();
-    if wanted.is_empty() {
-        let which = range.partition.map_or_else(|| topic.clone(), |number| format!("{topic}/{number}"));
-        return Err(Error::new(
-            Kind::Invalid,
-            format!("kafka: there is no {which}; create it, or mend its name"),
-        ));
-    }
-    let mut ends = BTreeMap::new();
-    for number in wanted {
-        let (low, high) = consumer
-            .fetch_watermarks(topic, number, ASK_TIMEOUT)
-            .map_err(|e| error(&e, &format!("the ends of {topic}/{number} cannot be read")))?;
-        let at = |place: StartAt| offset_of(consumer, topic, number, place, (low, high));
-        let from = at(range.from)?;
-        let to = range.to.map_or(Ok(high), at)?;
-        ends.insert(number, (from, to));
-    }
-    Ok(ends)
-}
-
-fn offset_of(
-    consumer: &StreamConsumer<Quiet>,
-    topic: &str,
-    number: i32,
-    place: StartAt,
-    (low, high): (i64, i64),
-) -> Result<i64> {
-    let ms = match place {
-        StartAt::Earliest => return Ok(low),
-        StartAt::Latest => return Ok(high),
-        StartAt::Offset(offset) => return Ok(offset.clamp(low, high)),
-        StartAt::Time(ms) => ms,
-    };
-    let wrong =
-        |e: &KafkaError| error(e, &format!("the offset of a time in {topic}/{number} cannot be read"));
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, number, Offset::Offset(ms)).map_err(|e| wrong(&e))?;
-    let found = consumer.offsets_for_times(list, ASK_TIMEOUT).map_err(|e| wrong(&e))?;
-    Ok(match found.elements().first().map(rdkafka::topic_partition_list::TopicPartitionListElem::offset) {
-        Some(Offset::Offset(offset)) => offset.clamp(low, high),
-        _ => high,
-    })
 }
 
 /// A connection that is lost is made again by the client itself.
