@@ -5,3 +5,4 @@
 mod rig;
 mod sink;
 mod sink_faults;
+mod source;
