@@ -120,11 +120,41 @@ impl Admit for Path {
     }
 }
 
+impl Path {
+    /// One that acks what comes as it comes.
+    pub(crate) fn acking() -> Self {
+        Self { acks: true, ..Self::default() }
+    }
+
+    /// The next delivery, which is the test's to settle.
+    pub(crate) async fn next(&self) -> Delivery {
+        loop {
+            if let Some(delivery) = lock(&self.kept).pop_front() {
+                return delivery;
+            }
+            self.came.notified().await;
+        }
+    }
+
+    /// The next `count` deliveries.
+    pub(crate) async fn take(&self, count: usize) -> Vec<Delivery> {
+        let mut taken = Vec::with_capacity(count);
+        while taken.len() < count {
+            taken.push(self.next().await);
+        }
+        taken
+    }
+
+    /// What was acked as it came.
+    pub(crate) fn acked(&self) -> Vec<Seen> {
+        lock(&self.acked).clone()
+    }
+}
+
 /// A member of a group: a source that runs, and the path behind it.
 pub(crate) struct Member {
     pub(crate) kafka: Arc<Kafka>,
     pub(crate) path: Arc<Path>,
-    pub(crate) intake: Intake,
     trigger: DrainTrigger,
     run: JoinHandle<Result<()>>,
 }
@@ -137,28 +167,20 @@ impl Member {
 
     /// A member whose deliveries are acked as they come.
     pub(crate) fn acking(config: Config) -> Self {
-        Self::with(config, 1_000, Path { acks: true, ..Path::default() })
+        Self::with(config, 1_000, Path::acking())
     }
 
     fn with(config: Config, window: usize, path: Path) -> Self {
         let (kafka, path) = (Kafka::new(config), Arc::new(path));
         let (trigger, drain) = drain::channel();
         let intake = Intake::new(Window::new(window, usize::MAX), path.clone());
-        let run = tokio::spawn(kafka.clone().run(intake.clone(), drain));
-        Self { kafka, path, intake, trigger, run }
+        let run = tokio::spawn(kafka.clone().run(intake, drain));
+        Self { kafka, path, trigger, run }
     }
 
     /// The next delivery, which is the test's to settle.
     pub(crate) async fn next(&self) -> Delivery {
-        let next = async {
-            loop {
-                if let Some(delivery) = lock(&self.path.kept).pop_front() {
-                    return delivery;
-                }
-                self.path.came.notified().await;
-            }
-        };
-        let waited = timeout(WAIT_MAX, next).await;
+        let waited = timeout(WAIT_MAX, self.path.next()).await;
         waited.unwrap_or_else(|_| panic!("nothing came; {:#?}", self.kafka.status()))
     }
 
@@ -178,7 +200,7 @@ impl Member {
 
     /// What was acked as it came.
     pub(crate) fn acked(&self) -> Vec<Seen> {
-        lock(&self.path.acked).clone()
+        self.path.acked()
     }
 
     /// Waits until the numbers are as `look` wants them.
@@ -211,11 +233,6 @@ impl Member {
     pub(crate) async fn crash(self) {
         self.run.abort();
         let _ = self.run.await;
-    }
-
-    /// The end of a source that ends by itself.
-    pub(crate) async fn ended(self) -> Result<()> {
-        timeout(WAIT_MAX, self.run).await.unwrap().unwrap()
     }
 }
 
