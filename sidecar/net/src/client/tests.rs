@@ -86,7 +86,7 @@ pub(crate) enum Flaw {
     OtherName,
 }
 
-/// Two authorities of one name would be taken for one whose signature is wrong.
+/// Authorities so far: two of one name would be taken for one whose signature is wrong.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// A server's certificate, and the file of the authority that signed it.
