@@ -157,6 +157,7 @@ impl KafkaSink {
         *lock(&self.trouble) = trouble;
         if written.is_ok() {
             *lock(&self.outage) = None;
+            lock(&self.live).iter().for_each(|live| live.login.let_in());
         }
         written
     }

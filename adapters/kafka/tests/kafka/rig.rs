@@ -1,5 +1,7 @@
 //! What the tests share: brokers, waiting for what has no event, and a path that does as it is told.
 
+#![allow(dead_code, reason = "a rig: each group of tests uses its part of it")]
+
 use outrigger_core::{
     Admit, Delivery, DrainTrigger, Intake, Position, Result, Settlement, Source, decide::window::Window,
     drain,
