@@ -172,9 +172,13 @@ impl KafkaSink {
             Err(failed) => failed,
         };
         match failed.rdkafka_error_code() {
-            // librdkafka answers from memory for a while, also when the topic has been made since.
-            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition)
-                if self.is_there(&live).await => {}
+            // librdkafka answers from memory for a while, also when the topic has been made or granted since.
+            Some(
+                Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownPartition
+                | Code::TopicAuthorizationFailed,
+            ) if self.is_there(&live).await => {}
             // The batch was too large, which need not be this record's fault: alone it is only judged by its own.
             Some(Code::MessageSizeTooLarge) if bytes <= self.config.batch_bytes_max() => {
                 drop(room);

@@ -5,8 +5,8 @@ use crate::{
     sink::{event, sink_with},
 };
 use outrigger_core::{Error, Event, Kind, Retry, Sink};
-use outrigger_kafka::{KafkaSink, SinkConfig};
-use outrigger_testkit::kafka::Broker;
+use outrigger_kafka::{Cluster, KafkaSink, Sasl, Secret, SinkConfig};
+use outrigger_testkit::kafka::{self, Broker, Door, Resource, SecureBroker};
 use rdkafka::{
     mocking::MockCluster,
     types::{RDKafkaApiKey, RDKafkaRespErr},
@@ -100,4 +100,37 @@ async fn a_producer_that_is_given_up_is_replaced() {
     }
     sink.send(&event("again", "x")).await.unwrap();
     assert_eq!(sink.counts().renewed, 1);
+}
+
+struct Password;
+
+impl Secret for Password {
+    fn read(&self) -> Result<String, String> {
+        Ok(SecureBroker::password("alice").to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_forbidden_topic_is_told_and_once_granted_takes_the_next_write() {
+    let Some(secure) = kafka::secure("a_forbidden_topic_is_told_and_once_granted_takes_the_next_write").await
+    else {
+        return;
+    };
+    let client = secure.broker().client();
+    let alice =
+        Sasl::Password { mechanism: "PLAIN", username: "alice".to_owned(), password: Arc::new(Password) };
+    // What may not be described is remembered by librdkafka as well, as a topic that is missing.
+    let (topic, operation) = ("no-describe", "Describe");
+    client.create_topic(topic, 1, &[]).await.unwrap();
+    secure.forbid("alice", &[operation], Resource::Topic(topic)).await;
+    let cluster = Cluster { sasl: Some(alice), ..cluster(&secure.bootstrap(Door::Sasl), &[]) };
+    let sink = KafkaSink::connect(SinkConfig::new(cluster, "replies", topic)).unwrap();
+    let error = sink.send(&event("1", "1")).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (Kind::Storage, Retry::Persistent), "{error}");
+    assert!(error.message().contains("grant") && error.message().contains(topic), "{error}");
+    assert_eq!(sink.trouble().as_deref(), Some(error.message()));
+    secure.allow("alice", &[operation], Resource::Topic(topic)).await;
+    sink.send(&event("2", "2")).await.unwrap();
+    assert_eq!(sink.trouble(), None);
+    assert_eq!(ids(secure.broker(), topic).await, ["2"]);
 }
