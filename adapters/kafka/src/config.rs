@@ -21,7 +21,8 @@ pub enum Rebalance {
 pub enum StartAt {
     /// With the oldest record.
     Earliest,
-    /// With what comes from now on.
+    /// With what comes from now on. A partition that is added to a topic while it is read begins with its oldest
+    /// record.
     Latest,
     /// With the first record of that time or later, in Unix milliseconds.
     Time(i64),

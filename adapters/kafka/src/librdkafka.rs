@@ -46,6 +46,7 @@ pub struct Librdkafka {
     consumer: Arc<BaseConsumer<Events>>,
     config: Arc<Config>,
     waker: Arc<AtomicWaker>,
+    known: Arc<starts::Known>,
 }
 
 /// What librdkafka calls while it is polled.
@@ -73,7 +74,12 @@ impl Librdkafka {
         consumer.set_nonempty_callback(move || woken.wake());
         let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|e| error(&e, "ingress.kafka.topics"))?;
-        Ok(Arc::new(Self { consumer: Arc::new(consumer), config: config.clone(), waker }))
+        Ok(Arc::new(Self {
+            consumer: Arc::new(consumer),
+            config: config.clone(),
+            waker,
+            known: Arc::default(),
+        }))
     }
 
     fn pop(&self) -> Option<Happened> {
@@ -141,8 +147,8 @@ impl Client for Librdkafka {
     }
 
     fn starts(&self, partitions: Vec<TopicPartition>) -> BoxFuture<'static, Result<Vec<Start>>> {
-        let (consumer, start) = (self.consumer.clone(), self.config.start);
-        Box::pin(Self::blocking("where to begin", move || starts::of(&*consumer, &partitions, start)))
+        let (consumer, start, known) = (self.consumer.clone(), self.config.start, self.known.clone());
+        Box::pin(Self::blocking("where to begin", move || starts::of(&*consumer, &partitions, start, &known)))
     }
 
     fn assign(&self, starts: &[Start]) -> Result<()> {

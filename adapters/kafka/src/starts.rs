@@ -15,13 +15,21 @@ use rdkafka::{
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
 };
+
+/// How many partitions each topic had when this client first asked for one.
+///
+/// A partition that is added later has no commit either, and what was written to it before anybody noticed must not be
+/// passed over where the others began at their ends.
+pub(crate) type Known = Mutex<HashMap<Arc<str>, i32>>;
 
 /// Asks the brokers. What was committed but is gone from the log begins at its oldest record, and is counted.
 pub(crate) fn of<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[TopicPartition],
     start: StartAt,
+    known: &Known,
 ) -> Result<Vec<Start>> {
     if partitions.is_empty() {
         return Ok(Vec::new());
@@ -34,7 +42,35 @@ pub(crate) fn of<C: ConsumerContext>(
         .committed_offsets(list, ASK_TIMEOUT)
         .map_err(|e| error(&e, "the group's commits cannot be read"))?;
     let by_time = by_time(consumer, &committed, start)?;
-    committed.elements().iter().map(|place| begin(consumer, place, start, &by_time)).collect()
+    let known = match start {
+        StartAt::Latest => counts(consumer, partitions, known)?,
+        _ => HashMap::new(),
+    };
+    let start_of = |place: &TopicPartitionListElem<'_>| {
+        let is_added = known.get(place.topic()).is_some_and(|count| place.partition() >= *count);
+        if is_added { StartAt::Earliest } else { start }
+    };
+    committed.elements().iter().map(|place| begin(consumer, place, start_of(place), &by_time)).collect()
+}
+
+/// What is [`Known`] of the topics of these partitions.
+fn counts<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    known: &Known,
+) -> Result<HashMap<Arc<str>, i32>> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    for TopicPartition { topic, .. } in partitions {
+        if known.contains_key(topic) {
+            continue;
+        }
+        let found = consumer
+            .fetch_metadata(Some(topic), ASK_TIMEOUT)
+            .map_err(|e| error(&e, &format!("the partitions of {topic} cannot be read")))?;
+        let count: usize = found.topics().iter().map(|found| found.partitions().len()).sum();
+        known.insert(topic.clone(), i32::try_from(count).unwrap_or(i32::MAX));
+    }
+    Ok(known.clone())
 }
 
 fn begin<C: ConsumerContext>(

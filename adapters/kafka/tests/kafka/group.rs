@@ -173,3 +173,27 @@ async fn a_pattern_finds_topics_and_partitions_that_are_made_later() {
     member.leave().await.unwrap();
     assert_eq!(client.committed("pattern", "pattern-b").await.unwrap()[&0].offset, 2);
 }
+
+#[tokio::test]
+async fn a_partition_that_is_added_is_read_whole_even_where_the_others_began_at_their_ends() {
+    let test = "a_partition_that_is_added_is_read_whole_even_where_the_others_began_at_their_ends";
+    let Some(broker) = kafka::shared(test).await else { return };
+    let (client, topic) = (broker.client(), "group-latest");
+    client.create_topic(topic, 1, &[]).await.unwrap();
+    fill(&client, topic, 0, 3).await;
+    let mut config = config(broker, topic, Rebalance::Cooperative);
+    config.start = StartAt::Latest;
+    // Long enough that records are there before anybody notices their partition.
+    let refresh = ("topic.metadata.refresh.interval.ms".to_owned(), "3000".to_owned());
+    config.cluster.properties.extend([refresh]);
+    let member = Member::start(config, 1_000);
+    member.has(1).await;
+    client.add_partitions(topic, 2).await.unwrap();
+    fill(&broker.client(), topic, 1, 3).await;
+    assert_eq!(member.kafka.status().partitions.len(), 1, "it was noticed too soon");
+    let taken = member.take(3).await;
+    assert!(taken.iter().all(|it| Seen::of(it).partition == "group-latest/1"));
+    assert_eq!(crate::rig::offsets(&taken), [0, 1, 2]);
+    ack(taken);
+    member.leave().await.unwrap();
+}
