@@ -148,8 +148,15 @@ impl Board {
         self.change().partitions = partitions;
     }
 
-    pub(crate) fn trouble(&self, trouble: Option<String>) {
-        self.change().trouble = trouble;
+    /// Gives back whether this is news: a client says the same again and again, with other details in parentheses.
+    pub(crate) fn trouble(&self, trouble: Option<String>) -> bool {
+        fn head(text: Option<&String>) -> Option<&str> {
+            text.map(|text| text.split(" (").next().unwrap_or(text))
+        }
+        let mut status = self.change();
+        let news = head(status.trouble.as_ref()) != head(trouble.as_ref());
+        status.trouble = trouble;
+        news
     }
 
     pub(crate) fn brokers_down(&self, brokers: Vec<String>) {

@@ -53,9 +53,8 @@ impl<C: Client> Kafka<C> {
                 Err(error) if error.retry() == Retry::Permanent => return Err(error),
                 Err(error) => error.to_string(),
             };
-            if self.board.status().trouble.as_ref() != Some(&error) {
+            if self.board.trouble(Some(error.clone())) {
                 tracing::warn!(source = %self.config.name, "{error}; it is tried again");
-                self.board.trouble(Some(error));
             }
             tokio::select! {
                 () = drain.started() => return Ok(None),

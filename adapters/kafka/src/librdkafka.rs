@@ -9,7 +9,7 @@ use crate::{
     decode::Record,
     login::Login,
     probe, starts, stats,
-    trouble::{error, is_refusal, trouble},
+    trouble::{error, told, trouble},
 };
 use futures_util::task::AtomicWaker;
 use outrigger_core::{BoxFuture, Error, Kind, Result, decide::watermark::Commit};
@@ -86,7 +86,12 @@ impl Librdkafka {
                 hand_over(&message, take);
                 Some(Happened::Record)
             }
-            Some(Err(failed)) => trouble(&failed, "while fetching").map(Happened::Trouble),
+            Some(Err(failed)) => {
+                // Whatever else it is was told by the context already, in more words.
+                let trouble = trouble(&failed, "while fetching");
+                let own = trouble.filter(|it| !matches!(it.kind, TroubleKind::Outage | TroubleKind::Refused));
+                own.map(Happened::Trouble)
+            }
             None => None,
         }
     }
@@ -195,15 +200,15 @@ impl Client for Librdkafka {
     }
 
     fn pause(&self, partitions: &[TopicPartition]) {
-        told(self.consumer.pause(&list(partitions)), "a pause");
+        noted(self.consumer.pause(&list(partitions)), "a pause");
     }
 
     fn resume(&self, partitions: &[TopicPartition]) {
-        told(self.consumer.resume(&list(partitions)), "the end of a pause");
+        noted(self.consumer.resume(&list(partitions)), "the end of a pause");
     }
 
     fn seek(&self, at: &TopicPartition, offset: i64) {
-        told(self.consumer.seek(&at.topic, at.partition, Offset::Offset(offset), Duration::ZERO), "a seek");
+        noted(self.consumer.seek(&at.topic, at.partition, Offset::Offset(offset), Duration::ZERO), "a seek");
     }
 
     fn find_damage(&self, suspects: Vec<(TopicPartition, i64)>) -> BoxFuture<'static, Vec<Damage>> {
@@ -228,7 +233,7 @@ impl Client for Librdkafka {
         Box::pin(async move {
             let left = tokio::task::spawn_blocking(move || {
                 let deadline = Instant::now() + LEAVE_TIMEOUT;
-                told(consumer.close_queue(), "leaving the group");
+                noted(consumer.close_queue(), "leaving the group");
                 while !consumer.closed() && Instant::now() < deadline {
                     let _ = consumer.poll(Duration::from_millis(50)); // what comes now belongs to the next owner
                 }
@@ -272,6 +277,9 @@ impl ClientContext for Events {
 
     fn stats_raw(&self, text: &[u8]) {
         if let Some(stats) = stats::read(text) {
+            if stats.brokers_up > 0 {
+                self.login.let_in();
+            }
             self.note(Happened::Stats(stats));
         }
         self.enter_anew();
@@ -279,11 +287,9 @@ impl ClientContext for Events {
     }
 
     fn error(&self, failed: KafkaError, reason: &str) {
-        if is_refusal(&failed) {
-            self.login.refuse();
-            self.enter_anew();
-        }
-        match trouble(&failed, reason) {
+        let trouble = told(&failed, reason, &self.login);
+        self.enter_anew();
+        match trouble {
             // A fatal error comes again as the last message of the consumer.
             Some(Trouble { kind: TroubleKind::Corrupt(_) | TroubleKind::Fatal, .. }) | None => {
                 self.called.store(true, Ordering::Relaxed);
@@ -310,7 +316,7 @@ impl ConsumerContext for Events {
                 RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
                 _ => consumer.unassign(),
             };
-            return told(given_up, "giving partitions up at the end");
+            return noted(given_up, "giving partitions up at the end");
         }
         let partitions = partitions.elements().iter().map(|e| at(e.topic(), e.partition())).collect();
         self.note(if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
@@ -354,7 +360,7 @@ fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
 }
 
 /// What librdkafka refuses here is no loss: the reader notices that its wish did not come true.
-fn told(done: KafkaResult<()>, what: &str) {
+fn noted(done: KafkaResult<()>, what: &str) {
     if let Err(error) = done {
         tracing::debug!(%error, "kafka: {what} was refused");
     }

@@ -4,10 +4,7 @@ use outrigger_core::{Error, Kind, Result};
 use rdkafka::{ClientConfig, client::OAuthToken};
 use std::{
     error::Error as StdError,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Who we are.
@@ -61,8 +58,8 @@ pub(crate) struct Login {
     sasl: Option<Sasl>,
     /// The password that the client was made with.
     password: Option<String>,
-    /// Whether the broker refused it.
-    refused: AtomicBool,
+    /// Why the client was not let in, as last heard, until it is.
+    refused: Mutex<Option<String>>,
 }
 
 impl Login {
@@ -77,7 +74,7 @@ impl Login {
             }
             _ => None,
         };
-        Ok(Arc::new(Self { sasl: sasl.cloned(), password, refused: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { sasl: sasl.cloned(), password, refused: Mutex::default() }))
     }
 
     /// Whether there is a token, where one is needed. A client that is made without one asks again only after ten
@@ -116,22 +113,35 @@ impl Login {
         Ok(OAuthToken { token: value, principal_name: principal, lifetime_ms: expires_ms })
     }
 
-    /// The broker refused it.
-    pub(crate) fn refuse(&self) {
-        self.refused.store(true, Relaxed);
+    /// The client was not let in: by its name, or already by the encryption.
+    pub(crate) fn refuse(&self, why: &str) {
+        *self.lock() = Some(why.to_owned());
+    }
+
+    /// The client was let in.
+    pub(crate) fn let_in(&self) {
+        *self.lock() = None;
+    }
+
+    /// Why the client is not let in. That no broker can be reached is only what follows.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the broker refused a password that was changed since: a new client may be let in.
     pub(crate) fn is_outdated(&self) -> bool {
         let Some(Sasl::Password { password, .. }) = &self.sasl else { return false };
-        self.refused.load(Relaxed) && password.read().is_ok_and(|now| Some(now) != self.password)
+        self.lock().is_some() && password.read().is_ok_and(|now| Some(now) != self.password)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
 
     struct Changing(Mutex<Result<String, String>>);
 
@@ -151,12 +161,15 @@ mod tests {
         let login = Login::read(Some(&sasl(&secret))).unwrap();
         *secret.0.lock().unwrap() = Ok("two".to_owned());
         assert!(!login.is_outdated(), "the broker has not refused it");
-        login.refuse();
+        login.refuse("who are you?");
         assert!(login.is_outdated());
         *secret.0.lock().unwrap() = Err("gone".to_owned());
         assert!(!login.is_outdated(), "there is none to go on with");
         *secret.0.lock().unwrap() = Ok("one".to_owned());
         assert!(!login.is_outdated(), "it is the same");
+        assert_eq!(login.refusal(), Some("who are you?".to_owned()));
+        login.let_in();
+        assert_eq!(login.refusal(), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::{
     cluster,
     librdkafka::log,
     login::Login,
-    trouble::{is_refusal, trouble},
+    trouble::told,
 };
 use outrigger_core::{Error, Kind, Result};
 use rdkafka::{
@@ -138,10 +138,7 @@ impl ClientContext for Events {
 
     fn error(&self, failed: KafkaError, reason: &str) {
         tracing::debug!(%failed, reason, "kafka: a producer's connection");
-        if is_refusal(&failed) {
-            self.login.refuse();
-        }
-        if let Some(Trouble { kind: TroubleKind::Outage, message }) = trouble(&failed, reason) {
+        if let Some(Trouble { kind: TroubleKind::Outage, message }) = told(&failed, reason, &self.login) {
             *lock(&self.outage) = Some(message);
         }
     }

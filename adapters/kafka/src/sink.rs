@@ -157,6 +157,7 @@ impl KafkaSink {
         *lock(&self.trouble) = trouble;
         if written.is_ok() {
             *lock(&self.outage) = None;
+            lock(&self.live).iter().for_each(|live| live.login.let_in());
         }
         written
     }
@@ -213,7 +214,7 @@ impl KafkaSink {
             match &live {
                 Some(live) if !live.login.is_outdated() => return Ok(live.clone()),
                 Some(live) => {
-                    self.replace(live.number, "the password in kafka.sasl.password_file was changed")
+                    self.replace(live.number, "the password in kafka.sasl.password_file was changed");
                 }
                 None => self.replace(0, "there was none yet"),
             }

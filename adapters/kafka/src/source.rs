@@ -182,10 +182,11 @@ impl<C: Client> Reader<C> {
             Happened::Stats(stats) => self.stats(stats),
             Happened::Trouble(Trouble { message, kind }) => match kind {
                 TroubleKind::Outage | TroubleKind::Refused => {
-                    tracing::warn!(source = %self.config.name, "{message}");
                     self.watch.outage = kind == TroubleKind::Outage;
                     self.watch.told_at = Instant::now();
-                    self.board.trouble(Some(message));
+                    if self.board.trouble(Some(message.clone())) {
+                        tracing::warn!(source = %self.config.name, "{message}");
+                    }
                 }
                 TroubleKind::Corrupt(place) => self.corrupt(place, &message),
                 TroubleKind::Fatal => self.heal(&message),

@@ -1,6 +1,9 @@
 //! librdkafka's errors in one line each: what happened, and what to do about it.
 
-use crate::client::{Trouble, TroubleKind};
+use crate::{
+    client::{Trouble, TroubleKind},
+    login::Login,
+};
 use outrigger_core::{Error, Kind};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -34,10 +37,20 @@ pub(crate) fn is_damage(error: &KafkaError) -> bool {
     error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }
 
-/// Whether a broker refused who we say that we are, or there was no token to say it with.
-pub(crate) fn is_refusal(error: &KafkaError) -> bool {
-    let codes = [Code::Authentication, Code::SaslAuthenticationFailed];
-    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
+/// The failure as a client is told of it, which remembers why it is not let in: whatever comes of that is told as that.
+pub(crate) fn told(failed: &KafkaError, detail: &str, login: &Login) -> Option<Trouble> {
+    let trouble = trouble(failed, detail)?;
+    match failed.rdkafka_error_code() {
+        Some(Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL) => {
+            login.refuse(&trouble.message);
+        }
+        Some(Code::AllBrokersDown | Code::Resolve) => {
+            let message = login.refusal().unwrap_or(trouble.message);
+            return Some(Trouble { message, ..trouble });
+        }
+        _ => {}
+    }
+    Some(trouble)
 }
 
 /// The failure of a question or a write.
@@ -107,4 +120,32 @@ fn line(code: Code, detail: &str) -> String {
         _ => "",
     };
     if what.is_empty() { format!("kafka: {detail} ({code})") } else { format!("kafka: {what} ({detail})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_no_broker_can_be_reached_does_not_hide_why_we_are_not_let_in() {
+        let login = Login::default();
+        let told = |code, detail: &str| told(&KafkaError::Global(code), detail, &login).unwrap().message;
+        let down =
+            "kafka: no broker can be reached; check kafka.brokers and the network; it is tried again (1/1)";
+        assert_eq!(told(Code::AllBrokersDown, "1/1"), down);
+        let refused = told(Code::Authentication, "wrong password");
+        assert!(refused.starts_with("kafka: the broker refused who we say we are"), "{refused}");
+        assert_eq!(told(Code::AllBrokersDown, "1/1"), refused);
+        let tls = told(Code::SSL, "unknown authority");
+        assert_eq!(told(Code::AllBrokersDown, "1/1"), tls);
+        login.let_in();
+        assert_eq!(told(Code::AllBrokersDown, "1/1"), down);
+    }
+
+    #[test]
+    fn a_token_that_could_not_be_had_is_not_laid_to_the_broker() {
+        let failed = KafkaError::Global(Code::Authentication);
+        let told = trouble(&failed, "Failed to acquire SASL OAUTHBEARER token: it refuses").unwrap();
+        assert!(told.message.starts_with("kafka: there is no token to enter with"), "{}", told.message);
+    }
 }

@@ -87,7 +87,7 @@ fn unused(rules: &mut Rules<'_>, kafka: &Kafka) {
     let mut idle: Vec<(&[&str], &str, &str)> = Vec::new();
     match &kafka.sasl {
         None => {
-            idle.extend([(password, security, "sasl or sasl-tls"), (token, security, "sasl or sasl-tls")])
+            idle.extend([(password, security, "sasl or sasl-tls"), (token, security, "sasl or sasl-tls")]);
         }
         Some(Sasl::Password { .. }) => idle.push((token, mechanism, "OAUTHBEARER")),
         Some(Sasl::Token { .. }) => {

@@ -53,7 +53,7 @@ impl Rules<'_> {
 
     /// What the file says there, where it says something.
     pub(super) fn says(&self, key: &str) -> Option<String> {
-        self.raw.get(key).and_then(Node::text).map(|text| text.into_owned())
+        self.raw.get(key).and_then(Node::text).map(std::borrow::Cow::into_owned)
     }
 
     /// A value as the file has it, where it does: 1MB is not given back as 1000000B.

@@ -86,13 +86,14 @@ pub(crate) enum Flaw {
     OtherName,
 }
 
+/// Authorities so far: two of one name would be taken for one whose signature is wrong.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
 /// A server's certificate, and the file of the authority that signed it.
 pub(crate) fn certified(folder: &Path, flaw: Flaw) -> (PathBuf, ServerConfig) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    // Two of one name would be taken for one whose signature is wrong.
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     params.distinguished_name.push(DnType::CommonName, format!("authority {number}"));
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -225,13 +225,27 @@ impl SecureBroker {
         };
         let at = self.broker.bootstrap();
         let all = [&["--bootstrap-server", &at, kind, name], arguments].concat();
-        let mut command = self.home.command("org.apache.kafka.tools.AclCommand", &all);
+        self.tool("org.apache.kafka.tools.AclCommand", &all).await;
+    }
+
+    /// Gives a user another password for both kinds of SCRAM, from the next login on. Takes two JVMs: some seconds.
+    ///
+    /// # Panics
+    /// Kafka refuses it.
+    pub async fn change_password(&self, user: &str, password: &str) {
+        let at = self.broker.bootstrap();
+        let place = ["--bootstrap-server", &at, "--entity-type", "users", "--entity-name", user];
+        for kind in [256, 512] {
+            let config = format!("SCRAM-SHA-{kind}=[password={password}]");
+            let all = [&place[..], &["--alter", "--add-config", &config]].concat();
+            self.tool("kafka.admin.ConfigCommand", &all).await;
+        }
+    }
+
+    async fn tool(&self, class: &str, arguments: &[&str]) {
+        let mut command = self.home.command(class, arguments);
         let said = blocking(move || finish(command.spawn().expect("sh can be started"))).await;
-        assert!(
-            said.is_ok(),
-            "Kafka's rules were not changed: {all:?}\n{}",
-            said.unwrap_or_else(|said| said)
-        );
+        assert!(said.is_ok(), "{class} {arguments:?}\n{}", said.unwrap_or_else(|said| said));
     }
 }
 
