@@ -138,3 +138,33 @@ impl<C> fmt::Debug for Kafka<C> {
         f.debug_struct("Kafka").field("group", &self.config.group).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Cluster;
+    use outrigger_core::{Admit, Delivery, decide::window::Window, drain};
+    use std::{collections::BTreeMap, time::Duration};
+
+    struct Nobody;
+    impl Admit for Nobody {
+        fn admit(&self, _: Delivery) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_never_had_a_client_closes_at_once() {
+        let cluster = Cluster {
+            brokers: vec!["nowhere:1".to_owned()],
+            client_id: "test".to_owned(),
+            tls: None,
+            sasl: None,
+            properties: BTreeMap::new(),
+        };
+        let connect: Connect<Librdkafka> = Arc::new(|| Err(Error::new(Kind::Unreachable, "no client")));
+        let source = Kafka::with_client(Arc::new(Config::new(cluster, "group", &["t"])), connect);
+        let (_stop, draining) = drain::channel();
+        let intake = Intake::new(Window::new(1, usize::MAX), Arc::new(Nobody));
+        source.clone().run(intake, draining).await.unwrap_err();
+        tokio::time::timeout(Duration::from_mins(1), source.close()).await.unwrap().unwrap();
+    }
+}

@@ -3,7 +3,7 @@
 use crate::{flaws::Flaw, stage::Place};
 use outrigger_core::{BoxFuture, Error, Kind, Result, decide::watermark::Commit};
 use outrigger_kafka::{
-    client::{Client, Happened, Start, Stats, Take, TopicPartition, Trouble, TroubleKind},
+    client::{Client, Happened, Start, Stats, Tail, Take, TopicPartition, Trouble, TroubleKind},
     decode,
 };
 use outrigger_testkit::sim::{broker::Found, group::Notice, log::Record};
@@ -198,6 +198,17 @@ impl Client for Member {
 
     fn seek(&self, at: &TopicPartition, offset: i64) {
         self.place.world().seek(self.id, at.partition, offset);
+    }
+
+    fn find_empty(&self, mut tails: Vec<Tail>) -> BoxFuture<'static, Vec<Tail>> {
+        let (place, id) = (self.place.clone(), self.id);
+        Box::pin(async move {
+            let wait = place.world().ask_ms(id);
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            let mut world = place.world();
+            tails.retain(|tail| world.is_empty(id, tail.at.partition, tail.from, tail.end));
+            tails
+        })
     }
 
     fn leave(&self) -> BoxFuture<'static, ()> {

@@ -2,6 +2,7 @@
 
 use crate::{flaws::Flaw, instance::Instance};
 use outrigger::telemetry::Metrics;
+use outrigger_core::Kind;
 use outrigger_kafka::Ask;
 use outrigger_testkit::sim::{Fault, Plan, World, group::Notice};
 use std::{
@@ -220,7 +221,14 @@ impl Stage {
                 if let Some(instance) = self.choose(who) {
                     let instance = self.instances.remove(instance);
                     let place = self.place.clone();
-                    tokio::spawn(async move { drop(instance.drain(&place).await) });
+                    tokio::spawn(async move {
+                        // A last commit that fails is the weather's; one that never ends is not.
+                        if let Err(error) = instance.drain(&place).await
+                            && error.kind() == Kind::TimedOut
+                        {
+                            place.world().judge.violations.push(format!("end: {error}"));
+                        }
+                    });
                     self.later(back, Deed::Back);
                 }
             }

@@ -2,6 +2,11 @@
 //!
 //! One process, so that one broker serves all tests that do not harm it.
 
+mod group;
+mod raw;
+mod records;
+mod replay;
 mod rig;
 mod sink;
 mod sink_faults;
+mod source;

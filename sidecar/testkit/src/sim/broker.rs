@@ -98,6 +98,9 @@ impl World {
             if matches!(notice, Notice::Revoked(_)) {
                 member.revoked_at = now;
             }
+            if notice == Notice::Fatal {
+                member.trouble_at = Some(now); // it can commit no more
+            }
             if let Notice::Revoked(partitions) = &notice {
                 let incarnation = member.incarnation;
                 for partition in partitions {
@@ -170,6 +173,14 @@ impl World {
         }
     }
 
+    /// Whether a partition has no record from one offset to the other; not known where nobody can be reached.
+    pub fn is_empty(&mut self, id: u32, partition: i32, from: i64, end: i64) -> bool {
+        let is_empty =
+            self.reachable(id) && self.logs[index(partition)].from(from).is_none_or(|at| at >= end);
+        self.note(|| format!("m{id} asks for records of {partition} from {from} to {end}: empty {is_empty}"));
+        is_empty
+    }
+
     /// How long a question to the brokers takes.
     pub fn ask_ms(&mut self, id: u32) -> u64 {
         if self.reachable(id) { self.rng.u64(1..40) } else { ASK_MS }
@@ -192,7 +203,13 @@ impl World {
                 self.judge.assigned(incarnation, *partition, start);
             }
         }
-        member.fetches.values_mut().for_each(|fetch| fetch.paused = false); // a change may forget pauses
+        // A change may forget the pauses that hold, or bring back one of an assignment that has ended.
+        if rng.bool() {
+            member.paused.clear();
+        }
+        for (partition, fetch) in &mut member.fetches {
+            fetch.paused = member.paused.contains(partition);
+        }
         let partitions: Vec<i32> = starts.iter().map(|(partition, _)| *partition).collect();
         self.group.took(id, &partitions, now, rng);
         self.note(|| format!("m{id} takes {partitions:?}"));
@@ -235,6 +252,11 @@ impl World {
     pub fn pause(&mut self, id: u32, partitions: &[i32], paused: bool) {
         let member = self.group.member(id);
         for partition in partitions {
+            if paused {
+                member.paused.insert(*partition)
+            } else {
+                member.paused.remove(partition)
+            };
             if let Some(fetch) = member.fetches.get_mut(partition) {
                 fetch.paused = paused;
             }

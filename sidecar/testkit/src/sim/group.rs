@@ -51,6 +51,8 @@ pub struct Member {
     pub waker: Option<Waker>,
     /// What it fetches.
     pub fetches: BTreeMap<i32, Fetch>,
+    /// Pauses, which may outlive the assignment that they were meant for.
+    pub paused: BTreeSet<i32>,
     /// Its assignment was taken away without asking, and it knows.
     pub lost: bool,
     /// No broker can be reached before then.
@@ -124,6 +126,7 @@ impl Group {
             mail: VecDeque::new(),
             waker: None,
             fetches: BTreeMap::new(),
+            paused: BTreeSet::new(),
             lost: false,
             cut_until: 0,
             gone: false,
