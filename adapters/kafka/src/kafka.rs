@@ -151,8 +151,7 @@ mod tests {
         fn admit(&self, _: Delivery) {}
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_source_that_never_had_a_client_closes_at_once() {
+    fn without_client(kind: Kind) -> (Arc<Kafka>, Intake) {
         let cluster = Cluster {
             brokers: vec!["nowhere:1".to_owned()],
             client_id: "test".to_owned(),
@@ -160,11 +159,35 @@ mod tests {
             sasl: None,
             properties: BTreeMap::new(),
         };
-        let connect: Connect<Librdkafka> = Arc::new(|| Err(Error::new(Kind::Unreachable, "no client")));
+        let connect: Connect<Librdkafka> = Arc::new(move || Err(Error::new(kind, "no client")));
         let source = Kafka::with_client(Arc::new(Config::new(cluster, "group", &["t"])), connect);
-        let (_stop, draining) = drain::channel();
-        let intake = Intake::new(Window::new(1, usize::MAX), Arc::new(Nobody));
-        source.clone().run(intake, draining).await.unwrap_err();
+        (source, Intake::new(Window::new(1, usize::MAX), Arc::new(Nobody)))
+    }
+
+    async fn closes(source: &Kafka) {
         tokio::time::timeout(Duration::from_mins(1), source.close()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_can_never_have_a_client_fails_and_closes_at_once() {
+        let (source, intake) = without_client(Kind::Invalid);
+        let (_stop, draining) = drain::channel();
+        source.clone().run(intake, draining).await.unwrap_err();
+        closes(&source).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_has_no_client_yet_says_why_tries_on_and_ends_with_the_drain() {
+        let (source, intake) = without_client(Kind::Unreachable);
+        let (stop, draining) = drain::channel();
+        let running = tokio::spawn(source.clone().run(intake, draining));
+        while source.status().trouble.is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(source.trouble(), Some("no client".to_owned()));
+        assert!(!running.is_finished());
+        stop.start();
+        running.await.unwrap().unwrap();
+        closes(&source).await;
     }
 }

@@ -3,14 +3,15 @@
 //! A map, in reading order:
 //!
 //! - [`Config`], [`Cluster`]: every setting with its default; what librdkafka is given for it.
-//! - [`Sasl`]: who we say that we are, and what may change of it.
+//! - [`Sasl`], in `login`: who we say that we are, and what may change of it.
 //! - [`Kafka`]: the source, and what its owner may ask of it.
 //! - `source`: the loop. `turn`: partitions change hands. `pulse`: the watchdog, damage, numbers. `commit`.
 //! - `desk`: a record's way into the path. `partition`, `settle`: one assignment, and whether its outcome counts.
 //! - `replay`: a range of a topic once more, without the group.
 //! - `sink`, `producer`: a topic that is written.
 //! - [`decode`], [`encode`]: records and events, pure.
-//! - [`client`]: what the loop asks of Kafka. `librdkafka`, `starts`, `probe`, `stats`, `trouble`: librdkafka answers.
+//! - [`client`]: what the loop asks of Kafka. `librdkafka`, `hand_over`, `starts`, `probe`, `stats`, `trouble`: librdkafka
+//!   answers.
 //!
 //! What is in hand, what is committed and what a restart repeats is decided by
 //! [`outrigger_core::decide::watermark`].
@@ -28,6 +29,7 @@ mod commit;
 mod config;
 mod deliver;
 mod desk;
+mod hand_over;
 mod kafka;
 mod librdkafka;
 mod login;

@@ -6,7 +6,7 @@
 use crate::{
     Config,
     client::{Client, Damage, Happened, Start, Tail, Take, TopicPartition, Trouble, TroubleKind},
-    decode::Record,
+    hand_over::hand_over,
     login::Login,
     probe, starts, stats,
     trouble::{error, told, trouble},
@@ -14,18 +14,16 @@ use crate::{
 use futures_util::task::AtomicWaker;
 use outrigger_core::{BoxFuture, Error, Kind, Result, decide::watermark::Commit};
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
+    ClientContext, Offset, TopicPartitionList,
     client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol},
     error::{KafkaError, KafkaResult},
-    message::{BorrowedMessage, Headers as _, Timestamp},
     types::RDKafkaRespErr,
 };
 use std::{
     collections::VecDeque,
     error::Error as StdError,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -38,8 +36,6 @@ use std::{
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long leaving the group may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most headers of a record that are looked at without allocating.
-const HEADERS: usize = 16;
 
 /// A consumer that is subscribed.
 pub struct Librdkafka {
@@ -364,46 +360,4 @@ fn noted(done: KafkaResult<()>, what: &str) {
     if let Err(error) = done {
         tracing::debug!(%error, "kafka: {what} was refused");
     }
-}
-
-pub(crate) fn hand_over(message: &BorrowedMessage<'_>, take: &mut Take<'_>) {
-    let mut few = [("", None); HEADERS];
-    let mut many = Vec::new();
-    let headers: &[(&str, Option<&[u8]>)] = match message.headers() {
-        None => &[],
-        Some(headers) => {
-            let count = headers.count();
-            let get = |at| {
-                let header = headers.get(at);
-                (header.key, header.value)
-            };
-            let all = || {
-                if count <= HEADERS {
-                    (0..count).for_each(|at| few[at] = get(at));
-                } else {
-                    many.extend((0..count).map(get));
-                }
-            };
-            // A name that is not UTF-8 makes the wrapper panic. Such a header cannot be told to anybody, so it is
-            // left out, and its record goes on.
-            if catch_unwind(AssertUnwindSafe(all)).is_err() {
-                let one = |at| catch_unwind(AssertUnwindSafe(|| get(at))).unwrap_or(("", None));
-                many = (0..count).map(one).collect();
-            }
-            if many.is_empty() { &few[..count] } else { &many }
-        }
-    };
-    let timestamp_ms = match message.timestamp() {
-        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) if ms >= 0 => Some(ms),
-        _ => None,
-    };
-    take(Record {
-        topic: message.topic(),
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp_ms,
-        key: message.key(),
-        value: message.payload(),
-        headers: headers.iter().copied(),
-    });
 }
