@@ -57,6 +57,7 @@ impl<C: Client> Kafka<C> {
                 tracing::warn!(source = %self.config.name, "{error}; it is tried again");
             }
             tokio::select! {
+                biased; // no dice that nobody handed in
                 () = drain.started() => return Ok(None),
                 () = tokio::time::sleep(ENTER_AGAIN) => {}
             }
