@@ -14,7 +14,8 @@ use super::Place;
 
 /// The payload of an event.
 const BODY_BYTES: usize = 1024;
-const WAIT_MAX: Duration = Duration::from_mins(2);
+/// Writing is not measured, and a busy machine takes its time.
+const WAIT_MAX: Duration = Duration::from_mins(10);
 
 /// How the events of a topic are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
