@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::AbortHandle,
+    task::JoinHandle,
 };
 
 /// A key that tokens are signed with. Made anew each time.
@@ -53,7 +53,7 @@ enum Pair {
 pub struct Issuer {
     address: SocketAddr,
     shared: Arc<Shared>,
-    server: AbortHandle,
+    server: JoinHandle<()>,
 }
 
 struct Shared {
@@ -273,7 +273,7 @@ impl Issuer {
             discovery_asked: AtomicUsize::new(0),
             keys_asked: watch::Sender::new(0),
         });
-        let server = tokio::spawn(accept(listener, shared.clone())).abort_handle();
+        let server = tokio::spawn(accept(listener, shared.clone()));
         Self { address, shared, server }
     }
 
@@ -287,6 +287,12 @@ impl Issuer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Ends, and gives its address back.
+    pub async fn end(mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await; // it was aborted, which is what it tells
     }
 
     /// Names itself so in its discovery document.

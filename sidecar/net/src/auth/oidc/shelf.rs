@@ -102,9 +102,6 @@ impl Shelf {
             return self
                 .unavailable(&format!("the key {:?} is not known, and no other can be had: {why}", cut(id)));
         }
-        if self.absent.iter().any(|known| known == id) {
-            return absent();
-        }
         if self.asked.is_some_and(|asked| self.began.is_none_or(|began| began < asked)) {
             return Look::Wait(since.unwrap_or(now));
         }
@@ -121,6 +118,9 @@ impl Shelf {
         if rest.is_zero() {
             self.asked = Some(now);
             return Look::Ask(now);
+        }
+        if self.absent.iter().any(|known| known == id) {
+            return absent();
         }
         let detail =
             format!("the key {:?} is not known, and the issuer was asked for keys just now", cut(id));
