@@ -231,6 +231,13 @@ pub fn unsigned(header: &Value, claims: &Value, signature: &str) -> String {
     format!("{}.{signature}", message(header, claims))
 }
 
+/// A body's signature as GitHub writes it into `X-Hub-Signature-256`.
+#[must_use]
+pub fn github_signature(secret: &str, body: &[u8]) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body);
+    tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 fn message(header: &Value, claims: &Value) -> String {
     format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()))
 }
