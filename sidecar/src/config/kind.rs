@@ -153,9 +153,9 @@ impl Kind {
             }),
             Self::Statuses => statuses(key, node),
             Self::Rules => rules::rules(key, node),
-            Self::Words(words) => some_words(key, node, words),
+            Self::Words(words) => rules::some_words(key, node, words),
             Self::Lines => list(key, node, "a list of texts", is_line, "a text of one line"),
-            Self::Peers => list(key, node, "a list of certificates", is_peer, A_PEER),
+            Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
             Self::Topics => list(key, node, "a list of topics", is_topics, A_TOPIC),
@@ -199,7 +199,7 @@ impl Kind {
             Self::Topic => is_topic(text).then(|| Value::Text(text.to_owned())),
             Self::Start => Start::read(text).map(Value::Start),
             Self::Listen => text.parse().ok().map(Value::Listen),
-            Self::Issuer => is_issuer(text).then(|| Value::Text(text.to_owned())),
+            Self::Issuer => rules::is_issuer(text).then(|| Value::Text(text.to_owned())),
             Self::Header => text.parse().ok().map(Value::Header),
             _ => None,
         }
@@ -339,20 +339,6 @@ fn statuses(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
     if bad.is_empty() { Ok(Value::Statuses(good)) } else { Err(bad) }
 }
 
-fn some_words(key: &str, node: &Node, words: &'static [&'static str]) -> Result<Value, Vec<Problem>> {
-    let expected = format!("one of {}", words.join(", "));
-    let Value::List(found) = list(key, node, "a list of words", is_line, &expected)? else {
-        unreachable!("a list is read as one")
-    };
-    match found.iter().find(|word| !words.contains(&word.as_str())) {
-        None => Ok(Value::List(found)),
-        Some(other) => {
-            let meant = nearest(other, words.iter().copied()).map(str::to_owned);
-            Err(vec![Problem::new(node.place, key, quoted(other), expected).meant(meant)])
-        }
-    }
-}
-
 fn properties(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
     let entries = match &node.shape {
         Shape::Map(entries) if entries.len() <= ENTRIES_MAX => entries.as_slice(),
@@ -399,15 +385,6 @@ fn token_url(text: &str) -> Option<http::Uri> {
     let host = uri.host().is_some_and(|host| !host.is_empty());
     let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
     (matches!(uri.scheme_str(), Some("http" | "https")) && host && plain).then_some(uri)
-}
-
-fn is_peer(text: &str) -> bool {
-    is_line(text) && outrigger_net::auth::PeerPattern::read(text).is_some()
-}
-
-fn is_issuer(text: &str) -> bool {
-    let uri = token_url(text).filter(|uri| uri.query().is_none() && !text.contains('#'));
-    uri.is_some() && is_line(text)
 }
 
 fn is_status(text: &str) -> bool {

@@ -12,7 +12,7 @@ use super::{
     denial::{Denial, Why},
     jwks::{ALGORITHMS, Key},
     jwt::{Claims, Expected, Unverified},
-    seen::{Fingerprint, Good, Seen},
+    seen::{Fingerprints, Good, Seen},
 };
 use crate::client::{Client, ClientError, Trust};
 use fastrand::Rng;
@@ -84,6 +84,7 @@ pub struct Oidc {
     settings: Settings,
     expected: Expected,
     client: Mutex<Arc<Client>>,
+    fingerprints: Fingerprints,
     state: Mutex<State>,
     /// Somebody wants the keys now.
     wanted: Arc<Notify>,
@@ -114,6 +115,7 @@ impl Oidc {
             client: Mutex::new(Arc::new(settings.client()?)),
             expected,
             settings,
+            fingerprints: Fingerprints::new(),
             state: Mutex::new(state),
             wanted: Arc::default(),
             fetched: watch::Sender::new(0),
@@ -136,7 +138,7 @@ impl Oidc {
 
     /// Whom the token speaks for, at `now_s` (Unix seconds).
     ///
-    /// One that was seen before costs a digest and a look into a table. One that names an unknown key may wait for a
+    /// One that was seen before costs a fingerprint and a look into a table. One that names an unknown key may wait for a
     /// fetch, at most four times [`Settings::timeout`].
     ///
     /// # Errors
@@ -145,7 +147,7 @@ impl Oidc {
     /// # Cancellation
     /// Safe.
     pub async fn check(&self, token: &[u8], now_s: i64) -> Result<Arc<Claims>, Denial> {
-        let fingerprint = Fingerprint::of(token);
+        let fingerprint = self.fingerprints.of(token);
         let epoch = {
             let mut state = self.state();
             let in_force = state.shelf.in_force(Instant::now(), &self.settings);

@@ -1,13 +1,23 @@
-//! Tokens that were verified before, known again by their digest: checking a signature costs tens of microseconds, and a
-//! sender uses one token thousands of times. Pure, and bounded.
+//! Tokens that were verified before, known again by a fingerprint: checking a signature costs tens of microseconds, and
+//! a sender uses one token thousands of times. Bounded.
 
 use super::jwt::{Claims, Validity};
-use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use aws_lc_rs::{
+    aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    rand,
+};
 use std::{collections::HashMap, sync::Arc};
 
-/// What a token is known by. Not the token: memory that is looked into gives nobody one.
+/// What a token is known by: 16 bytes. Not the token itself: memory that is looked into gives nobody one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint([u8; SHA256_OUTPUT_LEN]);
+pub(super) struct Fingerprint([u8; 16]);
+
+/// Makes fingerprints: AES-GCM's authenticator over a token, under a key that is drawn at the start.
+///
+/// It is a universal hash (two tokens of 8 KiB collide with a chance below 2^-118, whoever chose them), three times as
+/// fast as SHA-256, and fast on every processor that has AES. Its nonce is always the same, which an authenticator that
+/// anybody gets to see must never do; nobody sees these, and a comparison does not tell how much was equal.
+pub(super) struct Fingerprints(LessSafeKey);
 
 /// A token that was found good.
 #[derive(Debug, Clone)]
@@ -25,11 +35,20 @@ pub(super) struct Seen {
     generation_max: usize,
 }
 
-impl Fingerprint {
-    pub(super) fn of(token: &[u8]) -> Self {
-        let mut bytes = [0; SHA256_OUTPUT_LEN];
-        bytes.copy_from_slice(digest(&SHA256, token).as_ref());
-        Self(bytes)
+impl Fingerprints {
+    /// Under a new key.
+    pub(super) fn new() -> Self {
+        let mut key = [0; 16];
+        rand::fill(&mut key).expect("the system has random numbers, as TLS needs them too");
+        Self(LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).expect("the key has 16 bytes")))
+    }
+
+    /// Of one token. Those that are too long for it (64 GiB) have one in common, and none of them is read.
+    pub(super) fn of(&self, token: &[u8]) -> Fingerprint {
+        let nonce = Nonce::assume_unique_for_key([0; 12]);
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(token), &mut []);
+        let bytes = tag.ok().and_then(|tag| tag.as_ref().try_into().ok());
+        Fingerprint(bytes.unwrap_or_default())
     }
 }
 
@@ -78,8 +97,9 @@ mod tests {
         Good { claims: Arc::default(), validity: Validity { from_s: 0, until_s } }
     }
 
+    /// Any other for another number.
     fn token(number: u32) -> Fingerprint {
-        Fingerprint::of(&number.to_le_bytes())
+        Fingerprint(u128::from(number).to_le_bytes())
     }
 
     #[test]
@@ -105,8 +125,22 @@ mod tests {
 
     #[test]
     fn a_change_of_one_byte_is_another_token() {
-        assert_ne!(Fingerprint::of(b"a.b.c"), Fingerprint::of(b"a.b.d"));
-        assert_eq!(Fingerprint::of(b"a.b.c"), Fingerprint::of(b"a.b.c"));
+        let fingerprints = Fingerprints::new();
+        let token = vec![b'x'; 1_000];
+        assert_eq!(fingerprints.of(&token), fingerprints.of(&token));
+        for at in 0..token.len() {
+            let mut changed = token.clone();
+            changed[at] ^= 1;
+            assert_ne!(fingerprints.of(&changed), fingerprints.of(&token), "{at}");
+        }
+        for (one, other) in [("", "\0"), ("a", "a\0"), ("a.b", "a.b.")] {
+            assert_ne!(fingerprints.of(one.as_bytes()), fingerprints.of(other.as_bytes()), "{one:?}");
+        }
+        assert_ne!(
+            fingerprints.of(&token),
+            Fingerprints::new().of(&token),
+            "each start has a key of its own"
+        );
     }
 
     proptest! {

@@ -1,9 +1,9 @@
-//! Rules of who may send what, as they stand in a file.
+//! Who may enter and send what, as it stands in a file: rules, certificates, issuers, words of a list.
 
-use super::{ENTRIES_MAX, Kind, TEXT_BYTES_MAX, Value, is_line, list};
+use super::{ENTRIES_MAX, Kind, TEXT_BYTES_MAX, Value, is_line, list, token_url};
 use crate::config::{
     auth::Rule,
-    problems::{Problem, nearest},
+    problems::{Problem, nearest, quoted},
     raw::{Name, Node, Shape, printable},
 };
 
@@ -111,4 +111,32 @@ fn texts(value: Value) -> Vec<String> {
         Value::List(list) => list,
         other => unreachable!("a list is read as {other:?}"),
     }
+}
+
+/// A list of known words.
+pub(super) fn some_words(
+    key: &str,
+    node: &Node,
+    words: &'static [&'static str],
+) -> Result<Value, Vec<Problem>> {
+    let expected = format!("one of {}", words.join(", "));
+    let Value::List(found) = list(key, node, "a list of words", is_line, &expected)? else {
+        unreachable!("a list is read as one")
+    };
+    match found.iter().find(|word| !words.contains(&word.as_str())) {
+        None => Ok(Value::List(found)),
+        Some(other) => {
+            let meant = nearest(other, words.iter().copied()).map(str::to_owned);
+            Err(vec![Problem::new(node.place, key, quoted(other), expected).meant(meant)])
+        }
+    }
+}
+
+pub(super) fn is_peer(text: &str) -> bool {
+    is_line(text) && outrigger_net::auth::PeerPattern::read(text).is_some()
+}
+
+pub(super) fn is_issuer(text: &str) -> bool {
+    let uri = token_url(text).filter(|uri| uri.query().is_none() && !text.contains('#'));
+    uri.is_some() && is_line(text)
 }
