@@ -1,9 +1,9 @@
 //! The one question of a listener: who is this, and may they.
 //!
 //! A request is asked about in up to three steps, because that is how it arrives: its head ([`Guard::enter`]), its body
-//! where only that can tell who sent it ([`Guard::body`]), and each event in it ([`Pass::event`]). Each decision is
+//! where only that can tell who sent it ([`Guard::body`]), and each event in it ([`Guard::event`]). Each decision is
 //! written to the audit log (the tracing target [`AUDIT`]): refusals at the level WARN, at most twenty a second, and
-//! what was let in at INFO, by [`Pass::granted`].
+//! what was let in at INFO, by [`Guard::granted`].
 
 use super::{
     denial::{BEARER, BODY, CERTIFICATE, Denial, Why},

@@ -1,7 +1,7 @@
 //! Who somebody is, by whichever method it became known.
 
 use super::{glob::Glob, jwt::Claims};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Who is at the other end of a TLS connection, as the client certificate says that its listener verified.
 ///
@@ -11,23 +11,18 @@ use std::sync::Arc;
 pub struct Peer {
     /// The certificate's subject as RFC 4514 writes it, such as `CN=orders,O=Example`; empty where it has none.
     pub subject: String,
-    /// The SPIFFE id: the one URI among its names, where that is one of `spiffe://`. None where there are several.
+    /// The SPIFFE id, where the certificate has exactly one URI and that is a valid id.
     pub spiffe_id: Option<String>,
-    /// Its further names (subjectAltName), as they stand there.
-    pub names: Vec<PeerName>,
-}
-
-/// One further name of a certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PeerName {
-    /// The name of a host.
-    Dns(String),
-    /// A URI, also that of SPIFFE.
-    Uri(String),
-    /// An address of mail.
-    Email(String),
-    /// The address of a machine, as text.
-    Ip(String),
+    /// DNS names, in lower case.
+    pub dns: Vec<String>,
+    /// URIs, also that of SPIFFE.
+    pub uris: Vec<String>,
+    /// Addresses of mail.
+    pub emails: Vec<String>,
+    /// Addresses of machines.
+    pub addresses: Vec<IpAddr>,
+    /// The serial number, in hexadecimal.
+    pub serial: String,
 }
 
 /// A certificate that is let in.
@@ -61,7 +56,7 @@ impl PeerPattern {
         let glob = Glob::new(pattern);
         match kind {
             "subject" => Some(Self::Subject(glob)),
-            "dns" => Some(Self::Dns(glob)),
+            "dns" => Some(Self::Dns(Glob::new(&pattern.to_ascii_lowercase()))),
             "uri" => Some(Self::Uri(glob)),
             "email" => Some(Self::Email(glob)),
             _ => None,
@@ -71,22 +66,15 @@ impl PeerPattern {
     /// Whether it is this certificate. A name that is empty is nobody's.
     #[must_use]
     pub fn fits(&self, peer: &Peer) -> bool {
-        let named = |of: fn(&PeerName) -> Option<&String>, glob: &Glob| {
-            peer.names.iter().filter_map(of).any(|name| !name.is_empty() && glob.fits(name))
-        };
+        let named =
+            |names: &[String], glob: &Glob| names.iter().any(|name| !name.is_empty() && glob.fits(name));
         match self {
             Self::Any => true,
             Self::Spiffe(glob) => peer.spiffe_id.as_ref().is_some_and(|id| glob.fits(id)),
             Self::Subject(glob) => !peer.subject.is_empty() && glob.fits(&peer.subject),
-            Self::Dns(glob) => {
-                named(|name| if let PeerName::Dns(name) = name { Some(name) } else { None }, glob)
-            }
-            Self::Uri(glob) => {
-                named(|name| if let PeerName::Uri(name) = name { Some(name) } else { None }, glob)
-            }
-            Self::Email(glob) => {
-                named(|name| if let PeerName::Email(name) = name { Some(name) } else { None }, glob)
-            }
+            Self::Dns(glob) => named(&peer.dns, glob),
+            Self::Uri(glob) => named(&peer.uris, glob),
+            Self::Email(glob) => named(&peer.emails, glob),
         }
     }
 }
@@ -138,11 +126,10 @@ mod tests {
         Peer {
             subject: "CN=orders,O=Example".to_owned(),
             spiffe_id: Some("spiffe://example.org/ns/shop/sa/orders".to_owned()),
-            names: vec![
-                PeerName::Uri("spiffe://example.org/ns/shop/sa/orders".to_owned()),
-                PeerName::Dns("orders.shop".to_owned()),
-                PeerName::Email("orders@example.org".to_owned()),
-            ],
+            dns: vec!["orders.shop".to_owned()],
+            uris: vec!["spiffe://example.org/ns/shop/sa/orders".to_owned()],
+            emails: vec!["orders@example.org".to_owned()],
+            ..Peer::default()
         }
     }
 
@@ -152,7 +139,7 @@ mod tests {
             "any",
             "spiffe://example.org/ns/shop/*",
             "subject:CN=orders,*",
-            "dns:*.shop",
+            "dns:*.Shop",
             "uri:spiffe://*",
             "email:orders@example.org",
         ] {
@@ -167,8 +154,8 @@ mod tests {
     fn a_name_of_one_kind_is_not_one_of_another_and_no_name_is_nobody() {
         let forged = Peer {
             subject: "CN=spiffe://example.org/ns/shop/sa/orders".to_owned(),
-            spiffe_id: None,
-            names: vec![PeerName::Dns("spiffe://example.org/ns/shop/sa/orders".to_owned())],
+            dns: vec!["spiffe://example.org/ns/shop/sa/orders".to_owned()],
+            ..Peer::default()
         };
         assert!(!PeerPattern::read("spiffe://*").unwrap().fits(&forged));
         for text in ["subject:*", "dns:*", "uri:*", "email:*", "spiffe://*"] {

@@ -2,7 +2,6 @@ use super::*;
 use crate::auth::{
     glob::Glob,
     hmac::{Encoding, Form, Hash},
-    identity::PeerName,
     oidc::Settings,
     rules::Rule,
 };
@@ -28,8 +27,7 @@ fn bearing(token: &str) -> Parts {
 
 fn with_certificate(subject: &str) -> Parts {
     let mut parts = request("/", &[]);
-    let names = vec![PeerName::Dns("orders.shop".to_owned())];
-    parts.extensions.insert(Arc::new(Peer { subject: subject.to_owned(), spiffe_id: None, names }));
+    parts.extensions.insert(Arc::new(Peer { subject: subject.to_owned(), ..Peer::default() }));
     parts
 }
 
