@@ -208,7 +208,9 @@ async fn answer(
     let (status, text, date) = {
         let state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let discovery = || {
-            let keys = format!("http://{}/keys", request.headers()["host"].to_str().unwrap_or_default());
+            // What stands before it may speak TLS, and then it calls itself so.
+            let scheme = state.issuer.split_once("://").map_or("http", |(scheme, _)| scheme);
+            let keys = format!("{scheme}://{}/keys", request.headers()["host"].to_str().unwrap_or_default());
             json!({"issuer": state.issuer, "jwks_uri": keys}).to_string()
         };
         let (status, text) = match &state.trouble {

@@ -1,9 +1,9 @@
 //! The one question of a listener: who is this, and may they.
 //!
 //! A request is asked about in up to three steps, because that is how it arrives: its head ([`Guard::enter`]), its body
-//! where only that can tell who sent it ([`Guard::body`]), and each event in it ([`Guard::event`]). Each decision is
-//! written to the audit log (the tracing target [`AUDIT`]): refusals at the level WARN, at most twenty a second, and
-//! what was let in at INFO, by [`Guard::granted`].
+//! where only that can tell who sent it ([`Guard::body`]), and each event in it ([`Guard::event`]; [`Guard::request`]
+//! where it is none). Each decision is written to the audit log (the tracing target [`AUDIT`]): refusals at the level
+//! WARN, at most twenty a second, and what was let in at INFO, by [`Guard::granted`].
 
 use super::{
     denial::{BEARER, BODY, CERTIFICATE, Denial, Why},
@@ -123,6 +123,16 @@ impl Guard {
     pub fn event(&self, pass: &Pass, parts: &Parts, (source, ty): (&str, &str)) -> Result<(), Denial> {
         let Some(allowed) = &pass.allowed else { return Ok(()) };
         allowed.event(source, ty).map_err(|denial| self.refuse(denial, Some(&pass.who), parts))
+    }
+
+    /// Whether a known sender may send a request that is no event, as a proxy passes it on; a refusal is written to the
+    /// audit log.
+    ///
+    /// # Errors
+    /// [`Why::Rule`].
+    pub fn request(&self, pass: &Pass, parts: &Parts) -> Result<(), Denial> {
+        let Some(allowed) = &pass.allowed else { return Ok(()) };
+        allowed.request().map_err(|denial| self.refuse(denial, Some(&pass.who), parts))
     }
 
     /// Writes to the audit log that a request was let in, and how many events it brought.

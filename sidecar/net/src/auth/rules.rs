@@ -89,6 +89,21 @@ impl Allowed {
         let detail = format!("no rule allows this sender events of source {source:?} and type {ty:?}");
         Err(Denial::new(Why::Rule, detail))
     }
+
+    /// Whether a request may be sent that is no event: a rule that names sources or types is not about those.
+    ///
+    /// # Errors
+    /// [`Why::Rule`] when no rule says so.
+    pub fn request(&self) -> Result<(), Denial> {
+        let allows = |rule: &Rule| rule.sources.is_empty() && rule.types.is_empty();
+        if self.about.iter().any(|index| allows(&self.rules[*index])) {
+            return Ok(());
+        }
+        Err(Denial::new(
+            Why::Rule,
+            "every rule for this sender and path is about events, and the request is none",
+        ))
+    }
 }
 
 impl Rule {
@@ -215,6 +230,15 @@ mod tests {
         assert!(!allowed("/a", "com.b.x") && !allowed("/c", "com.a.x") && !allowed("/a", "com.a"));
         assert_eq!(rules.about(&Identity::Signer, "x").unwrap_err().why, Why::Rule);
         assert!(Rules::new(Vec::new()).about(&Identity::Signer, "/").is_err());
+    }
+
+    #[test]
+    fn a_rule_about_events_allows_no_other_request() {
+        let allowed =
+            |rules: Vec<Rule>| Rules::new(rules).about(&Identity::Bearer, "/").unwrap().request().is_ok();
+        let events = Rule { types: globs(&["*"]), ..Rule::default() };
+        assert!(!allowed(vec![events.clone(), Rule { sources: globs(&["/a"]), ..Rule::default() }]));
+        assert!(allowed(vec![events, Rule { paths: globs(&["/"]), ..Rule::default() }]));
     }
 
     #[test]

@@ -141,6 +141,7 @@ async fn rules_hold_for_the_path_and_for_each_event() {
     let parts = to("/in/a?x=/in/b");
     let Ok(Entry::Known(pass)) = guard.enter(&parts).await else { panic!("a rule allows it") };
     assert!(guard.event(&pass, &parts, ("/shop", "com.a")).is_ok());
+    assert_eq!(guard.request(&pass, &parts).unwrap_err().why, Why::Rule, "it is about events");
     for other in [("/shop", "org.a"), ("/shops", "com.a"), ("", "")] {
         assert_eq!(guard.event(&pass, &parts, other).unwrap_err().why, Why::Rule, "{other:?}");
     }

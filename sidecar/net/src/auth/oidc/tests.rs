@@ -1,11 +1,17 @@
 //! Against a real issuer: its keys, its rotations, its outages, and those who would be it.
 
 use super::*;
+use crate::client::tests::{Flaw, certified};
 use outrigger_testkit::{
     Issuer, SigningKey,
     issuer::{Trouble, hs256, unix_s, unsigned},
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
 
 const ME: &str = "https://me.example";
 
@@ -289,6 +295,69 @@ async fn a_token_that_was_believed_ends_with_its_time() {
     assert_eq!(at(now_s).await, Ok(()));
     assert_eq!(at(now_s + 320).await, Ok(()), "within the leeway");
     assert_eq!(at(now_s + 400).await, Err(Why::Expired));
+}
+
+#[tokio::test]
+async fn keys_that_are_too_old_are_believed_no_more_not_even_for_a_token_that_was_seen() {
+    let key = SigningKey::p256("a");
+    let issuer = Issuer::start(&[&key]).await;
+    let old = Settings { keys_age_max: Duration::from_nanos(1), ..settings(&issuer.url()) };
+    let (fresh, old) = (running(settings(&issuer.url())), running(old));
+    let token = key.token(&issuer.claims(ME, "me"));
+    assert_eq!(verdict(&fresh, &token).await, KNOWN);
+    for _ in 0..2 {
+        assert_eq!(verdict(&old, &token).await, Err(Why::Unavailable));
+    }
+}
+
+/// TLS before an issuer, which calls itself by that address from now on.
+async fn behind_tls(issuer: &Issuer, tls: rustls::ServerConfig) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (name, plain) =
+        (format!("https://localhost:{}", listener.local_addr().unwrap().port()), issuer.address());
+    issuer.call_itself(&name);
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut outside) = acceptor.accept(stream).await else { return };
+                let mut inside = TcpStream::connect(plain).await.unwrap();
+                let _ = copy_bidirectional(&mut outside, &mut inside).await; // its end is the client's
+            });
+        }
+    });
+    name
+}
+
+#[tokio::test]
+async fn an_issuer_is_believed_by_the_authorities_of_the_file_and_a_new_file_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::p256("a");
+    let issuer = Issuer::start(&[&key]).await;
+    let (right, tls) = certified(folder.path(), Flaw::None);
+    let other_folder = tempfile::tempdir().unwrap();
+    let (wrong, _) = certified(other_folder.path(), Flaw::None);
+    let name = behind_tls(&issuer, tls).await;
+    let mut claims = issuer.claims(ME, "me");
+    claims["iss"] = name.clone().into();
+    let token = key.token(&claims);
+
+    let believed = running(Settings { ca_file: Some(right.clone()), ..settings(&name) });
+    assert_eq!(verdict(&believed, &token).await, KNOWN);
+    let other = running(Settings { ca_file: Some(wrong.clone()), ..settings(&name) });
+    let denial = other.check(token.as_bytes(), unix_s()).await.unwrap_err();
+    assert_eq!(denial.why, Why::Unavailable);
+    assert!(denial.detail.contains("authority that is not trusted here"), "{denial}");
+
+    std::fs::copy(right, wrong).unwrap();
+    issuer.until_asked(2).await; // by itself, after a moment
+    while verdict(&other, &token).await == Err(Why::Unavailable) {
+        tokio::task::yield_now().await; // until the answer is read
+    }
+    assert_eq!(verdict(&other, &token).await, KNOWN);
+    let absent = Settings { ca_file: Some(folder.path().join("absent.pem")), ..settings(&name) };
+    assert!(Oidc::new(absent).unwrap_err().to_string().contains("absent.pem"));
 }
 
 #[tokio::test]
