@@ -8,11 +8,7 @@ pub mod cloudevents;
 use crate::{admit::Keys, dispatch::now, settle::unix_ms, telemetry::Metrics};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
-    header::{ALLOW, WWW_AUTHENTICATE},
-    request::Parts,
-};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW, request::Parts};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use outrigger_core::{
@@ -20,8 +16,8 @@ use outrigger_core::{
     Malformed, Origin, Outcome, Position, Reason, Receipt, Result, Settlement, Timeline,
 };
 use outrigger_net::{
+    auth::{Denial, Entry, Guard, Pass},
     body::{self, BodyLimits},
-    token::TokenFile,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -64,8 +60,8 @@ pub struct Ingress {
     pub name: Arc<str>,
     /// The one path that takes events.
     pub path: String,
-    /// Who may send; `None` is anybody who can connect.
-    pub token: Option<TokenFile>,
+    /// Who may send, and what.
+    pub guard: Arc<Guard>,
     /// The bounds of a body.
     pub body: BodyLimits,
     /// How requests are read and answered.
@@ -99,6 +95,13 @@ impl Ingress {
             body::linger(&parts.headers, incoming);
             return Ok(answer);
         }
+        let entry = match self.guard.enter(&parts).await {
+            Ok(entry) => entry,
+            Err(denial) => {
+                body::linger(&parts.headers, incoming);
+                return Ok(self.refuse(&denial));
+            }
+        };
         let body = match body::collect(&parts.headers, &mut incoming, &self.body).await {
             Ok(body) => body,
             Err(error) => {
@@ -106,10 +109,21 @@ impl Ingress {
                 return Err(Error::status(error.status(), None, error.to_string()));
             }
         };
+        let pass = match entry {
+            Entry::Known(pass) => Ok(pass),
+            Entry::Signed(pending) => self.guard.body(&pending, &parts, &body),
+        };
+        let pass = match pass {
+            Ok(pass) => pass,
+            Err(denial) => return Ok(self.refuse(&denial)),
+        };
         let (items, batch) = match self.inbound.decode(&parts, body)? {
             Inbox::Events { items, batch } => (items, batch),
             Inbox::Answer(answer) => return Ok(answer),
         };
+        if let Err(denial) = self.may_send(&pass, &parts, &items) {
+            return Ok(self.refuse(&denial));
+        }
         drop((parts, incoming)); // a sender who waits must not also hold the buffer that its request was read into
         let outcome = match &self.answering {
             Answering::Durable { accept } => self.keep(&**accept, items).await,
@@ -123,7 +137,11 @@ impl Ingress {
     /// What is answered without reading the body.
     fn at_the_door(&self, parts: &Parts) -> Option<Response<Bytes>> {
         if parts.uri.path() != self.path {
-            let line = format!("events are taken at {}", self.path);
+            let line = if self.guard.is_open() {
+                format!("events are taken at {}", self.path)
+            } else {
+                "nothing is here".to_owned() // nobody who is not known is told more
+            };
             return Some(cloudevents::text(StatusCode::NOT_FOUND, &line));
         }
         if parts.method != Method::POST {
@@ -133,11 +151,22 @@ impl Ingress {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
             return Some(answer);
         }
-        let refusal = self.token.as_ref().and_then(|token| token.check(&parts.headers, now()).err())?;
-        tracing::debug!(?refusal, "a sender without the right token was refused"); // counted; a log line each would be a flood
-        let mut answer = cloudevents::text(StatusCode::UNAUTHORIZED, "a bearer token is needed");
-        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        Some(answer)
+        None
+    }
+
+    /// Whether the sender may send all of it: what is refused in part would be sent again whole.
+    fn may_send(&self, pass: &Pass, parts: &Parts, items: &[Result<Event, Malformed>]) -> Result<(), Denial> {
+        for event in items.iter().filter_map(|item| item.as_ref().ok()) {
+            self.guard.event(pass, parts, (event.source(), event.ty()))?;
+        }
+        self.guard.granted(pass, parts, items.len());
+        Ok(())
+    }
+
+    /// What a sender is told who may not enter; the guard has told the operator.
+    fn refuse(&self, denial: &Denial) -> Response<Bytes> {
+        self.metrics.refused(&self.name, denial.why);
+        denial.answer()
     }
 
     async fn keep(&self, accept: &dyn Accept, items: Vec<Result<Event, Malformed>>) -> Result<Outcome> {

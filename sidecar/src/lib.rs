@@ -17,6 +17,7 @@ pub mod config;
 pub mod dead_api;
 pub mod dispatch;
 pub mod feed_api;
+pub mod guard;
 pub mod ingress;
 pub mod ready;
 pub mod registry;

@@ -7,6 +7,7 @@
 use crate::registry::Series;
 use hdrhistogram::Histogram as Percentiles;
 use outrigger_core::{Code, Error, Kind, Result};
+use outrigger_net::auth::Why;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -43,6 +44,7 @@ pub struct Metrics {
     replied: IntCounter,
     reply_failed: IntCounter,
     ended: IntCounterVec,
+    refused: IntCounterVec,
     delivery_seconds: Histogram,
     attempt_seconds: ByLabel,
     request_seconds: ByLabel,
@@ -133,6 +135,11 @@ impl Metrics {
                 "Events that ended in another way",
                 &["how"],
             )?,
+            refused: made.counters(
+                "outrigger_auth_refused_total",
+                "Requests of senders who were not let in",
+                &["listener", "reason"],
+            )?,
             delivery_seconds: made.histogram(
                 "outrigger_delivery_duration_seconds",
                 "From admission to the function's success",
@@ -221,6 +228,18 @@ impl Metrics {
             Ended::Duplicate => "duplicate",
         };
         self.ended.with_label_values(&[label]).inc();
+    }
+
+    /// A listener lets in only whom it knows: its refusals are shown from zero on.
+    pub fn guarded(&self, listener: &str) {
+        for why in Why::ALL {
+            self.refused.with_label_values(&[listener, why.name()]);
+        }
+    }
+
+    /// A listener did not let a request in.
+    pub fn refused(&self, listener: &str, why: Why) {
+        self.refused.with_label_values(&[listener, why.name()]).inc();
     }
 
     /// The supervised function was started again.
@@ -348,6 +367,7 @@ fn status_label(status: u16) -> &'static str {
         204 => "204",
         400 => "400",
         401 => "401",
+        403 => "403",
         404 => "404",
         408 => "408",
         409 => "409",

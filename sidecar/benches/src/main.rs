@@ -1,9 +1,9 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
-//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`, `kafka`), and what
-//! they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare client), `load` (the
-//! producers), `function` (the function), `process` (what the system says of a process). The README beside this folder
-//! explains each figure.
+//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`, `token`,
+//! `kafka`), and what they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare client),
+//! `load` (the producers), `function` (the function), `process` (what the system says of a process). The README beside
+//! this folder explains each figure.
 //!
 //! Deliberately absent: a harness that repeats until numbers look stable. Peers take turns on one busy machine, and the
 //! table shows the least and the most beside the median.
@@ -23,6 +23,7 @@ mod report;
 mod server;
 mod sidecar;
 mod start;
+mod token;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -145,6 +146,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     }
     if wanted(start::NAME) {
         start::measure(&bench, &mut report).await?;
+    }
+    if wanted(token::CHECKED) || wanted(token::SEEN) {
+        token::measure(&bench, &mut report).await?;
     }
     kafka::measure(&bench, &mut report, wanted).await?;
     let path = report.write(out)?;

@@ -1,9 +1,9 @@
-//! One small answer over HTTP or HTTPS: for token endpoints and the like, not for the function.
+//! One small answer over HTTP or HTTPS: for token endpoints, key sets and the like, not for the function.
 //!
 //! TLS is rustls on aws-lc-rs, with the system's authorities or those of a file. Redirects are not followed.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -85,16 +85,31 @@ impl Client {
         *request.uri_mut() = url.clone();
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = authorization {
             headers.insert(header::AUTHORIZATION, authorization);
         }
-        let host = url.host().unwrap_or_default();
+        let answer = self.ask(request).await?;
+        Ok((answer.status(), answer.into_body()))
+    }
+
+    /// GETs a document. Cancel safe.
+    ///
+    /// # Errors
+    /// When there is no whole answer in time. A status that is no success is an answer.
+    pub async fn get(&self, url: &Uri) -> Result<Response<Bytes>, ClientError> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = url.clone();
+        self.ask(request).await
+    }
+
+    async fn ask(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, ClientError> {
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let host = request.uri().host().unwrap_or_default().to_owned();
         let failed = |why: String| ClientError(format!("{host}: {why}"));
         let asked = async {
             let response = self.inner.request(request).await.map_err(|e| failed(reason(&e)))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), self.answer_bytes_max).collect().await;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, self.answer_bytes_max).collect().await;
             let body = body.map_err(|e| {
                 failed(if e.is::<LengthLimitError>() {
                     format!("the answer is longer than {} bytes", self.answer_bytes_max)
@@ -102,7 +117,7 @@ impl Client {
                     format!("the answer broke off: {e}")
                 })
             })?;
-            Ok((status, body.to_bytes()))
+            Ok(Response::from_parts(parts, body.to_bytes()))
         };
         let late = || failed(format!("no answer within {:?}", self.timeout));
         tokio::time::timeout(self.timeout, asked).await.map_err(|_| late())?

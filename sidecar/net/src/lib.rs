@@ -5,16 +5,18 @@
 //! | [`limits`] | the bounds of a listener, as plain numbers |
 //! | [`body`] | a whole body in memory, never more of it than allowed |
 //! | [`token`] | a bearer token kept in a file |
+//! | [`auth`] | who may enter a listener, and what they may send |
 //! | [`client`] | one small answer over HTTP or HTTPS, in bounded time and memory |
 //! | [`client_credentials`] | a bearer token of ours, fetched and kept fresh |
 //! | [`listen`] | taking a TCP port or an owner-only Unix socket, with errors that say what to do |
 //! | [`server`] | the accept loop over either |
 //!
 //! Not here: what a request means (the ingress and the admin surface decide), how the function is called
-//! (`outrigger-http`), TLS of listeners and key sets (they come with the issues that need them).
+//! (`outrigger-http`), TLS of listeners (it comes with the issue that needs it).
 
 pub mod limits;
 
+pub mod auth;
 pub mod body;
 pub mod client;
 pub mod client_credentials;
@@ -24,3 +26,4 @@ pub mod token;
 
 mod connection;
 mod gunzip;
+mod watched;

@@ -7,23 +7,20 @@
 use std::{
     fmt, fs,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use subtle::ConstantTimeEq;
 
-const TOKEN_BYTES_MAX: usize = 8 * 1024;
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+use crate::watched::{Stamp, Watched};
+
+/// The longest token that is taken, ours or a presented one.
+pub(crate) const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// The token in force and where it came from. Its `Debug` shows the path, never the token.
-pub struct TokenFile {
-    path: PathBuf,
-    state: Mutex<State>,
-}
+pub struct TokenFile(Watched<Secret, TokenError>);
 
 /// Why a request is not let in. Both are a 401; [`Refusal::Missing`] with `WWW-Authenticate: Bearer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,10 +75,7 @@ impl TokenFile {
     /// # Errors
     /// [`TokenError`] when there is no such token in it.
     pub fn open(path: impl Into<PathBuf>, now: Instant) -> Result<TokenFile, TokenError> {
-        let path = path.into();
-        let (secret, stamp) = read(&path)?;
-        let state = State { secret, seen: Some(stamp), looked: now };
-        Ok(TokenFile { path, state: Mutex::new(state) })
+        Watched::open("token", path.into(), read, now).map(TokenFile)
     }
 
     /// Whether `headers` carry the token. The scheme's case does not matter.
@@ -93,70 +87,13 @@ impl TokenFile {
     /// [`Refusal`] when they do not.
     pub fn check(&self, headers: &HeaderMap, now: Instant) -> Result<(), Refusal> {
         let presented = presented(headers)?;
-        let mut state = self.lock();
-        if now.saturating_duration_since(state.looked) >= LOOK_AGAIN_AFTER {
-            state.looked = now;
-            self.look_again(&mut state);
-        }
-        if state.secret.is(presented) { Ok(()) } else { Err(Refusal::Wrong) }
-    }
-
-    /// Takes a changed file's token; a file that is gone or no token is said once and changes nothing.
-    fn look_again(&self, state: &mut State) {
-        let seen = fs::metadata(&self.path).ok().map(|m| Stamp::of(&m));
-        if seen == state.seen {
-            return;
-        }
-        match read(&self.path) {
-            Ok((secret, stamp)) => {
-                tracing::info!(path = %self.path.display(), "the token file changed and was read again");
-                (state.secret, state.seen) = (secret, Some(stamp));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the token that was read before stays in force");
-                state.seen = seen;
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock panics halfway through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        if self.0.with(now, |secret| secret.is(presented)) { Ok(()) } else { Err(Refusal::Wrong) }
     }
 }
 
 impl fmt::Debug for TokenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenFile").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-struct State {
-    secret: Secret,
-    /// `None`: the file was gone when last looked at.
-    seen: Option<Stamp>,
-    looked: Instant,
-}
-
-/// What changes when a file is written anew or replaced (a mounted secret is: its link is swapped).
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    device: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(m: &fs::Metadata) -> Stamp {
-        Stamp {
-            inode: m.ino(),
-            device: m.dev(),
-            size: m.size(),
-            modified: (m.mtime(), m.mtime_nsec()),
-            changed: (m.ctime(), m.ctime_nsec()),
-        }
+        f.debug_struct("TokenFile").field("path", &self.0.path()).finish_non_exhaustive()
     }
 }
 
@@ -179,7 +116,8 @@ impl Secret {
     }
 }
 
-fn presented(headers: &HeaderMap) -> Result<&[u8], Refusal> {
+/// The token of the one `Authorization: Bearer …`, without blanks around it.
+pub(crate) fn presented(headers: &HeaderMap) -> Result<&[u8], Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Refusal::Missing)?;
     if values.next().is_some() {
@@ -217,6 +155,7 @@ fn read(path: &Path) -> Result<(Secret, Stamp), TokenError> {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use std::time::Duration;
 
     struct Fixture {
         _folder: tempfile::TempDir,

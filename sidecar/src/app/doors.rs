@@ -6,18 +6,19 @@ use crate::{
     admit::Keys,
     cmd::Failure,
     config::{Config, Http},
-    dispatch::now,
+    guard,
     ingress::{Answering, Ingress, cloudevents::CloudEvents},
     registry::Storage,
     telemetry::Metrics,
 };
+use fastrand::Rng;
 use outrigger_core::{Drain, Intake};
 use outrigger_net::{
+    auth::Guard,
     body::BodyLimits,
     limits::Limits,
     listen::Listener,
     server::{Counts, serve},
-    token::TokenFile,
 };
 use std::{path::Path, sync::Arc};
 
@@ -26,7 +27,7 @@ pub(super) struct Doors {
     ingress: Option<Listener>,
     public: Option<Listener>,
     owner: Listener,
-    token: Option<TokenFile>,
+    guard: Option<Arc<Guard>>,
 }
 
 /// The open addresses of admin.
@@ -38,7 +39,7 @@ pub(super) struct AdminDoors {
 /// The open address of the ingress.
 pub(super) struct IngressDoor {
     listener: Option<Listener>,
-    token: Option<TokenFile>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl Doors {
@@ -53,15 +54,16 @@ impl Doors {
             Some(address) => Some(Listener::tcp(address, "admin.listen").await.map_err(wrong)?),
             None => None,
         };
-        let file = http.and_then(|http| http.bearer_file.as_ref());
-        let token = file.map(|file| TokenFile::open(file, now())).transpose().map_err(wrong)?;
-        Ok(Self { ingress, public, owner: owner(&config.admin.socket).await?, token })
+        let jitter = || config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
+        let guard = http.map(|http| guard::start("ingress.http", &http.auth, jitter())).transpose();
+        let guard = guard.map_err(wrong)?;
+        Ok(Self { ingress, public, owner: owner(&config.admin.socket).await?, guard })
     }
 
     /// Those that are served first, and the one that is served last.
     pub(super) fn split(self) -> (AdminDoors, IngressDoor) {
         let admin = AdminDoors { public: self.public, owner: self.owner };
-        (admin, IngressDoor { listener: self.ingress, token: self.token })
+        (admin, IngressDoor { listener: self.ingress, guard: self.guard })
     }
 }
 
@@ -89,10 +91,16 @@ impl IngressDoor {
         metrics: &Arc<Metrics>,
         drain: Drain,
     ) {
-        let (Some(http), Some(listener)) = (&config.ingress.http, self.listener) else { return };
+        let (Some(http), Some(listener), Some(guard)) = (&config.ingress.http, self.listener, self.guard)
+        else {
+            return;
+        };
+        if !guard.is_open() {
+            metrics.guarded(HTTP);
+        }
         let address = listener.address().unwrap_or(http.listen);
         tracing::info!(%address, path = http.path, sync = http.sync, "events are taken");
-        let ingress = ingress(http, config, self.token, intake, storage, metrics);
+        let ingress = ingress(http, config, guard, intake, storage, metrics);
         let service = move |request| ingress.clone().handle(request);
         let limits = limits(http);
         tokio::spawn(async move { serve(listener, limits, counts(), service, started(drain.clone())).await });
@@ -116,7 +124,7 @@ async fn owner(path: &Path) -> Result<Listener, Failure> {
 fn ingress(
     http: &Http,
     config: &Config,
-    token: Option<TokenFile>,
+    guard: Arc<Guard>,
     intake: &Intake,
     storage: Option<&Storage>,
     metrics: &Arc<Metrics>,
@@ -132,7 +140,7 @@ fn ingress(
     Arc::new(Ingress {
         name: HTTP.into(),
         path: http.path.clone(),
-        token,
+        guard,
         body: BodyLimits {
             bytes_max: http.body_bytes_max,
             decompressed_bytes_max: http.decompressed_bytes_max,

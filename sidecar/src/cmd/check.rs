@@ -8,8 +8,8 @@ use std::{
 use super::{Exit, Failure};
 use crate::{
     cli::CheckArgs,
-    config::{Config, Env, Purpose, Storage, load, locate},
-    registry,
+    config::{Auth, Config, Env, Purpose, Storage, load, locate},
+    guard, registry,
 };
 use outrigger_core::Error;
 
@@ -22,7 +22,7 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
     let file = locate(env, args.file.as_deref());
     let checked = load(env, file.as_deref(), &[], Purpose::Look);
     if let Ok(config) = &checked
-        && let Err(error) = registry::check_brokers(config)
+        && let Err(error) = registry::check_brokers(config).and_then(|()| guard::check(config))
     {
         return refused(args, file.as_deref(), &error);
     }
@@ -79,6 +79,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
                 "  events come in at http://{}{} and are answered with {answer}",
                 http.listen, http.path
             ));
+            lines.push(format!("  {}", senders(&http.auth)));
         }
         None if config.ingress.kafka.is_some() => {}
         None => lines.push("  no events come in: ingress.http.listen is off".to_owned()),
@@ -105,4 +106,16 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
         }
     });
     lines.join("\n")
+}
+
+fn senders(auth: &Auth) -> String {
+    if auth.is_open() {
+        return "anyone who can connect may send".to_owned();
+    }
+    let rules = match auth.allow.as_ref().map(Vec::len) {
+        None => "anything".to_owned(),
+        Some(1) => "what one rule allows".to_owned(),
+        Some(count) => format!("what {count} rules allow"),
+    };
+    format!("who is known by {} may send {rules}", auth.ways().join(" or "))
 }

@@ -4,9 +4,15 @@ use super::{Exit, Failure};
 use crate::{
     app,
     cli::RunArgs,
-    config::{self, LogFormat, Process, Purpose},
+    config::{self, Audit, LogFormat, Process, Purpose},
 };
+use outrigger_net::auth::guard::AUDIT;
 use std::{io::IsTerminal as _, sync::Arc};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 /// Runs until it is told to stop.
 ///
@@ -40,11 +46,17 @@ pub(super) fn log(settings: &config::Log) {
         LogFormat::Json => true,
     };
     let level = settings.level.parse().unwrap_or(tracing::Level::INFO);
-    let lines =
-        tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(std::io::stderr);
+    let audit = match settings.audit {
+        Audit::Off => LevelFilter::OFF,
+        Audit::Refused => LevelFilter::WARN,
+        Audit::All => LevelFilter::INFO,
+    };
+    let wanted = Targets::new().with_default(level).with_target(AUDIT, audit);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(wanted);
     if json {
-        lines.json().flatten_event(true).init();
+        log.with(lines.json().flatten_event(true)).init();
     } else {
-        lines.with_ansi(std::io::stderr().is_terminal()).init();
+        log.with(lines.with_ansi(std::io::stderr().is_terminal())).init();
     }
 }

@@ -3,9 +3,11 @@
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
+    auth::Rule,
     checked::{
-        Admin, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress, Journal, Log,
-        LogFormat, Meaning, Mode, OnPoison, Output, Replies, Restart, RetryBudget, Runtime, Storage, Window,
+        Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress,
+        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Output, Replies, Restart, RetryBudget, Runtime,
+        Storage, Window,
     },
     env::{Env, KUBERNETES_VARIABLE},
     kafka::Start,
@@ -40,6 +42,11 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
                 "text" => LogFormat::Text,
                 "json" => LogFormat::Json,
                 _ => LogFormat::Auto,
+            },
+            audit: match values.word("log.audit") {
+                "off" => Audit::Off,
+                "all" => Audit::All,
+                _ => Audit::Refused,
             },
         },
         runtime: Runtime {
@@ -127,7 +134,7 @@ impl Values {
         Some(Http {
             listen: self.listen("ingress.http.listen")?,
             path: self.text("ingress.http.path"),
-            bearer_file: self.bearer_file("ingress.http.auth"),
+            auth: self.auth("ingress.http"),
             sync: loses || self.word("ingress.http.sync") == "true",
             sync_timeout: self.span("ingress.http.sync_timeout"),
             body_bytes_max: self.size("ingress.http.body_bytes_max"),
@@ -206,7 +213,8 @@ readers! {
     file -> PathBuf { Value::File(path) => path.clone() }
     url -> Option<http::Uri> { Value::Url(url) => Some(url.clone()), Value::Absent => None }
     listen -> Option<SocketAddr> { Value::Listen(address) => Some(*address), Value::Absent => None }
-    bearer_file -> Option<PathBuf> { Value::Auth(file) => file.clone() }
+    header -> http::HeaderName { Value::Header(name) => name.clone() }
+    rules -> Option<Vec<Rule>> { Value::Rules(rules) => Some(rules.clone()), Value::Absent => None }
     statuses -> std::collections::BTreeMap<String, Meaning> {
         Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), meaning(word))).collect(),
     }

@@ -3,7 +3,10 @@
 //! What each setting is for stands in the table ([`super::settings`]) and, from there, in `outrigger config
 //! example`. No type of an adapter is used here; `app.rs` maps.
 
-use super::kafka::{Ingress as KafkaIngress, Kafka};
+use super::{
+    auth::Auth,
+    kafka::{Ingress as KafkaIngress, Kafka},
+};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything.
@@ -219,8 +222,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The path that takes events.
     pub path: String,
-    /// The file that holds the bearer token; none lets anyone send.
-    pub bearer_file: Option<PathBuf>,
+    /// Who may send.
+    pub auth: Auth,
     /// Whether the answer is the function's outcome. True wherever the journal is ephemeral and loss is refused.
     pub sync: bool,
     /// How long a synchronous sender waits.
@@ -314,6 +317,19 @@ pub struct Log {
     pub level: &'static str,
     /// How they are written.
     pub format: LogFormat,
+    /// Which decisions about senders are written.
+    pub audit: Audit,
+}
+
+/// Which decisions about senders get a line each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// None.
+    Off,
+    /// Those against.
+    Refused,
+    /// All.
+    All,
 }
 
 /// How log lines are written.

@@ -2,9 +2,12 @@
 //!
 //! Pure, and knows no setting by name: those are in the table ([`super::settings`]).
 
+mod rules;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
+    auth::Rule,
     kafka::Start,
     problems::{Place, Problem, nearest, quoted},
     raw::{Node, Shape},
@@ -79,8 +82,18 @@ pub(crate) enum Kind {
     Start,
     /// A status or class of statuses to what it means.
     Statuses,
-    /// `none` or `bearer_file: PATH`.
-    Auth,
+    /// Some of these words.
+    Words(&'static [&'static str]),
+    /// Texts of one line.
+    Lines,
+    /// Patterns of client certificates.
+    Peers,
+    /// The URL by which an issuer names itself.
+    Issuer,
+    /// The name of a header.
+    Header,
+    /// Who may send what.
+    Rules,
     /// The word, which stands for the absence of a value, or what the kind says.
     Or(&'static str, &'static Kind),
 }
@@ -102,14 +115,16 @@ pub(crate) enum Value {
     Statuses(BTreeMap<String, &'static str>),
     Properties(BTreeMap<String, String>),
     Start(Start),
-    /// The file with the bearer token, or none.
-    Auth(Option<PathBuf>),
+    Header(http::HeaderName),
+    Rules(Vec<Rule>),
     /// The word of [`Kind::Or`].
     Absent,
 }
 
 /// A topic as [`Kind::Topics`] reads it.
 const A_TOPIC: &str = "the name of a topic, or a pattern that begins with ^";
+/// A certificate as [`Kind::Peers`] reads it.
+const A_PEER: &str = "any, spiffe://ID, or subject:, dns:, uri: or email: and a pattern";
 /// What a function's status may be made to mean.
 pub(crate) const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
 /// The most entries of a list or map in one setting.
@@ -127,14 +142,20 @@ impl Kind {
         match self {
             Self::Or(word, _) if node.is_word(word) || matches!(node.shape, Shape::Null) => Ok(Value::Absent),
             Self::Or(word, kind) => kind.read(key, node).map_err(|problems| {
-                let or = |problem: Problem| Problem {
-                    expected: format!("{}, or {word}", problem.expected),
-                    ..problem
+                let or = |mut problem: Problem| {
+                    // What is wrong deeper within is not mended by the word.
+                    if problem.key == key {
+                        problem.expected = format!("{}, or {word}", problem.expected);
+                    }
+                    problem
                 };
                 problems.into_iter().map(or).collect()
             }),
             Self::Statuses => statuses(key, node),
-            Self::Auth => auth(key, node),
+            Self::Rules => rules::rules(key, node),
+            Self::Words(words) => rules::some_words(key, node, words),
+            Self::Lines => list(key, node, "a list of texts", is_line, "a text of one line"),
+            Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
             Self::Topics => list(key, node, "a list of topics", is_topics, A_TOPIC),
@@ -178,6 +199,8 @@ impl Kind {
             Self::Topic => is_topic(text).then(|| Value::Text(text.to_owned())),
             Self::Start => Start::read(text).map(Value::Start),
             Self::Listen => text.parse().ok().map(Value::Listen),
+            Self::Issuer => rules::is_issuer(text).then(|| Value::Text(text.to_owned())),
+            Self::Header => text.parse().ok().map(Value::Header),
             _ => None,
         }
     }
@@ -196,6 +219,7 @@ impl Kind {
             }
             Self::Rate { max } => Some(format!("at most {max}/s")),
             Self::Word(words) => Some(words.join(", ")),
+            Self::Words(words) => Some(format!("some of {}", words.join(", "))),
             Self::Or(word, kind) => {
                 Some(format!("{}; {word}", kind.bounds().unwrap_or_else(|| kind.expected())))
             }
@@ -244,7 +268,12 @@ impl Kind {
             Self::Statuses => {
                 format!("a map such as \"404\": refused or \"5xx\": retry (to {})", VERDICTS.join(", "))
             }
-            Self::Auth => "none, or bearer_file: PATH".to_owned(),
+            Self::Words(words) => format!("some of {}", words.join(", ")),
+            Self::Lines => "a text of one line, or a list of them".to_owned(),
+            Self::Peers => format!("{A_PEER}, or a list of them"),
+            Self::Issuer => "a URL such as https://accounts.google.com, without a query".to_owned(),
+            Self::Header => "the name of a header".to_owned(),
+            Self::Rules => "a list of rules, at most 100".to_owned(),
             Self::Or(word, kind) => format!("{}, or {word}", kind.expected()),
         }
     }
@@ -308,37 +337,6 @@ fn statuses(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
         }
     }
     if bad.is_empty() { Ok(Value::Statuses(good)) } else { Err(bad) }
-}
-
-fn auth(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
-    let wrong = || vec![Problem::new(node.place, key, node.found(), Kind::Auth.expected())];
-    match &node.shape {
-        _ if node.is_word("none") => Ok(Value::Auth(None)),
-        Shape::Map(entries) => {
-            let (mut file, mut bad) = (None, Vec::new());
-            for (name, value) in entries {
-                let at = format!("{key}.{}", super::raw::printable(&name.name));
-                if name.name != "bearer_file" {
-                    let meant = nearest(&name.name, ["bearer_file"]).map(str::to_owned);
-                    bad.push(Problem::new(name.place, &at, "an unknown key", "bearer_file").meant(meant));
-                } else if file.is_some() {
-                    bad.push(Problem::new(name.place, &at, "the same key twice", "each key once"));
-                } else {
-                    match Kind::File.read(&at, value) {
-                        Ok(Value::File(path)) => file = Some(path),
-                        Ok(_) => {}
-                        Err(problems) => bad.extend(problems),
-                    }
-                }
-            }
-            match (file, bad.is_empty()) {
-                (Some(file), true) => Ok(Value::Auth(Some(file))),
-                (None, true) => Err(wrong()),
-                (_, false) => Err(bad),
-            }
-        }
-        _ => Err(wrong()),
-    }
 }
 
 fn properties(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {

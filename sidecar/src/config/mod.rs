@@ -4,6 +4,8 @@
 //! makes the typed [`Config`], `rules` finds what contradicts itself. `example` prints the table.
 //! It decides nothing at run time and is not read again.
 
+mod auth;
+mod auth_rules;
 mod build;
 mod checked;
 mod env;
@@ -25,6 +27,7 @@ use std::{
 };
 
 pub use self::{
+    auth::{Auth, Hmac, Oidc, Rule},
     checked::*,
     env::{Env, Process},
     example::{markdown, yaml},

@@ -92,13 +92,17 @@ impl Raw {
                 } else {
                     self.given.insert(setting.path, node);
                 }
-            } else if SECTIONS.iter().any(|section| section.path == path) {
+            } else if let Some(section) = SECTIONS.iter().find(|section| section.path == path) {
                 match node.shape {
                     Shape::Map(entries) => self.section(&path, entries, problems),
+                    _ if section.word.is_some_and(|word| node.is_word(word)) => {
+                        self.given.insert(section.path, node);
+                    }
                     // All lines below the key are commented out.
                     Shape::Null => {}
                     _ => {
-                        let expected = format!("the settings of {path}, indented below it");
+                        let word = section.word.map(|word| format!(", or {word}")).unwrap_or_default();
+                        let expected = format!("the settings of {path}, indented below it{word}");
                         problems.push(Problem::new(node.place, &path, node.found(), expected));
                     }
                 }

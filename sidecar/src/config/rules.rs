@@ -7,6 +7,7 @@ use super::{
     checked::{Config, Http, Storage},
     problems::{Problem, Problems, quoted},
     raw::{Node, Raw, printable},
+    settings::SETTINGS,
     units::{duration_text, size_text},
 };
 
@@ -54,6 +55,14 @@ impl Rules<'_> {
     /// What the file says there, where it says something.
     pub(super) fn says(&self, key: &str) -> Option<String> {
         self.raw.get(key).and_then(Node::text).map(std::borrow::Cow::into_owned)
+    }
+
+    /// Whether the file says something else there than the default.
+    pub(super) fn differs(&self, key: &str) -> bool {
+        let setting = SETTINGS.iter().find(|setting| setting.path == key);
+        let read =
+            setting.zip(self.raw.get(key)).map(|(setting, node)| (setting.kind.read(key, node), setting));
+        read.is_some_and(|(given, setting)| given.is_ok_and(|value| value != setting.default_value()))
     }
 
     /// A value as the file has it, where it does: 1MB is not given back as 1000000B.
@@ -160,16 +169,7 @@ impl Rules<'_> {
                 format!("at least {body}, which is {largest}"),
             );
         }
-        let auth = "ingress.http.auth";
-        let anyone = self.raw.get(auth).is_none() && self.are_read(&[auth]);
-        if anyone && !is_loopback(http.listen.ip()) {
-            self.wrong(
-                "ingress.http.listen",
-                format!("{} without auth", http.listen),
-                "ingress.http.auth: {bearer_file: PATH}, as others can connect to this address; or auth: none to \
-                 let anyone send",
-            );
-        }
+        super::auth_rules::check(self, "ingress.http", http.listen, &http.auth);
     }
 
     fn function(&mut self, purpose: Purpose) {
@@ -214,6 +214,6 @@ fn meant(problem: &Problem) -> impl Iterator<Item = String> {
     [problem.key.clone()].into_iter().chain(problem.nearest.as_ref().map(beside))
 }
 
-fn is_loopback(address: IpAddr) -> bool {
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }

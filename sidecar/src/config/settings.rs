@@ -3,6 +3,7 @@
 //! The one place for all of these. The parser walks the file against it, the defaults are read from it by the
 //! same code as a file's values, and `outrigger config example` and the README's table are printed from it.
 
+mod auth;
 mod kafka;
 mod table;
 
@@ -20,6 +21,8 @@ pub(crate) struct Section {
     pub path: &'static str,
     /// What it is for, in one line.
     pub doc: &'static str,
+    /// The word that may stand in its place, for none of it.
+    pub word: Option<&'static str>,
 }
 
 /// One setting.
@@ -36,7 +39,11 @@ pub(crate) struct Setting {
 }
 
 const fn section(path: &'static str, doc: &'static str) -> Section {
-    Section { path, doc }
+    Section { path, doc, word: None }
+}
+
+const fn section_or(word: &'static str, path: &'static str, doc: &'static str) -> Section {
+    Section { path, doc, word: Some(word) }
 }
 
 /// Every section, in the order of the example.
@@ -56,6 +63,13 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("window", "What is held in memory at once; when it is full, sources pause or answer 503."),
     section("ingress", "Where events come in."),
     section("ingress.http", "Events by HTTP POST: CloudEvents in binary, structured or batched mode."),
+    section_or(
+        "none",
+        "ingress.http.auth",
+        "Who may send; each way in is an alternative. `auth: none` lets anyone who can connect, also beyond loopback.",
+    ),
+    section("ingress.http.auth.oidc", "Tokens (JWT) of an OpenID Connect issuer."),
+    section("ingress.http.auth.hmac", "Bodies that are signed with a shared secret, such as GitHub's."),
     section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",

@@ -78,7 +78,7 @@ fn what_the_file_says_holds() {
     assert_eq!(config.delivery.key, ["tenant", "subject"]);
     assert_eq!(config.delivery.breaker.open.as_secs(), 2);
     let http = config.ingress.http.unwrap();
-    assert_eq!((http.bearer_file, http.sync), (Some("/run/token".into()), true));
+    assert_eq!((http.auth.bearer_file, http.sync), (Some("/run/token".into()), true));
 }
 
 /// Each bad file with the whole of what is said about it.
@@ -152,12 +152,16 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     (
         "ingress:\n  http:\n    auth: {bearer: /t}\n",
-        &["f.yaml:3:12: ingress.http.auth.bearer: found an unknown key, expected bearer_file"],
+        &[
+            "f.yaml:3:12: ingress.http.auth.bearer: found an unknown key, expected a key of ingress.http.auth (oidc, hmac, \
+         bearer_file, certificates, allow)",
+        ],
     ),
     (
         "ingress:\n  http:\n    listen: 0.0.0.0:8080\n",
-        &["f.yaml:3:13: ingress.http.listen: found 0.0.0.0:8080 without auth, expected ingress.http.auth: \
-         {bearer_file: PATH}, as others can connect to this address; or auth: none to let anyone send"],
+        &["f.yaml:3:13: ingress.http.listen: found 0.0.0.0:8080 without auth, expected ingress.http.auth \
+         with bearer_file, oidc, hmac or certificates, as others can connect to this address; or auth: none to let \
+         anyone send"],
     ),
     (
         "ingress:\n  http:\n    sync: false\njournal:\n  storage: ephemeral\n",

@@ -11,10 +11,12 @@
 //! | [`proxy`] | a TCP proxy that cuts, resets, delays or swallows |
 //! | [`producer`] | events, and a client that sends them in the three modes of `CloudEvents` over HTTP |
 //! | [`oracle`] | what was acknowledged is owed: the judge over the function's record |
+//! | [`issuer`] | an issuer of tokens, and keys that sign any of them |
 //! | [`kafka`] | a real Kafka, alone or as a cluster, and a client that knows what is in it |
 //! | [`sim`] | a broker, a function and a home of dead letters in simulated time, and their judge |
 //! | [`place`] | free ports, the shared data folder, and how a test says that it was skipped |
 
+pub mod issuer;
 pub mod kafka;
 pub mod oracle;
 pub mod place;
@@ -24,6 +26,7 @@ pub mod proxy;
 pub mod shim;
 pub mod sim;
 
+pub use issuer::{Issuer, SigningKey};
 pub use oracle::{Judgement, Oracle};
 pub use place::{free_port, shared, skip};
 pub use process::{Launch, Process};

@@ -1,16 +1,16 @@
-//! The table itself: one entry per setting; those of Kafka stand in [`super::kafka`].
+//! The table itself: one entry per setting; those of Kafka and of `auth` stand in files of their own.
 
 use std::time::Duration;
 
-use super::{Setting, kafka};
+use super::{Setting, auth, kafka};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
 pub(crate) static SETTINGS: &[Setting] = &concat::<
-    { INWARD.len() + kafka::SOURCE.len() + kafka::CLUSTER.len() + INSIDE.len() },
->([INWARD, kafka::SOURCE, kafka::CLUSTER, INSIDE]);
+    { INWARD.len() + auth::INGRESS.len() + kafka::SOURCE.len() + kafka::CLUSTER.len() + INSIDE.len() },
+>([INWARD, auth::INGRESS, kafka::SOURCE, kafka::CLUSTER, INSIDE]);
 
-const fn concat<const N: usize>(tables: [&[Setting]; 4]) -> [Setting; N] {
+const fn concat<const N: usize>(tables: [&[Setting]; 5]) -> [Setting; N] {
     let (mut all, mut table, mut count) = ([tables[0][0]; N], 0, 0);
     while table < tables.len() {
         let mut at = 0;
@@ -177,15 +177,9 @@ const INWARD: &[Setting] = &[
         "ingress.http.listen",
         Kind::Or("off", &Kind::Listen),
         "127.0.0.1:8080",
-        "The address; beyond loopback it needs an auth line, if only `auth: none`.",
+        "The address; beyond loopback it needs an auth section, if only `auth: none`.",
     ),
     setting("ingress.http.path", Kind::UrlPath, "/", "The path that takes events."),
-    setting(
-        "ingress.http.auth",
-        Kind::Auth,
-        "none",
-        "Who may send: none (anyone who can connect), or {bearer_file: PATH}, a file that holds the token.",
-    ),
     setting(
         "ingress.http.sync",
         Kind::Word(&["auto", "true", "false"]),
@@ -343,6 +337,12 @@ const INSIDE: &[Setting] = &[
         Kind::Word(&["auto", "text", "json"]),
         "auto",
         "auto is text on a terminal, else JSON.",
+    ),
+    setting(
+        "log.audit",
+        Kind::Word(&["off", "refused", "all"]),
+        "refused",
+        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second.",
     ),
     setting("runtime.threads", count(1, 256), "1", "Worker threads; one costs the least per event."),
     setting(

@@ -1,0 +1,272 @@
+//! The one question of a listener: who is this, and may they.
+//!
+//! A request is asked about in up to three steps, because that is how it arrives: its head ([`Guard::enter`]), its body
+//! where only that can tell who sent it ([`Guard::body`]), and each event in it ([`Guard::event`]; [`Guard::request`]
+//! where it is none). Each decision is written to the audit log (the tracing target [`AUDIT`]): refusals at the level
+//! WARN, at most twenty a second, and what was let in at INFO, by [`Guard::granted`].
+
+use super::{
+    denial::{BEARER, BODY, CERTIFICATE, Denial, Why},
+    hmac::{Signature, Signed},
+    identity::{Identity, Peer, PeerPattern},
+    oidc::Oidc,
+    rules::{Allowed, Rules},
+    throttle::Throttle,
+};
+use crate::token::{self, TokenFile};
+use http::{header::CONTENT_ENCODING, request::Parts};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// The tracing target of the audit log.
+pub const AUDIT: &str = "audit";
+
+/// The ways in of one listener. Each that is there is an alternative.
+#[derive(Debug, Default)]
+pub struct Methods {
+    /// A bearer token of a file.
+    pub bearer: Option<TokenFile>,
+    /// Bearer tokens of an issuer.
+    pub oidc: Option<Arc<Oidc>>,
+    /// Bodies that are signed with a shared secret.
+    pub signed: Option<Signed>,
+    /// Client certificates: those that one of these fits.
+    pub certificates: Vec<PeerPattern>,
+}
+
+/// Who may enter a listener, and what they may send. Shared by everything that the listener serves.
+#[derive(Debug)]
+pub struct Guard {
+    listener: Arc<str>,
+    methods: Option<Methods>,
+    rules: Option<Rules>,
+    audit: Mutex<Throttle>,
+}
+
+/// How far the head of a request got its sender.
+#[derive(Debug)]
+pub enum Entry {
+    /// In.
+    Known(Pass),
+    /// Only the body can tell: read it as it was sent, and ask [`Guard::body`].
+    Signed(Pending),
+}
+
+/// A signature whose body is still to come.
+#[derive(Debug)]
+pub struct Pending(Signature);
+
+/// Somebody who is known, and may use the path that they asked for.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    who: Identity,
+    allowed: Option<Allowed>,
+}
+
+impl Guard {
+    /// Lets anybody in: `auth: none`.
+    #[must_use]
+    pub fn open(listener: &str) -> Self {
+        Self { listener: listener.into(), methods: None, rules: None, audit: Mutex::default() }
+    }
+
+    /// Lets in whom one of the methods knows, to send what the rules allow; without rules, anything. `listener` is its
+    /// name in the audit log, such as `ingress.http`.
+    #[must_use]
+    pub fn new(listener: &str, methods: Methods, rules: Option<Rules>) -> Self {
+        Self { listener: listener.into(), methods: Some(methods), rules, audit: Mutex::default() }
+    }
+
+    /// Who asks, by the head of the request: its certificate (an `Arc<Peer>` in the extensions), its `Authorization`,
+    /// or its signature; and whether any rule allows them this path.
+    ///
+    /// Nothing is read from the body. With an issuer this may wait for its keys, see [`Oidc::check`].
+    ///
+    /// # Errors
+    /// [`Denial`], to be answered by [`Denial::answer`].
+    ///
+    /// # Cancellation
+    /// Safe.
+    pub async fn enter(&self, parts: &Parts) -> Result<Entry, Denial> {
+        let entered = match &self.methods {
+            None => Ok(Some(Identity::Anybody)),
+            Some(methods) => methods.identify(parts).await,
+        };
+        match entered {
+            Ok(Some(who)) => self.pass(who, parts).map(Entry::Known),
+            Ok(None) => self.signature(parts).map(|signature| Entry::Signed(Pending(signature))),
+            Err(denial) => Err(denial),
+        }
+        .map_err(|denial| self.refuse(denial, None, parts))
+    }
+
+    /// Who sent the body, which must be what came over the wire: not unpacked, not changed.
+    ///
+    /// # Errors
+    /// [`Why::Body`] when nobody who is expected signed it, [`Why::Rule`] when they may not use this path.
+    pub fn body(&self, pending: &Pending, parts: &Parts, body: &[u8]) -> Result<Pass, Denial> {
+        let signed = self.methods.as_ref().and_then(|methods| methods.signed.as_ref());
+        let checked = match signed {
+            Some(signed) => signed.check(&pending.0, body, Instant::now()),
+            None => Err(Denial::new(Why::Body, "no body is signed here")),
+        };
+        let passed = checked.and_then(|()| self.pass(Identity::Signer, parts));
+        passed.map_err(|denial| self.refuse(denial, None, parts))
+    }
+
+    /// Whether a known sender may send an event of this source and type; a refusal is written to the audit log.
+    ///
+    /// # Errors
+    /// [`Why::Rule`].
+    pub fn event(&self, pass: &Pass, parts: &Parts, (source, ty): (&str, &str)) -> Result<(), Denial> {
+        let Some(allowed) = &pass.allowed else { return Ok(()) };
+        allowed.event(source, ty).map_err(|denial| self.refuse(denial, Some(&pass.who), parts))
+    }
+
+    /// Whether a known sender may send a request that is no event, as a proxy passes it on; a refusal is written to the
+    /// audit log.
+    ///
+    /// # Errors
+    /// [`Why::Rule`].
+    pub fn request(&self, pass: &Pass, parts: &Parts) -> Result<(), Denial> {
+        let Some(allowed) = &pass.allowed else { return Ok(()) };
+        allowed.request().map_err(|denial| self.refuse(denial, Some(&pass.who), parts))
+    }
+
+    /// Writes to the audit log that a request was let in, and how many events it brought.
+    pub fn granted(&self, pass: &Pass, parts: &Parts, events: usize) {
+        let (listener, method, path) = (&*self.listener, parts.method.as_str(), parts.uri.path());
+        let (by, who) = (pass.who.method(), pass.who.name());
+        tracing::info!(target: AUDIT, audit = "granted", listener, by, who, method, path, events, "let in");
+    }
+
+    /// Whether somebody must say who they are.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.methods.is_none()
+    }
+
+    fn pass(&self, who: Identity, parts: &Parts) -> Result<Pass, Denial> {
+        let allowed = self.rules.as_ref().map(|rules| rules.about(&who, parts.uri.path())).transpose();
+        match allowed {
+            Ok(allowed) => Ok(Pass { who, allowed }),
+            Err(denial) => {
+                let named = if who.name().is_empty() { who.method() } else { who.name() };
+                Err(Denial { detail: format!("{} ({named})", denial.detail), ..denial })
+            }
+        }
+    }
+
+    /// The signature for a body that is still to come.
+    fn signature(&self, parts: &Parts) -> Result<Signature, Denial> {
+        let signed = self.methods.as_ref().and_then(|methods| methods.signed.as_ref());
+        let presented = signed.map(|signed| signed.presented(&parts.headers)).transpose()?.flatten();
+        let Some(signature) = presented else {
+            return Err(Denial::new(Why::Missing, "the request does not say who sends it"));
+        };
+        // What is signed is what was sent, and that is unpacked while it is read.
+        let packed = parts.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity");
+        if packed.is_some() {
+            return Err(Denial::new(Why::Malformed, "a signed body must not be compressed"));
+        }
+        Ok(signature)
+    }
+
+    fn refuse(&self, mut denial: Denial, who: Option<&Identity>, parts: &Parts) -> Denial {
+        denial.scheme = self.methods.as_ref().map_or(BEARER, Methods::scheme);
+        let mut throttle = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left_out) = throttle.allow(Instant::now()) {
+            drop(throttle);
+            let (listener, method, path) = (&*self.listener, parts.method.as_str(), parts.uri.path());
+            let (by, who) = who.map_or(("", ""), |who| (who.method(), who.name()));
+            let (reason, status) = (denial.why.name(), denial.why.status().as_u16());
+            tracing::warn!(
+                target: AUDIT,
+                audit = "refused", listener, reason, status, by, who, method, path, left_out,
+                "{denial}"
+            );
+        }
+        denial
+    }
+}
+
+impl Methods {
+    /// Who it is by what the head holds; `None` where only a signed body could tell, or nothing can.
+    async fn identify(&self, parts: &Parts) -> Result<Option<Identity>, Denial> {
+        let mut denial = None;
+        if let Some(peer) = parts.extensions.get::<Arc<Peer>>().filter(|_| !self.certificates.is_empty()) {
+            if self.certificates.iter().any(|pattern| pattern.fits(peer)) {
+                return Ok(Some(Identity::Certificate(peer.clone())));
+            }
+            let detail =
+                format!("the client certificate of {:?} is not among those that are let in", peer.subject);
+            denial = Some(Denial::new(Why::Certificate, detail));
+        }
+        if self.bearer.is_some() || self.oidc.is_some() {
+            match self.bearer(parts).await {
+                Ok(who) => return Ok(Some(who)),
+                // Not to have a token says less than to have a wrong certificate.
+                Err(missing) if missing.why == Why::Missing => {}
+                Err(wrong) => denial = Some(wrong),
+            }
+        }
+        // A sender who is wrong by one method may still sign the body.
+        let signs =
+            self.signed.as_ref().is_some_and(|signed| !matches!(signed.presented(&parts.headers), Ok(None)));
+        match denial.filter(|_| !signs) {
+            Some(denial) => Err(denial),
+            None => Ok(None),
+        }
+    }
+
+    async fn bearer(&self, parts: &Parts) -> Result<Identity, Denial> {
+        if let Some(file) = &self.bearer {
+            match (file.check(&parts.headers, Instant::now()), &self.oidc) {
+                (Ok(()), _) => return Ok(Identity::Bearer),
+                (Err(refusal), None) => return Err(refused(refusal)),
+                (Err(_), Some(_)) => {}
+            }
+        }
+        let Some(oidc) = &self.oidc else { return Err(refused(token::Refusal::Missing)) };
+        let presented = token::presented(&parts.headers).map_err(refused)?;
+        oidc.check(presented, unix_s()).await.map(Identity::Token)
+    }
+
+    /// How a caller may identify itself, by the first method that there is.
+    fn scheme(&self) -> &'static str {
+        if self.bearer.is_some() || self.oidc.is_some() {
+            BEARER
+        } else if self.signed.is_some() {
+            BODY
+        } else {
+            CERTIFICATE
+        }
+    }
+}
+
+impl Pass {
+    /// Who it is.
+    #[must_use]
+    pub fn who(&self) -> &Identity {
+        &self.who
+    }
+}
+
+fn refused(refusal: token::Refusal) -> Denial {
+    let why = match refusal {
+        token::Refusal::Missing => Why::Missing,
+        token::Refusal::Wrong => Why::Token,
+    };
+    Denial::new(why, refusal.to_string())
+}
+
+/// The clock of the machine: a token's times are days and hours, not durations.
+fn unix_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! Who may enter, and what they may send: one [`Guard`] for each listener.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`guard`] | the one question of a listener: who is this, and may they |
+//! | [`denial`] | why not, for the operator, and how little of it the caller is told |
+//! | [`identity`] | who somebody is: claims, a certificate, or the holder of a secret |
+//! | [`rules`] | from an identity to the paths, sources and types that it may send; pure |
+//! | [`oidc`] | bearer tokens of an issuer: discovery, keys that are kept fresh, tokens that were seen before |
+//! | [`jwt`] | one token: its parts, its claims at a given time; pure |
+//! | [`jwks`] | an issuer's keys, and which one a token means; pure |
+//! | [`hmac`] | a body that is signed with a shared secret |
+//! | [`glob`] | the patterns of rules; pure |
+//!
+//! Every method that is configured is an alternative: a request that satisfies one is let in. Not here: TLS (the
+//! listener verifies a client's certificate and says whose it is, as a [`Peer`]), and what a request means.
+
+pub mod denial;
+pub mod glob;
+pub mod guard;
+pub mod hmac;
+pub mod identity;
+pub mod jwks;
+pub mod jwt;
+pub mod oidc;
+pub mod rules;
+
+mod seen;
+mod throttle;
+
+pub use self::{
+    denial::{Denial, Why},
+    glob::Glob,
+    guard::{Entry, Guard, Methods, Pass, Pending},
+    identity::{Identity, Peer, PeerPattern},
+    rules::{Rule, Rules},
+};

@@ -1,0 +1,187 @@
+use super::super::{Auth, Config, Env, Purpose, read};
+use std::path::Path;
+
+struct Nothing;
+
+impl Env for Nothing {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn exists(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn volatile(&self, _: &Path) -> bool {
+        false
+    }
+}
+
+fn look(auth: &str) -> Result<Config, Vec<String>> {
+    let text = format!("ingress:\n  http:\n    listen: 0.0.0.0:80\n    auth: {auth}\n");
+    read(&Nothing, "f", &text, &[], Purpose::Look).map_err(|problems| problems.lines().collect())
+}
+
+fn auth(text: &str) -> Auth {
+    look(text).unwrap_or_else(|problems| panic!("{text}: {problems:?}")).ingress.http.unwrap().auth
+}
+
+const OIDC: &str = "issuer: https://id.example, audience: https://me.example";
+
+#[test]
+fn anybody_may_enter_from_beyond_loopback_only_where_it_is_spelled_out() {
+    assert!(auth("none").is_open());
+    for (text, ways) in [
+        ("{bearer_file: t}", &["bearer_file"][..]),
+        ("{hmac: {secret_file: s}}", &["hmac"]),
+        ("{certificates: \"spiffe://a/*\"}", &["certificates"]),
+        (&format!("{{bearer_file: t, oidc: {{{OIDC}}}}}"), &["bearer_file", "oidc"]),
+    ] {
+        assert_eq!(auth(text).ways(), ways, "{text}");
+    }
+    for nothing in ["{}", "", "{bearer_file: none}", "{oidc: {issuer: none}}"] {
+        let problems = look(nothing).expect_err(nothing);
+        assert!(
+            problems[0].starts_with("f:3:13: ingress.http.listen: found 0.0.0.0:80 without auth"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn an_issuer_has_its_defaults_and_what_is_given() {
+    let given = format!("{{oidc: {{{OIDC}, algorithms: [RS256, PS256], leeway: 1m, tokens_max: 0}}}}");
+    let oidc = auth(&given).oidc.unwrap();
+    assert_eq!(
+        (oidc.issuer.as_str(), oidc.audiences),
+        ("https://id.example", vec!["https://me.example".to_owned()])
+    );
+    assert_eq!(oidc.algorithms, ["RS256", "PS256"]);
+    assert_eq!((oidc.leeway.as_secs(), oidc.tokens_max), (60, 0));
+    assert_eq!((oidc.refresh_every.as_secs(), oidc.refresh_min.as_secs()), (3600, 10));
+    assert_eq!((oidc.keys_url, oidc.ca_file), (None, None));
+}
+
+#[test]
+fn rules_are_read_as_they_are_written() {
+    let rules = auth(
+        "{bearer_file: t, allow: [{claims: {email: me@example.com, email_verified: true, n: [1, 2]}, types: com.*}, \
+         {methods: [bearer, hmac], certificates: any, paths: [/a, /b], sources: \"*\"}]}",
+    );
+    let rules = rules.allow.unwrap();
+    let claim = |name: &str, patterns: &[&str]| {
+        (name.to_owned(), patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        rules[0].claims,
+        [claim("email", &["me@example.com"]), claim("email_verified", &["true"]), claim("n", &["1", "2"])]
+    );
+    assert_eq!(rules[0].types, ["com.*"]);
+    assert_eq!(
+        (&rules[1].methods[..], &rules[1].certificates[..]),
+        (&["bearer".to_owned(), "hmac".to_owned()][..], &["any".to_owned()][..])
+    );
+    assert_eq!((rules[1].paths.len(), rules[1].sources.len(), rules[1].types.len()), (2, 1, 0));
+}
+
+/// What stands at `auth` on line 4, and every mistake that is told.
+const BAD: &[(&str, &[&str])] = &[
+    (
+        "nobody",
+        &[
+            r#"f:4:11: ingress.http.auth: found "nobody", expected the settings of ingress.http.auth, indented below it, or none"#,
+        ],
+    ),
+    (
+        "{oidc: {issuer: https://id.example}}",
+        &[
+            "f: ingress.http.auth.oidc.audience: found nothing, expected what the issuer calls this listener in aud: \
+           without it, a token for anybody would do",
+        ],
+    ),
+    (
+        "{oidc: {issuer: http://id.example, audience: me, keys_url: http://keys.example/}}",
+        &[
+            r#"f:4:27: ingress.http.auth.oidc.issuer: found "http://id.example", expected https, as anybody on the way could answer with keys of their own; http only on this machine"#,
+            r#"f:4:70: ingress.http.auth.oidc.keys_url: found "http://keys.example/", expected https, as anybody on the way could answer with keys of their own; http only on this machine"#,
+        ],
+    ),
+    (
+        "{oidc: {issuer: \"https://id.example?x\", audience: me}}",
+        &[
+            r#"f:4:27: ingress.http.auth.oidc.issuer: found "https://id.example?x", expected a URL such as https://accounts.google.com, without a query, or none"#,
+        ],
+    ),
+    (
+        "{oidc: {issuer: https://id.example, audience: me, algorithms: [RS256, HS256], leeway: 61s}}",
+        &[
+            r#"f:4:73: ingress.http.auth.oidc.algorithms: found "HS256", expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA"#,
+            r#"f:4:97: ingress.http.auth.oidc.leeway: found "61s", expected a duration with a unit, such as 250ms, 30s, 5m or 1h, from 0s to 1m"#,
+        ],
+    ),
+    (
+        "{oidc: {issuer: https://id.example, audience: me, algorithms: none}}",
+        &[
+            r#"f:4:73: ingress.http.auth.oidc.algorithms: found "none", expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA"#,
+        ],
+    ),
+    (
+        "{oidc: {issuer: https://id.example, audience: me, keys_age_max: 30m}}",
+        &[
+            "f:4:75: ingress.http.auth.oidc.keys_age_max: found keys that are too old before they are fetched again, \
+           expected at least ingress.http.auth.oidc.refresh_every, which is 1h",
+        ],
+    ),
+    (
+        "{bearer_file: t, oidc: {audience: me}, hmac: {prefix: v1}}",
+        &[
+            "f:4:45: ingress.http.auth.oidc.audience: found a value that nothing uses, expected \
+             ingress.http.auth.oidc.issuer as well, or no value",
+            "f:4:65: ingress.http.auth.hmac.prefix: found a value that nothing uses, expected \
+             ingress.http.auth.hmac.secret_file as well, or no value",
+        ],
+    ),
+    (
+        "{hmac: {secret_file: s, header: \"X Y\", encoding: hexa}}",
+        &[
+            r#"f:4:43: ingress.http.auth.hmac.header: found "X Y", expected the name of a header"#,
+            r#"f:4:60: ingress.http.auth.hmac.encoding: found "hexa", expected one of hex, base64; did you mean "hex"?"#,
+        ],
+    ),
+    (
+        "{certificates: [CN=me]}",
+        &[
+            r#"f:4:27: ingress.http.auth.certificates: found "CN=me", expected any, spiffe://ID, or subject:, dns:, uri: or email: and a pattern, or none"#,
+        ],
+    ),
+    (
+        "{bearer_file: t, allow: [{}, {type: x}, {methods: basic}, {claims: {a: {}}}, {paths: [], paths: /}]}",
+        &[
+            "f:4:36: ingress.http.auth.allow.1: found a map, expected a rule that names some of claims, certificates, \
+             methods, paths, sources, types",
+            r#"f:4:41: ingress.http.auth.allow.2.type: found an unknown key, expected one of claims, certificates, methods, paths, sources, types; did you mean "types"?"#,
+            r#"f:4:61: ingress.http.auth.allow.3.methods: found "basic", expected one of bearer, certificate, oidc, hmac"#,
+            "f:4:82: ingress.http.auth.allow.4.claims.a: found a map, expected a text in which * is anything, or \
+             several",
+            "f:4:96: ingress.http.auth.allow.5.paths: found an empty list, expected a list of paths: each a text in \
+             which * is anything",
+            "f:4:100: ingress.http.auth.allow.5.paths: found the same key twice, expected each key once",
+        ],
+    ),
+];
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_what_to_do() {
+    for (text, expected) in BAD {
+        assert_eq!(look(text).expect_err(text), *expected, "{text}");
+    }
+}
+
+#[test]
+fn rules_need_senders_who_are_known_and_none_is_none() {
+    let problems = look("{allow: [{types: x}]}").unwrap_err();
+    assert!(problems[1].contains("auth.allow: found rules for senders that nobody knows"), "{problems:?}");
+    let both = "ingress: {http: {auth: none}}\ningress: {http: {auth: {bearer_file: t}}}\n";
+    let problems = read(&Nothing, "f", both, &[], Purpose::Look).unwrap_err().to_string();
+    assert!(problems.contains("ingress.http.auth: found none, and bearer_file too"), "{problems}");
+}

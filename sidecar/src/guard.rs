@@ -1,0 +1,101 @@
+//! From the configuration to who may enter a listener.
+
+use crate::config;
+use fastrand::Rng;
+use outrigger_core::{Error, Kind, Result};
+use outrigger_net::{
+    auth::{
+        Glob, Guard, Methods, PeerPattern, Rule, Rules,
+        hmac::{Encoding, Form, Hash, Signed},
+        oidc::{Oidc, Settings},
+    },
+    token::TokenFile,
+};
+use std::{fmt::Display, sync::Arc, time::Instant};
+
+/// Whether every file that `auth` of a listener names can be used. Nobody is asked.
+///
+/// # Errors
+/// What is wrong, with the setting.
+pub fn check(config: &config::Config) -> Result<()> {
+    let Some(http) = &config.ingress.http else { return Ok(()) };
+    build("ingress.http", &http.auth).map(drop)
+}
+
+/// The guard of a listener, by the name of its settings. The keys of an issuer are fetched in the background from now
+/// on, a little apart from other instances. Within a runtime.
+///
+/// # Errors
+/// What is wrong with a file, with the setting that names it. An issuer that is down is none: that passes.
+pub fn start(listener: &str, auth: &config::Auth, jitter: Rng) -> Result<Arc<Guard>> {
+    let (guard, oidc) = build(listener, auth)?;
+    if let Some(oidc) = oidc {
+        tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), jitter));
+    }
+    Ok(Arc::new(guard))
+}
+
+fn build(listener: &str, auth: &config::Auth) -> Result<(Guard, Option<Arc<Oidc>>)> {
+    if auth.is_open() {
+        return Ok((Guard::open(listener), None));
+    }
+    let wrong = |setting: &str, error: &dyn Display| {
+        Error::new(Kind::Invalid, format!("{listener}.auth.{setting}: {error}"))
+    };
+    let now = Instant::now();
+    let bearer = auth.bearer_file.as_ref().map(|file| TokenFile::open(file, now)).transpose();
+    let signed = auth.hmac.as_ref().map(|hmac| Signed::open(&hmac.secret_file, form(hmac), now)).transpose();
+    let oidc = auth.oidc.as_ref().map(|oidc| Oidc::new(issuer(oidc))).transpose();
+    let methods = Methods {
+        bearer: bearer.map_err(|error| wrong("bearer_file", &error))?,
+        oidc: oidc.map_err(|error| wrong("oidc.ca_file", &error))?,
+        signed: signed.map_err(|error| wrong("hmac.secret_file", &error))?,
+        certificates: certificates(&auth.certificates),
+    };
+    let rules = auth.allow.as_ref().map(|rules| Rules::new(rules.iter().map(rule).collect()));
+    let oidc = methods.oidc.clone();
+    Ok((Guard::new(listener, methods, rules), oidc))
+}
+
+fn issuer(oidc: &config::Oidc) -> Settings {
+    Settings {
+        issuer: oidc.issuer.clone(),
+        audiences: oidc.audiences.clone(),
+        algorithms: oidc.algorithms.iter().filter_map(|name| Settings::algorithm(name)).collect(),
+        leeway: oidc.leeway,
+        keys_url: oidc.keys_url.clone(),
+        ca_file: oidc.ca_file.clone(),
+        refresh_every: oidc.refresh_every,
+        refresh_min: oidc.refresh_min,
+        keys_age_max: oidc.keys_age_max,
+        timeout: oidc.timeout,
+        answer_bytes_max: oidc.answer_bytes_max,
+        tokens_max: oidc.tokens_max,
+    }
+}
+
+fn form(hmac: &config::Hmac) -> Form {
+    Form {
+        header: hmac.header.clone(),
+        prefix: hmac.prefix.clone(),
+        encoding: if hmac.is_base64 { Encoding::Base64 } else { Encoding::Hex },
+        hash: if hmac.is_sha512 { Hash::Sha512 } else { Hash::Sha256 },
+    }
+}
+
+fn rule(rule: &config::Rule) -> Rule {
+    let globs = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
+    Rule {
+        claims: rule.claims.iter().map(|(name, patterns)| (name.clone(), globs(patterns))).collect(),
+        certificates: certificates(&rule.certificates),
+        methods: rule.methods.clone(),
+        paths: globs(&rule.paths),
+        sources: globs(&rule.sources),
+        types: globs(&rule.types),
+    }
+}
+
+/// Each was read once already, when the configuration was.
+fn certificates(patterns: &[String]) -> Vec<PeerPattern> {
+    patterns.iter().filter_map(|pattern| PeerPattern::read(pattern)).collect()
+}
