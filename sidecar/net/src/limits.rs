@@ -19,6 +19,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub idle_timeout: Duration,
+    /// Requests at once on one HTTP/2 connection; further ones wait with their client. 0 speaks HTTP/1.1 alone.
+    pub http2_streams_max: u32,
 }
 
 impl Limits {
@@ -27,7 +29,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 1,024 connections, 100 headers in 32 KiB within 10 s, 75 s idle.
+    /// 1,024 connections, 100 headers in 32 KiB within 10 s, 75 s idle, 100 streams.
     fn default() -> Limits {
         Limits {
             connections_max: 1024,
@@ -35,6 +37,7 @@ impl Default for Limits {
             header_bytes_max: 32 * 1024,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            http2_streams_max: 100,
         }
     }
 }

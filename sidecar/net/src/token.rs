@@ -7,7 +7,6 @@
 use std::{
     fmt, fs,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -15,6 +14,8 @@ use std::{
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use subtle::ConstantTimeEq;
+
+use crate::stamp::Stamp;
 
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -103,7 +104,7 @@ impl TokenFile {
 
     /// Takes a changed file's token; a file that is gone or no token is said once and changes nothing.
     fn look_again(&self, state: &mut State) {
-        let seen = fs::metadata(&self.path).ok().map(|m| Stamp::of(&m));
+        let seen = Stamp::now(&self.path);
         if seen == state.seen {
             return;
         }
@@ -136,28 +137,6 @@ struct State {
     /// `None`: the file was gone when last looked at.
     seen: Option<Stamp>,
     looked: Instant,
-}
-
-/// What changes when a file is written anew or replaced (a mounted secret is: its link is swapped).
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    device: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(m: &fs::Metadata) -> Stamp {
-        Stamp {
-            inode: m.ino(),
-            device: m.dev(),
-            size: m.size(),
-            modified: (m.mtime(), m.mtime_nsec()),
-            changed: (m.ctime(), m.ctime_nsec()),
-        }
-    }
 }
 
 /// The token, padded to the longest that may be presented, so that comparing never needs its length.
