@@ -75,7 +75,9 @@ impl App {
         let mut rng = config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
         // What an adapter refuses is told before anything is started.
         let brokers = registry::brokers(&config).map_err(wrong)?;
-        let (admin_doors, ingress_door) = Doors::open(&config).await?.split();
+        let doors = Doors::open(&config).await?;
+        let listeners = doors.watched();
+        let (admin_doors, ingress_door) = doors.split();
 
         // The function, started or only known.
         let (port, url) = wiring::address_of(&config, !command.is_empty())?;
@@ -97,7 +99,7 @@ impl App {
         tokio::spawn(target.clone().keep_time());
 
         // Admin before the sources, so that a probe sees everything come up.
-        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers));
+        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers, listeners));
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 

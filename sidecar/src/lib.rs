@@ -23,3 +23,4 @@ pub mod registry;
 pub mod settle;
 pub mod supervise;
 pub mod telemetry;
+pub mod tls;

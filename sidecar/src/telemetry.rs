@@ -75,6 +75,7 @@ impl ByLabel {
 /// A metric of a component, registered when it is first shown.
 enum Shown {
     Gauges(IntGaugeVec),
+    Counters(IntCounterVec),
     Counter(IntCounter),
 }
 
@@ -265,7 +266,8 @@ impl Metrics {
         let made = Maker(&self.registry);
         if !shown.contains_key(series.name) {
             let metric = match (series.is_counter, series.labels) {
-                (true, _) => made.counter(series.name, series.help).map(Shown::Counter),
+                (true, []) => made.counter(series.name, series.help).map(Shown::Counter),
+                (true, labels) => made.counters(series.name, series.help, labels).map(Shown::Counters),
                 (false, labels) => made.gauges(series.name, series.help, labels).map(Shown::Gauges),
             };
             let Ok(metric) = metric else { return };
@@ -277,6 +279,13 @@ impl Metrics {
                 for (labels, value) in &series.rows {
                     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
                     gauges.with_label_values(&labels).set(i64::try_from(*value).unwrap_or(i64::MAX));
+                }
+            }
+            Some(Shown::Counters(counters)) => {
+                for (labels, value) in &series.rows {
+                    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+                    let counter = counters.with_label_values(&labels);
+                    counter.inc_by(value.saturating_sub(counter.get()));
                 }
             }
             Some(Shown::Counter(counter)) => {

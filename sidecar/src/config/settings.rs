@@ -5,6 +5,7 @@
 
 mod kafka;
 mod table;
+mod tls;
 
 use super::{
     kind::{Kind, Value},
@@ -43,6 +44,7 @@ const fn section(path: &'static str, doc: &'static str) -> Section {
 pub(crate) static SECTIONS: &[Section] = &[
     section("function", "The function that gets the events."),
     section("function.restart_backoff", "How long a restart waits; the wait doubles up to max."),
+    section("function.tls", "Where function.url is https://."),
     section("delivery", "In which order, how often and how long an event is tried."),
     section(
         "delivery.backoff",
@@ -56,6 +58,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("window", "What is held in memory at once; when it is full, sources pause or answer 503."),
     section("ingress", "Where events come in."),
     section("ingress.http", "Events by HTTP POST: CloudEvents in binary, structured or batched mode."),
+    section("ingress.http.tls", "TLS for it; files that change are read again."),
     section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",
@@ -68,6 +71,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("dead_letters", "Where events go that are given up, if not into the journal."),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
+    section("admin.tls", "TLS for admin.listen; files that change are read again."),
     section("drain", "What happens on SIGTERM."),
     section("log", "Log lines, on standard error."),
     section("runtime", "The process itself."),

@@ -20,7 +20,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::watch,
     time::{sleep_until, timeout},
 };
@@ -44,7 +44,9 @@ const SEND_BYTES_MAX: usize = 64 << 10;
 /// Requests that were reset before anybody looked at them, and resets for a client's own errors: beyond it the
 /// connection is closed with GOAWAY (ENHANCE_YOUR_CALM).
 const RESETS_MAX: usize = 20;
-/// How long an HTTP/2 client has to take notice of the end.
+/// What is read of a client that was refused.
+const PART_BYTES_MAX: u64 = 64 << 10;
+/// How long a client has to take notice of the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What one connection needs.
@@ -95,7 +97,7 @@ where
         let refused = |refusal, words: &str| self.open.0.refused.note(refusal, words, tls.section(), client);
         let accepted = tokio::select! {
             biased;
-            accepted = TlsAcceptor::from(tls.config()).accept(stream) => accepted,
+            accepted = TlsAcceptor::from(tls.config()).accept(stream).into_fallible() => accepted,
             _ = self.ended.changed() => return,
             () = phase.expired(&self.limits) => {
                 refused(Refusal::Late, "the client did not finish the handshake in time");
@@ -104,9 +106,10 @@ where
         };
         let stream = match accepted {
             Ok(stream) => stream,
-            Err(error) => {
+            Err((error, stream)) => {
                 let (refusal, words) = Refusal::of(&error);
-                return refused(refusal, &words);
+                refused(refusal, &words);
+                return part(stream).await;
             }
         };
         drop(tls); // it keeps what it began with, and old material goes with its last connection
@@ -212,6 +215,17 @@ where
     fn timed_out(&self) {
         self.open.0.timed_out.fetch_add(1, Relaxed);
     }
+}
+
+/// Lets the client read why it was refused: with its request unread, closing would reset the connection, and the
+/// alert be lost on the way.
+async fn part<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T) {
+    let rest = async {
+        let _ = stream.shutdown().await;
+        let mut left = stream.take(PART_BYTES_MAX);
+        let _ = tokio::io::copy(&mut left, &mut tokio::io::sink()).await;
+    };
+    let _ = timeout(FAREWELL, rest).await;
 }
 
 /// What the handshake settled: who the client is, and whether it speaks HTTP/2.

@@ -15,7 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    Pair, TlsError, Version, files, provider,
+    Pair, TlsError, Version,
+    files::{self, Validity},
+    provider,
     refusal::of_server,
     renewal::{Age, LOOK_EVERY, Looked, Renewed},
 };
@@ -64,8 +66,27 @@ impl ClientTls {
         };
         let pair = settings.pair.iter().flat_map(|pair| [&pair.certificate, &pair.key]);
         let files = authorities.into_iter().chain(pair).cloned().collect();
-        let material = Renewed::new(files, false, || load(&settings))?;
+        let material = Renewed::new(files, false, || made(&settings))?;
         Ok(ClientTls { settings, material, looked: Mutex::new(Instant::now()) })
+    }
+
+    /// Everything that is wrong with the files at `now`: [`ClientTls::open`]'s errors, and a certificate of ours that
+    /// does not hold.
+    ///
+    /// # Errors
+    /// [`TlsError`] with all of it.
+    pub fn check(settings: &ClientSettings, now: SystemTime) -> Result<(), TlsError> {
+        let (_, validity) = load(settings)?;
+        match (validity.and_then(|validity| validity.wrong(now)), &settings.pair) {
+            (Some(wrong), Some(pair)) => {
+                let file = pair.certificate.display();
+                Err(TlsError::one(
+                    format!("{}.certificate_file", settings.section),
+                    format!("{file}: {wrong}"),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What is in force now.
@@ -75,7 +96,7 @@ impl ClientTls {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(*looked) >= LOOK_EVERY {
             *looked = now;
-            if self.material.look_again(|_| load(&self.settings)) == Looked::Renewed {
+            if self.material.look_again(|_| made(&self.settings)) == Looked::Renewed {
                 tracing::info!("{}: the files changed and were read again", self.settings.section);
             }
         }
@@ -105,7 +126,17 @@ impl ClientTls {
     }
 }
 
-fn load(settings: &ClientSettings) -> Result<Arc<ClientConfig>, TlsError> {
+/// Reads the files, and says what is near its end.
+fn made(settings: &ClientSettings) -> Result<Arc<ClientConfig>, TlsError> {
+    let (config, validity) = load(settings)?;
+    if let Some(validity) = validity {
+        let now = SystemTime::now();
+        Age::of(&validity, now).say(&format!("{}.certificate_file", settings.section), &validity, now);
+    }
+    Ok(config)
+}
+
+fn load(settings: &ClientSettings) -> Result<(Arc<ClientConfig>, Option<Validity>), TlsError> {
     let section = &settings.section;
     let ca = format!("{section}.ca_file");
     let config = ClientConfig::builder_with_provider(provider())
@@ -126,12 +157,10 @@ fn load(settings: &ClientSettings) -> Result<Arc<ClientConfig>, TlsError> {
     let keys = [format!("{section}.certificate_file"), format!("{section}.key_file")];
     let pair = settings.pair.as_ref().map(|pair| files::pair(pair, [&keys[0], &keys[1]])).transpose();
     match (config, pair) {
-        (Ok(config), Ok(None)) => Ok(Arc::new(config.with_no_client_auth())),
+        (Ok(config), Ok(None)) => Ok((Arc::new(config.with_no_client_auth()), None)),
         (Ok(config), Ok(Some((certified, validity)))) => {
-            let now = SystemTime::now();
-            Age::of(&validity, now).say(&keys[0], &validity, now);
             let shown: Arc<dyn ResolvesClientCert> = Arc::new(SingleCertAndKey::from(certified));
-            Ok(Arc::new(config.with_client_cert_resolver(shown)))
+            Ok((Arc::new(config.with_client_cert_resolver(shown)), Some(validity)))
         }
         (config, pair) => {
             let wrong = [config.err(), pair.err()].into_iter().flatten();
