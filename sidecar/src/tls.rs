@@ -2,10 +2,11 @@
 //! finds in their files.
 
 use crate::{
-    config::{Config, Function, KeyPair, ListenerTls},
+    config::{Config, Function, KeyPair, ListenerTls, Proxy},
     registry::Series,
 };
 use outrigger_net::{
+    client::Proxies,
     server::Counts,
     tls::{
         Authorities, ClientSettings, ClientTls, Clients, Pair, Refusal, Rules, ServerSettings, ServerTls,
@@ -46,6 +47,14 @@ pub fn function(function: &Function) -> Option<ClientSettings> {
     })
 }
 
+/// The same, read.
+///
+/// # Errors
+/// Everything that is wrong with the files.
+pub fn function_client(of: &Function) -> Result<Option<Arc<ClientTls>>, TlsError> {
+    function(of).map(|settings| ClientTls::open(settings).map(Arc::new)).transpose()
+}
+
 /// Everything that is wrong with the files that the configuration names, at `now`.
 #[must_use]
 pub fn check(config: &Config, now: SystemTime) -> Vec<(String, String)> {
@@ -54,6 +63,17 @@ pub fn check(config: &Config, now: SystemTime) -> Vec<(String, String)> {
     let listeners = listeners.map(|tls| ServerTls::check(&listener(tls, false), now));
     let function = function(&config.function).map(|settings| ClientTls::check(&settings, now));
     listeners.chain(function).filter_map(Result::err).flat_map(|error: TlsError| error.problems).collect()
+}
+
+/// The proxies for what we ask of others.
+///
+/// # Errors
+/// When the variable names none, in one line that begins with it.
+pub fn proxies(proxy: &Proxy) -> Result<Proxies, String> {
+    match &proxy.https {
+        Some(https) => Proxies::new(https, &proxy.except).map_err(|error| format!("HTTPS_PROXY: {error}")),
+        None => Ok(Proxies::default()),
+    }
 }
 
 fn pair(pair: &KeyPair) -> Pair {
