@@ -20,6 +20,8 @@ pub mod rules;
 pub mod server;
 
 mod files;
+#[cfg(test)]
+pub(crate) mod made;
 mod renewal;
 
 use std::{fmt, sync::Arc};

@@ -42,7 +42,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 /// What of one answer is kept for an HTTP/2 client that does not read it.
 const SEND_BYTES_MAX: usize = 64 << 10;
 /// Requests that were reset before anybody looked at them, and resets for a client's own errors: beyond it the
-/// connection is closed with GOAWAY (ENHANCE_YOUR_CALM).
+/// connection is closed with GOAWAY (`ENHANCE_YOUR_CALM`).
 const RESETS_MAX: usize = 20;
 /// What is read of a client that was refused.
 const PART_BYTES_MAX: u64 = 64 << 10;

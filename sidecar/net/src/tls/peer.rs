@@ -1,6 +1,9 @@
 //! Who a certificate says that the other side is. It was verified before it comes here.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use x509_parser::{
     extensions::GeneralName,
@@ -121,8 +124,11 @@ fn attribute_text(attribute: &AttributeTypeAndValue<'_>) -> String {
     match (short, attribute.as_str()) {
         (Some(short), Ok(value)) => format!("{short}={}", escaped(value)),
         (short, _) => {
-            let hex: String = attribute.as_slice().iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{}=#{hex}", short.unwrap_or(&number))
+            let mut text = format!("{}=#", short.unwrap_or(&number));
+            for byte in attribute.as_slice() {
+                let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
+            }
+            text
         }
     }
 }
@@ -135,7 +141,7 @@ fn escaped(value: &str) -> String {
         let edge = (index == 0 && matches!(c, ' ' | '#')) || (index == last && c == ' ');
         if c.is_control() {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                text.push_str(&format!("\\{byte:02X}"));
+                let _ = write!(text, "\\{byte:02X}");
             }
             continue;
         }
@@ -146,3 +152,6 @@ fn escaped(value: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

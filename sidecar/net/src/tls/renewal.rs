@@ -77,8 +77,8 @@ impl<T: Clone> Renewed<T> {
         }
         (state.seen, state.fresh) = (now, None);
         match make(&state.current) {
-            Ok(made) => {
-                state.current = made;
+            Ok(renewed) => {
+                state.current = renewed;
                 Looked::Renewed
             }
             Err(error) => {
@@ -137,3 +137,6 @@ impl Age {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

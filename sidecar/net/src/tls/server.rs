@@ -272,3 +272,6 @@ impl ClientCertVerifier for ByRules {
         self.chain.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;
