@@ -6,7 +6,13 @@ use http::Uri;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use outrigger_net::tls::ClientTls;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -40,14 +46,15 @@ impl Probe {
 
     /// Waits until the function is ready, for as long as it takes. Cancel safe.
     pub async fn ready(&self) {
-        let mut pause = PAUSE_MIN;
-        while !timeout(LOOK_MAX, self.look()).await.unwrap_or(false) {
+        let (mut pause, said) = (PAUSE_MIN, AtomicBool::new(false));
+        while !timeout(LOOK_MAX, self.look(&said)).await.unwrap_or(false) {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
-    async fn look(&self) -> bool {
+    /// One look. Why TLS fails is said once: it will not pass by itself.
+    async fn look(&self, said: &AtomicBool) -> bool {
         let Ok(stream) = TcpStream::connect(&self.authority).await else { return false };
         if is_own(&stream) {
             return false;
@@ -58,11 +65,13 @@ impl Probe {
         match tls.connect(host, stream).await {
             Ok(stream) => self.ask(path, stream).await,
             Err(why) => {
-                tracing::debug!(
-                    authority = self.authority,
-                    why,
-                    "the function cannot be asked whether it is ready"
-                );
+                if !said.swap(true, Relaxed) {
+                    tracing::warn!(
+                        authority = self.authority,
+                        why,
+                        "the function cannot be asked whether it is ready"
+                    );
+                }
                 false
             }
         }

@@ -64,7 +64,8 @@ pub struct Counts {
     pub refused: Refused,
 }
 
-/// TLS handshakes that failed, by [`Refusal::index`]. Each reason is said once a minute.
+/// TLS handshakes that failed, by [`Refusal::index`]. Each reason is said once a minute, but that a
+/// client went away, which probes do.
 #[derive(Debug, Default)]
 pub struct Refused {
     counts: [AtomicU64; Refusal::ALL.len()],
@@ -87,7 +88,9 @@ impl Refused {
         let client = client.map(|client| client.ip().to_string());
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let last = &mut said[refusal.index()];
-        if last.is_some_and(|last| now.saturating_duration_since(last) < SAY_AGAIN_AFTER) {
+        let lately = last.is_some_and(|last| now.saturating_duration_since(last) < SAY_AGAIN_AFTER);
+        // Whoever only asks whether the port is open goes away without a word, and does so often.
+        if lately || refusal == Refusal::Broken {
             tracing::debug!(client, reason = refusal.name(), "{section}: {words}");
         } else {
             *last = Some(now);

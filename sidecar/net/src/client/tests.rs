@@ -1,5 +1,7 @@
 //! A server over HTTP and HTTPS as a client meets it, and every way in which it is no server for us.
 
+mod proxy;
+
 use super::*;
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};

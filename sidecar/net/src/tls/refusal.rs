@@ -142,6 +142,10 @@ fn certificate(wrong: &CertificateError) -> String {
         CertificateError::UnknownIssuer => {
             "is from an authority that is not trusted here; name the authority's file"
         }
+        CertificateError::BadSignature => {
+            "is signed by another key than that of the authority of this name that is trusted here; was the authority \
+             made anew? name its new file"
+        }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is for another use (extendedKeyUsage); take one that is for this side"
         }
