@@ -129,6 +129,42 @@ async fn curl_sends_events_over_every_version_and_openssl_sees_the_certificate()
 }
 
 #[tokio::test]
+async fn send_speaks_tls_and_tells_what_it_needs_for_it() {
+    let function = Function::start(Program::default());
+    let (site, authority) = secured(&function);
+    authority.issue(&site, "me", |_| {});
+    let ca = site.path("ca.pem");
+    let site = site.set("ingress.http.tls.client_ca_file", ca.to_str().unwrap());
+    let process = site.start().await;
+    let to = format!("https://localhost:{}/", site.ingress.port());
+    let send = |more: &'static str| {
+        let (site, to) = (&site, &to);
+        async move {
+            let mut arguments = vec!["send", "--to", to, "-d", "{}", "--retry-for", "0s"];
+            arguments.extend(more.split(' ').filter(|word| !word.is_empty()));
+            site.verb(&arguments).await
+        }
+    };
+    let said = send("--ca-file ca.pem --certificate-file me.pem --key-file me.key").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for (arguments, expected) in [
+        ("--ca-file me.pem", "is from an authority that is not trusted here"),
+        ("--ca-file ca.pem", "it wants a certificate of ours"),
+        ("--ca-file absent.pem", "--ca-file: absent.pem: the file cannot be read"),
+        (
+            "--ca-file ca.pem --certificate-file me.pem --key-file ca.pem",
+            "--key-file: ca.pem: there is a certificate",
+        ),
+    ] {
+        let said = send(arguments).await;
+        assert_ne!(said.code, Some(0), "{arguments}");
+        assert!(said.stderr.contains(expected), "{arguments}: {said:?}");
+    }
+    function.wait_for(|stats| stats.ended == 1).await;
+    stop(process).await;
+}
+
+#[tokio::test]
 async fn only_clients_with_a_certificate_that_a_rule_names_send_events() {
     let test = "only_clients_with_a_certificate_that_a_rule_names_send_events";
     if !has("curl", test) {

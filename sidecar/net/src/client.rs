@@ -12,8 +12,10 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_util::{client::legacy::Client as Legacy, rt::TokioExecutor};
 use std::{error::Error as StdError, io, path::Path, sync::Arc, time::Duration};
 
-use self::connector::Connector;
-pub use self::proxies::{Proxies, ProxyError};
+pub use self::{
+    connector::Connector,
+    proxies::{Proxies, ProxyError},
+};
 use crate::tls::{Authorities, ClientSettings, ClientTls, TlsError, Version, refusal::of_server};
 
 /// Asks other servers.
@@ -119,7 +121,8 @@ impl Client {
 
 /// What is wrong with the server's certificate and what to do, else the innermost cause: the outer ones only say that
 /// a client failed.
-fn reason(error: &(dyn StdError + 'static)) -> String {
+#[must_use]
+pub fn reason(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error.to_string();
     let mut next = error.source();
     while let Some(inner) = next {

@@ -19,18 +19,21 @@ use tower_service::Service;
 use super::proxies::Proxies;
 use crate::tls::ClientTls;
 
-/// Connects for hyper-util's client.
+/// Connects for hyper-util's client, over http and https. Without a proxy; [`super::Client::through`] sets one.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub struct Connector {
     http: HttpConnector,
     tls: Arc<ClientTls>,
     pub(super) proxies: Proxies,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Arc<ClientTls>, timeout: Duration) -> Self {
+    /// One that believes and shows what `tls` says, and takes at most `timeout` for a TCP connection.
+    #[must_use]
+    pub fn new(tls: Arc<ClientTls>, timeout: Duration) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
+        http.set_nodelay(true);
         http.set_connect_timeout(Some(timeout));
         Self { http, tls, proxies: Proxies::default() }
     }
