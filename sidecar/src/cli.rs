@@ -72,7 +72,7 @@ pub enum Command {
     /// Exit status: 0 when all were accepted, also when the input holds none, 1 when some were not,
     /// 2 for a wrong call.
     #[command(verbatim_doc_comment)]
-    Send(SendArgs),
+    Send(Box<SendArgs>),
     /// Find, show, replay or drop dead letters
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.
