@@ -106,8 +106,8 @@ impl Refused {
 /// Serves `listener` until `until` resolves and the requests in flight then are answered.
 ///
 /// After `until` nothing is accepted, the listener is closed, idle connections are closed and each
-/// remaining answer says `Connection: close`, or its connection GOAWAY. How long that may take is the caller's to bound: dropping
-/// the future closes every connection.
+/// remaining answer says `Connection: close`, or its connection GOAWAY. How long that may take is the
+/// caller's to bound: dropping the future closes every connection.
 ///
 /// `service` is called once per request; when the client goes away its future is dropped, wherever it is.
 /// It must read the body within bounds ([`crate::body::collect`]). Where the client proved by a certificate who it is,

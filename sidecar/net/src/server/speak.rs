@@ -41,8 +41,8 @@ const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 /// What of one answer is kept for an HTTP/2 client that does not read it.
 const SEND_BYTES_MAX: usize = 64 << 10;
-/// Requests that were reset before anybody looked at them, and resets for a client's own errors: beyond it the
-/// connection is closed with GOAWAY (`ENHANCE_YOUR_CALM`).
+/// Requests that were reset before anybody looked at them: beyond it the connection is closed with GOAWAY
+/// (`ENHANCE_YOUR_CALM`). Those that the service had already are counted by [`Phase`].
 const RESETS_MAX: usize = 20;
 /// What is read of a client that was refused.
 const PART_BYTES_MAX: u64 = 64 << 10;
@@ -177,7 +177,6 @@ where
             .max_concurrent_streams(limits.http2_streams_max)
             .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(RESETS_MAX)
-            .max_local_error_reset_streams(RESETS_MAX)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(SEND_BYTES_MAX)

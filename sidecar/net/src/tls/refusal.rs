@@ -11,7 +11,7 @@ use super::Peer;
 pub enum Refusal {
     /// It spoke something else, mostly plain HTTP.
     NotTls,
-    /// It speaks no version, cipher or curve that we speak.
+    /// It speaks no version (of TLS, or by ALPN of HTTP), cipher or curve that we speak.
     Version,
     /// It showed no certificate where one is required.
     NoCertificate,
@@ -74,6 +74,10 @@ impl Refusal {
             Error::PeerIncompatible(why) => (
                 Refusal::Version,
                 format!("the client speaks no TLS version, cipher or curve that is spoken here ({why:?})"),
+            ),
+            Error::NoApplicationProtocol => (
+                Refusal::Version,
+                "the client speaks no version of HTTP that is spoken here (ALPN)".to_owned(),
             ),
             Error::NoCertificatesPresented => (
                 Refusal::NoCertificate,
