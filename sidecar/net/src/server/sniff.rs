@@ -58,6 +58,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Sniffed<T> {
         let end = self.to.min(self.from + buf.remaining());
         buf.put_slice(&self.ahead[self.from..end]);
         self.from = end;
+        // What came behind it in the same read: a reader that gets a few bytes first makes room for another buffer.
+        // There are bytes in any case, so an error or the end is told by the next read.
+        if self.from == self.to && buf.remaining() > 0 {
+            let _ = Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
         Poll::Ready(Ok(()))
     }
 }

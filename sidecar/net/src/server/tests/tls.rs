@@ -196,6 +196,30 @@ async fn a_connection_keeps_its_certificate_and_a_new_one_gets_the_new() {
 }
 
 #[tokio::test]
+async fn an_authority_that_takes_over_decides_who_connects_from_then_on() {
+    let s =
+        Secured::start(|made, settings| settings.clients = Some(made.clients(true, Rules::default()))).await;
+    let (next, path) = (Made::new(), s.made.path("ca.pem"));
+    let (ours, theirs) = (s.shows("old", |_| {}), next.pair("new", |_| {}));
+    let theirs = s.client(|settings| settings.pair = Some(theirs));
+    assert_eq!(s.named(&ours).await.as_deref(), Ok("CN=old"));
+    assert!(s.named(&theirs).await.is_err());
+    std::fs::copy(&path, s.made.path("server-ca.pem")).unwrap();
+    std::fs::copy(next.path("ca.pem"), &path).unwrap();
+    while s.tls.reloads().0 == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The clients still believe the authority of the server's certificate, which did not change.
+    let authority = Authorities::File(s.made.path("server-ca.pem"));
+    let showing = |pair: Pair| {
+        let authorities = authority.clone();
+        s.client(|settings| (settings.pair, settings.authorities) = (Some(pair), authorities))
+    };
+    assert!(s.named(&showing(s.made.pair("old", |_| {}))).await.is_err());
+    assert_eq!(s.named(&showing(next.pair("new", |_| {}))).await.as_deref(), Ok("CN=new"));
+}
+
+#[tokio::test]
 async fn http_2_is_spoken_where_both_sides_offer_it() {
     for offered in [true, false] {
         let s = Secured::start(|made, settings| {

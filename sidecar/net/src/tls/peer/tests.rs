@@ -75,3 +75,20 @@ fn a_spiffe_id_is_the_only_uri_and_valid() {
 fn what_is_no_certificate_is_nobody() {
     assert!(Peer::of(b"none").is_err());
 }
+
+static GOOD: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+    let made = Made::new();
+    let pair = made.pair("billing", by_uri("spiffe://example.org/x"));
+    files::pair(&pair, ["c", "k"]).unwrap().0.cert[0].to_vec()
+});
+
+proptest::proptest! {
+    #[test]
+    fn no_input_panics(bytes: Vec<u8>, at: usize, with: u8) {
+        let _ = Peer::of(&bytes);
+        let mut changed = GOOD.clone();
+        let at = at % changed.len();
+        changed[at] = with;
+        let _ = Peer::of(&changed).map(|peer| peer.to_string());
+    }
+}

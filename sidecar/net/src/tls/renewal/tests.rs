@@ -24,6 +24,23 @@ fn a_change_counts_once_it_has_rested_for_a_look() {
 }
 
 #[test]
+fn a_link_that_is_swapped_is_a_change_as_mounted_secrets_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("1")).unwrap();
+    fs::create_dir(path("2")).unwrap();
+    fs::write(path("1/file"), "old").unwrap();
+    fs::write(path("2/file"), "new").unwrap();
+    std::os::unix::fs::symlink("1", path("data")).unwrap();
+    std::os::unix::fs::symlink("data/file", path("file")).unwrap();
+    let renewed = Renewed::new(vec![path("file")], true, || read(&path("file"))).unwrap();
+    let look = || renewed.look_again(|_| read(&path("file")));
+    std::os::unix::fs::symlink("2", path("data.new")).unwrap();
+    fs::rename(path("data.new"), path("data")).unwrap();
+    assert_eq!((look(), look(), renewed.current().as_str()), (Looked::Same, Looked::Renewed, "new"));
+}
+
+#[test]
 fn what_cannot_be_used_is_told_once_and_changes_nothing_until_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
