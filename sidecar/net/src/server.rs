@@ -89,8 +89,8 @@ impl Refused {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let last = &mut said[refusal.index()];
         let lately = last.is_some_and(|last| now.saturating_duration_since(last) < SAY_AGAIN_AFTER);
-        // Whoever only asks whether the port is open goes away without a word, and does so often.
-        if lately || refusal == Refusal::Broken {
+        // A probe of the port goes away without a word, and comes often.
+        if lately || refusal == Refusal::Gone {
             tracing::debug!(client, reason = refusal.name(), "{section}: {words}");
         } else {
             *last = Some(now);

@@ -2,11 +2,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`server`](self::server) | what a listener shows, and which clients it lets in |
-//! | [`client`](self::client) | whom a client of ours believes, and what it shows |
-//! | [`peer`](self::peer) | who a certificate says that the other side is |
-//! | [`rules`](self::rules) | which of them are allowed |
-//! | [`refusal`](self::refusal) | why a handshake failed, for people and for metrics |
+//! | [`server`] | what a listener shows, and which clients it lets in |
+//! | [`client`] | whom a client of ours believes, and what it shows |
+//! | [`peer`] | who a certificate says that the other side is |
+//! | [`rules`] | which of them are allowed |
+//! | [`refusal`] | why a handshake failed, for people and for metrics |
 //! | `files` | PEM files, and everything that can be wrong with them |
 //! | `renewal` | what is done when files change, and when a certificate nears its end |
 //!

@@ -23,13 +23,15 @@ pub enum Refusal {
     Rejected,
     /// It took longer than the header timeout.
     Late,
-    /// It went away, or broke the protocol.
+    /// It broke the protocol.
     Broken,
+    /// It went away, as those do who only ask whether the port is open.
+    Gone,
 }
 
 impl Refusal {
     /// All of them, in the order of [`Refusal::index`].
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::NotTls,
         Refusal::Version,
         Refusal::NoCertificate,
@@ -38,6 +40,7 @@ impl Refusal {
         Refusal::Rejected,
         Refusal::Late,
         Refusal::Broken,
+        Refusal::Gone,
     ];
 
     /// Its place in [`Refusal::ALL`].
@@ -58,6 +61,7 @@ impl Refusal {
             Refusal::Rejected => "rejected",
             Refusal::Late => "late",
             Refusal::Broken => "broken",
+            Refusal::Gone => "gone",
         }
     }
 
@@ -65,7 +69,7 @@ impl Refusal {
     #[must_use]
     pub fn of(error: &io::Error) -> (Refusal, String) {
         let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-            return (Refusal::Broken, format!("the client went away during the handshake: {error}"));
+            return (Refusal::Gone, format!("the client went away during the handshake: {error}"));
         };
         match tls {
             Error::InvalidMessage(_) => {

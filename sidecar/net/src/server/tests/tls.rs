@@ -135,6 +135,17 @@ async fn plain_http_and_a_client_that_does_not_trust_us_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_away_or_breaks_the_protocol_is_counted() {
+    let s = Secured::start(|_, _| {}).await;
+    drop(s.listener.connect().await);
+    s.refused(Refusal::Gone, 1).await;
+    let s = Secured::start(|_, _| {}).await;
+    // A record of application data, before any handshake.
+    s.listener.connect().await.write_all(&[0x17, 3, 3, 0, 1, 0]).await.unwrap();
+    s.refused(Refusal::Broken, 1).await;
+}
+
+#[tokio::test]
 async fn versions_older_than_the_minimum_are_not_spoken() {
     let s = Secured::start(|_, settings| settings.version_min = Version::Tls13).await;
     assert!(s.named(&s.client(|_| {})).await.is_ok());
