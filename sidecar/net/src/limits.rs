@@ -12,7 +12,8 @@ pub struct Limits {
     /// Header fields of one request; more of them are answered 431. Up to 100 cost no allocation.
     pub headers_max: usize,
     /// Bytes of the request line and headers together; more of them are answered 431. At least
-    /// [`Limits::HEADER_BYTES_MAX_LEAST`], below which no ordinary client would get through.
+    /// [`Limits::HEADER_BYTES_MAX_LEAST`], below which no ordinary client would get through. Over HTTP/2, headers
+    /// that go on far beyond it (a CONTINUATION flood) end their connection.
     pub header_bytes_max: usize,
     /// How long a client may take over a request's headers, from its first byte (from the connection's
     /// start for the first request). Then the connection is closed without an answer.
