@@ -7,7 +7,8 @@ use std::time::Duration;
 /// Bodies have bounds of their own, [`crate::body::BodyLimits`], because they belong to a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections open at once. Further ones wait in the kernel's backlog, unaccepted.
+    /// Connections open at once. Further ones wait in the kernel's backlog, unaccepted. As many requests over HTTP/2
+    /// are read at once, all connections together; one that waits for [`Limits::header_timeout`] is answered 503.
     pub connections_max: usize,
     /// Header fields of one request; more of them are answered 431. Up to 100 cost no allocation.
     pub headers_max: usize,

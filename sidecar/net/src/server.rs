@@ -30,7 +30,7 @@ use hyper::body::Incoming;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixStream},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinSet,
 };
 
@@ -221,6 +221,7 @@ async fn accept_all<L, S, F, B>(
     let mut trouble = Trouble::default();
     // Its sender's drop is the connections' sign to finish.
     let (ending, ended) = watch::channel(());
+    let requests = Arc::new(Semaphore::new(limits.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
     loop {
         while connections.try_join_next().is_some() {}
         if connections.len() >= limits.connections_max.max(1) {
@@ -244,7 +245,8 @@ async fn accept_all<L, S, F, B>(
                 trouble.accepted();
                 counts.accepted.fetch_add(1, Relaxed);
                 let open = Open::new(&counts);
-                let talk = Talk { limits, open, service: service.clone(), ended: ended.clone() };
+                let (service, ended, requests) = (service.clone(), ended.clone(), Arc::clone(&requests));
+                let talk = Talk { limits, open, service, ended, requests };
                 match listener.tls() {
                     None => connections.spawn(talk.plain(stream)),
                     Some(tls) => {

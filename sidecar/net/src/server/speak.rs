@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
 use http_body::Body;
 use hyper::{
     body::Incoming,
@@ -21,7 +21,7 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{sleep_until, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -56,6 +56,9 @@ pub(super) struct Talk<S> {
     pub(super) service: S,
     /// Its sender's drop is the sign to finish.
     pub(super) ended: watch::Receiver<()>,
+    /// As many as connections are allowed: over HTTP/2, too, no more requests than that are read at once, all
+    /// connections together, so that a listener needs no more memory for them.
+    pub(super) requests: Arc<Semaphore>,
 }
 
 impl<S, F, B> Talk<S>
@@ -152,21 +155,22 @@ where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (limits, service, counts) = (self.limits, self.service.clone(), Arc::clone(&self.open.0));
-        let phases = Arc::clone(&phase);
+        let (phases, requests) = (Arc::clone(&phase), Arc::clone(&self.requests));
         let handle = service_fn(move |mut request: Request<Incoming>| {
             let busy = phases.busy();
-            let (service, counts) = (service.clone(), Arc::clone(&counts));
+            let (service, counts, requests) = (service.clone(), Arc::clone(&counts), Arc::clone(&requests));
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(Arc::clone(peer));
             }
             async move {
                 // The list's bytes are bounded by the protocol itself, its length is not.
                 let answer = if request.headers().len() > limits.headers_max {
-                    let mut answer = Response::new(B::default());
-                    *answer.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                    answer
+                    refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
                 } else {
-                    guarded(&service, request, &counts).await
+                    match timeout(limits.header_timeout, requests.acquire()).await {
+                        Ok(_permit) => guarded(&service, request, &counts).await,
+                        Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE),
+                    }
                 };
                 busy.end();
                 Ok::<_, Infallible>(answer)
@@ -214,6 +218,16 @@ where
     fn timed_out(&self) {
         self.open.0.timed_out.fetch_add(1, Relaxed);
     }
+}
+
+/// An answer without the service.
+fn refusal<B: Default>(status: StatusCode) -> Response<B> {
+    let mut answer = Response::new(B::default());
+    *answer.status_mut() = status;
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
 }
 
 /// Lets the client read why it was refused: with its request unread, closing would reset the connection, and the

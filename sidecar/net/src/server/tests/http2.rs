@@ -95,6 +95,26 @@ async fn many_requests_share_a_connection_and_none_waits_for_another() {
 }
 
 #[tokio::test]
+async fn all_connections_together_have_as_many_requests_at_once_as_connections_are_allowed() {
+    let limits =
+        Limits { connections_max: 2, header_timeout: Duration::from_millis(100), ..Limits::default() };
+    let f = Fixture::start(limits).await;
+    let (mut first, mut second) = (client(&f).await, client(&f).await);
+    let slow = [first.send_request(get("/wait")), second.send_request(get("/wait"))];
+    f.waiting.notified().await;
+    f.waiting.notified().await;
+    let refused = first.send_request(get("/")).await.unwrap();
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    let waits = second.send_request(get("/"));
+    f.release.notify_one();
+    assert_eq!(waits.await.unwrap().status(), 200, "it had its turn");
+    f.release.notify_one();
+    for slow in slow {
+        assert_eq!(slow.await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
 async fn http_1_is_spoken_on_the_same_port_and_alone_where_http_2_is_off() {
     let f = Fixture::start(Limits::default()).await;
     assert_eq!(status(&mut client(&f).await, get("/")).await, 200);
