@@ -9,6 +9,7 @@ use crate::{
     feed_api,
     registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
     telemetry::{Metrics, Totals},
+    tls::{self, Watched},
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -64,6 +65,8 @@ pub struct Admin {
     pub homes: Vec<Arc<dyn Home>>,
     /// Who replays ranges of topics.
     pub replays: Option<Arc<dyn Replays>>,
+    /// The addresses that are listened on.
+    pub listeners: Vec<Watched>,
     /// Whether the process is stopping.
     pub draining: AtomicBool,
     /// Whether the ingress listens, if there is one.
@@ -79,6 +82,7 @@ impl Admin {
         intake: &Intake,
         storage: Option<&Storage>,
         brokers: &Brokers,
+        listeners: Vec<Watched>,
     ) -> Self {
         Self {
             metrics: metrics.clone(),
@@ -89,6 +93,7 @@ impl Admin {
             feeds: brokers.feeds.clone(),
             homes: brokers.homes.clone(),
             replays: brokers.replays.clone(),
+            listeners,
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),
         }
@@ -210,7 +215,7 @@ impl Admin {
             u64::from(status.breaker != breaker::State::Closed),
         );
         set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
-        for series in self.feeds.iter().flat_map(|feed| feed.series()) {
+        for series in self.feeds.iter().flat_map(|feed| feed.series()).chain(tls::series(&self.listeners)) {
             self.metrics.show(&series);
         }
         for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {

@@ -13,6 +13,7 @@ use crate::{
     registry::{self, Brokers, Homeless, Homes, Storage},
     supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
+    tls,
 };
 use doors::Doors;
 use fastrand::Rng;
@@ -20,6 +21,7 @@ use http::Uri;
 use outrigger_core::{
     DeadLetters, DrainTrigger, Error, Intake, Kind, Plugin, TargetId, decide::window::Window, drain,
 };
+use outrigger_net::tls::ClientTls;
 use std::{
     ffi::OsString,
     io,
@@ -75,7 +77,9 @@ impl App {
         let mut rng = config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
         // What an adapter refuses is told before anything is started.
         let brokers = registry::brokers(&config).map_err(wrong)?;
-        let (admin_doors, ingress_door) = Doors::open(&config).await?.split();
+        let doors = Doors::open(&config).await?;
+        let listeners = doors.watched();
+        let (admin_doors, ingress_door) = doors.split();
 
         // The function, started or only known.
         let (port, url) = wiring::address_of(&config, !command.is_empty())?;
@@ -90,14 +94,15 @@ impl App {
         let storage = wiring::open_storage(&config, fatal)?;
         let plugins = registry::plugins(&config);
         let homes = (storage.as_ref(), &brokers);
-        let target = target(&config, &url, homes, &plugins, &metrics, rng.fork())?;
+        let tls = tls::function_client(&config.function).map_err(wrong)?;
+        let target = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
         let admission = Arc::new(Admission { annotators, target: target.clone() });
         let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
         tokio::spawn(target.clone().keep_time());
 
         // Admin before the sources, so that a probe sees everything come up.
-        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers));
+        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers, listeners));
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -117,7 +122,7 @@ impl App {
         // The function's life, as readiness sees it.
         orphans.keep();
         let (life, lives) = watch::channel(if child.is_some() { Life::Down } else { Life::Running(0) });
-        let probe = Probe::of(&url, config.function.ready_path.clone());
+        let probe = Probe::of(&url, config.function.ready_path.clone(), tls);
         tokio::spawn(ready::follow(target.clone(), probe, lives, config.function.ready_timeout));
         let (function_stop, function_drain) = drain::channel();
         let function = child.map(|child| tokio::spawn(supervisor.keep(child, env, life, function_drain)));
@@ -198,7 +203,7 @@ impl App {
 /// The function as a target, plugins around it.
 fn target(
     config: &Config,
-    url: &Uri,
+    (url, tls): (&Uri, Option<Arc<ClientTls>>),
     (storage, brokers): (Option<&Storage>, &Brokers),
     plugins: &[Arc<dyn Plugin>],
     metrics: &Arc<Metrics>,
@@ -213,7 +218,7 @@ fn target(
         (None, None) => Arc::new(Homeless),
     };
     let parts = Parts {
-        call: registry::function(&config.function, url, replies, plugins).map_err(wrong)?,
+        call: registry::function(&config.function, url, tls, replies, plugins).map_err(wrong)?,
         dead,
         replies: brokers.replies.clone(),
         ledger: plugins

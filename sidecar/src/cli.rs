@@ -72,7 +72,7 @@ pub enum Command {
     /// Exit status: 0 when all were accepted, also when the input holds none, 1 when some were not,
     /// 2 for a wrong call.
     #[command(verbatim_doc_comment)]
-    Send(SendArgs),
+    Send(Box<SendArgs>),
     /// Find, show, replay or drop dead letters
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.
@@ -269,6 +269,15 @@ pub struct SendArgs {
     /// A file with the bearer token
     #[arg(long, value_name = "FILE")]
     pub bearer_file: Option<PathBuf>,
+    /// The authorities of an https ingress (PEM) [default: the system's]
+    #[arg(long, value_name = "FILE", conflicts_with = "kafka")]
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate (PEM), for an https ingress that asks for one
+    #[arg(long, value_name = "FILE", conflicts_with = "kafka", requires = "key_file")]
+    pub certificate_file: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "certificate_file")]
+    pub key_file: Option<PathBuf>,
     /// How long one request is tried again after 429, 503 or a lost connection
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub retry_for: String,

@@ -24,3 +24,4 @@ pub mod registry;
 pub mod settle;
 pub mod supervise;
 pub mod telemetry;
+pub mod tls;

@@ -1,12 +1,24 @@
 //! Whether the function can take calls: asked before the first event, so that no start costs an attempt.
 
-use crate::{dispatch::Target, supervise::Life};
+use crate::{config::port_of, dispatch::Target, supervise::Life};
 use bytes::Bytes;
 use http::Uri;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpStream, sync::watch, time::timeout};
+use outrigger_net::tls::ClientTls;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
 
 /// The first pause between two looks; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(5);
@@ -20,37 +32,60 @@ pub struct Probe {
     pub authority: String,
     /// The path that answers 2xx when it is ready; `None` is content with a connection.
     pub path: Option<String>,
+    /// Its TLS, where its URL says https.
+    pub tls: Option<Arc<ClientTls>>,
 }
 
 impl Probe {
     /// The probe of the function at `url`; the port is the scheme's where none is given.
     #[must_use]
-    pub fn of(url: &Uri, path: Option<String>) -> Self {
+    pub fn of(url: &Uri, path: Option<String>, tls: Option<Arc<ClientTls>>) -> Self {
         let host = url.host().unwrap_or("127.0.0.1");
-        let authority = format!("{host}:{}", url.port_u16().unwrap_or(80));
-        Self { authority, path }
+        Self { authority: format!("{host}:{}", port_of(url)), path, tls }
     }
 
     /// Waits until the function is ready, for as long as it takes. Cancel safe.
     pub async fn ready(&self) {
-        let mut pause = PAUSE_MIN;
-        while !timeout(LOOK_MAX, self.look()).await.unwrap_or(false) {
+        let (mut pause, said) = (PAUSE_MIN, AtomicBool::new(false));
+        while !timeout(LOOK_MAX, self.look(&said)).await.unwrap_or(false) {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
-    async fn look(&self) -> bool {
+    /// One look. Why TLS fails is said once: it will not pass by itself.
+    async fn look(&self, said: &AtomicBool) -> bool {
         let Ok(stream) = TcpStream::connect(&self.authority).await else { return false };
         if is_own(&stream) {
             return false;
         }
         let Some(path) = &self.path else { return true };
+        let Some(tls) = &self.tls else { return self.ask(path, stream).await };
+        let host = self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host);
+        match tls.connect(host, stream).await {
+            Ok(stream) => self.ask(path, stream).await,
+            Err(why) => {
+                if !said.swap(true, Relaxed) {
+                    tracing::warn!(
+                        authority = self.authority,
+                        why,
+                        "the function cannot be asked whether it is ready"
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    async fn ask<T>(&self, path: &str, stream: T) -> bool
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let Ok((mut sender, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await
         else {
             return false;
         };
-        let request = hyper::Request::get(path.as_str()).header(http::header::HOST, self.authority.as_str());
+        let request = hyper::Request::get(path).header(http::header::HOST, self.authority.as_str());
         let Ok(request) = request.body(Empty::<Bytes>::new()) else { return false };
         tokio::select! {
             answer = sender.send_request(request) => answer.is_ok_and(|answer| answer.status().is_success()),

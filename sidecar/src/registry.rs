@@ -16,9 +16,10 @@ use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Intake, Kind, Ledger, Plugin, Result, Retry, Sink,
     Source,
 };
+use outrigger_net::tls::ClientTls;
 use std::sync::Arc;
 
-/// The function client, plugins wrapped around it in their order. `replies` says whether a caller waits for what
+/// The function client, plugins wrapped around it in their order. `tls` is needed where the URL says https; `replies` says whether a caller waits for what
 /// the function answers.
 ///
 /// # Errors
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub fn function(
     config: &config::Function,
     url: &http::Uri,
+    tls: Option<Arc<ClientTls>>,
     replies: bool,
     plugins: &[Arc<dyn Plugin>],
 ) -> Result<Arc<dyn Call>> {
@@ -44,7 +46,12 @@ pub fn function(
         reply_bytes_max: config.reply_bytes_max,
         ..outrigger_http::Config::new(url.clone())?
     };
-    let mut exchange: Arc<dyn Exchange> = Arc::new(outrigger_http::Client::new(&settings));
+    let client = outrigger_http::Client::new(&settings);
+    let client = match tls {
+        Some(tls) => client.secured(tls),
+        None => client,
+    };
+    let mut exchange: Arc<dyn Exchange> = Arc::new(client);
     for plugin in plugins {
         exchange = plugin.around_exchange(exchange);
     }
@@ -63,6 +70,7 @@ pub fn function(
 pub fn function(
     _config: &config::Function,
     _url: &http::Uri,
+    _tls: Option<Arc<ClientTls>>,
     _replies: bool,
     _plugins: &[Arc<dyn Plugin>],
 ) -> Result<Arc<dyn Call>> {
@@ -251,17 +259,27 @@ pub fn topic(config: &config::Config, topic: &str, mode: config::Mode) -> Result
             "kafka.brokers: no broker; name one in the configuration (-c)",
         ));
     };
-    kafka_topic(kafka, topic, mode)
+    kafka_topic(config, kafka, topic, mode)
 }
 
 #[cfg(feature = "kafka")]
-fn kafka_topic(kafka: &config::Kafka, topic: &str, mode: config::Mode) -> Result<Arc<dyn Sink>> {
-    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect(fastrand::Rng::new()))?;
+fn kafka_topic(
+    config: &config::Config,
+    kafka: &config::Kafka,
+    topic: &str,
+    mode: config::Mode,
+) -> Result<Arc<dyn Sink>> {
+    let cluster = kafka::cluster(kafka, &config.proxy, kafka::Purpose::Connect(fastrand::Rng::new()))?;
     Ok(kafka::sink(kafka, &cluster, ("the topic", topic, mode))?)
 }
 
 #[cfg(not(feature = "kafka"))]
-fn kafka_topic(_kafka: &config::Kafka, _topic: &str, _mode: config::Mode) -> Result<Arc<dyn Sink>> {
+fn kafka_topic(
+    _config: &config::Config,
+    _kafka: &config::Kafka,
+    _topic: &str,
+    _mode: config::Mode,
+) -> Result<Arc<dyn Sink>> {
     Err(left_out("kafka", "nothing can be written to a topic"))
 }
 
@@ -276,7 +294,7 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
 
 #[cfg(feature = "kafka")]
 fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
-    let cluster = kafka::cluster(kafka, kafka::Purpose::Look)?;
+    let cluster = kafka::cluster(kafka, &config.proxy, kafka::Purpose::Look)?;
     kafka::source(config, &cluster)?;
     let written = [replies(config), dead_letters(config)].into_iter().flatten().next();
     written.map_or(Ok(()), |written| kafka::sink_settings(kafka, &cluster, written).check())
@@ -299,7 +317,7 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
 #[cfg(feature = "kafka")]
 fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
     let jitter = config.runtime.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-    let cluster = kafka::cluster(kafka, kafka::Purpose::Connect(jitter))?;
+    let cluster = kafka::cluster(kafka, &config.proxy, kafka::Purpose::Connect(jitter))?;
     let feed = kafka::source(config, &cluster)?;
     let sink = |written| kafka::sink(kafka, &cluster, written);
     let replies = replies(config).map(sink).transpose()?;

@@ -77,6 +77,7 @@ impl ByLabel {
 /// A metric of a component, registered when it is first shown.
 enum Shown {
     Gauges(IntGaugeVec),
+    Counters(IntCounterVec),
     Counter(IntCounter),
 }
 
@@ -284,7 +285,8 @@ impl Metrics {
         let made = Maker(&self.registry);
         if !shown.contains_key(series.name) {
             let metric = match (series.is_counter, series.labels) {
-                (true, _) => made.counter(series.name, series.help).map(Shown::Counter),
+                (true, []) => made.counter(series.name, series.help).map(Shown::Counter),
+                (true, labels) => made.counters(series.name, series.help, labels).map(Shown::Counters),
                 (false, labels) => made.gauges(series.name, series.help, labels).map(Shown::Gauges),
             };
             let Ok(metric) = metric else { return };
@@ -296,6 +298,13 @@ impl Metrics {
                 for (labels, value) in &series.rows {
                     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
                     gauges.with_label_values(&labels).set(i64::try_from(*value).unwrap_or(i64::MAX));
+                }
+            }
+            Some(Shown::Counters(counters)) => {
+                for (labels, value) in &series.rows {
+                    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+                    let counter = counters.with_label_values(&labels);
+                    counter.inc_by(value.saturating_sub(counter.get()));
                 }
             }
             Some(Shown::Counter(counter)) => {
@@ -407,6 +416,26 @@ mod tests {
         let totals = metrics.totals();
         assert_eq!((totals.accepted, totals.delivered, totals.retried, totals.dead_lettered), (3, 2, 1, 1));
         assert!((9.9..10.2).contains(&totals.p50_ms), "{totals:?}");
+    }
+
+    #[test]
+    fn a_components_counter_shows_its_rows_as_they_grow() {
+        let metrics = Metrics::new().unwrap();
+        let series = |value| Series {
+            name: "outrigger_x_total",
+            help: "x",
+            labels: &["a"],
+            is_counter: true,
+            rows: vec![(vec!["one".to_owned()], value), (vec!["two".to_owned()], 0)],
+        };
+        for (value, shown) in [(3, 3), (5, 5), (4, 5)] {
+            metrics.show(&series(value));
+            let text = metrics.render();
+            for line in [&format!("outrigger_x_total{{a=\"one\"}} {shown}"), "outrigger_x_total{a=\"two\"} 0"]
+            {
+                assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+            }
+        }
     }
 
     #[test]

@@ -17,9 +17,14 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use outrigger_core::{Body, BoxFuture, CallCx, Error, Exchange, Kind, Result};
+use outrigger_net::tls::ClientTls;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
-use crate::{config::Config, connect::Address, pool::Pool};
+use crate::{
+    config::Config,
+    connect::{Address, Security},
+    pool::Pool,
+};
 
 /// A request up to this size is on the wire before its answer can be, so its connection is free with the
 /// answer's end. A larger one may still be under way when the function has already refused it.
@@ -35,18 +40,35 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the host in `config.url`. Connects nowhere yet.
+    /// A client of the host in `config.url`. Connects nowhere yet, and over https only once it is
+    /// [`Client::secured`].
     #[must_use]
     pub fn new(config: &Config) -> Client {
         let host = config.url.host().unwrap_or_default();
         let port = config.url.port_u16();
+        let is_https = config.url.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let (port_default, security) = if is_https { (443, Security::Unset) } else { (80, Security::Plain) };
         let named = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         Client {
-            address: Address { host: host.into(), port: port.unwrap_or(80), timeout: config.connect_timeout },
+            address: Address {
+                host: host.into(),
+                port: port.unwrap_or(port_default),
+                timeout: config.connect_timeout,
+                security,
+            },
             host: HeaderValue::try_from(named).unwrap_or_else(|_| HeaderValue::from_static("localhost")),
             pool: Pool::new(config.idle_connections_max, config.idle_timeout),
             timeout: config.timeout,
         }
+    }
+
+    /// The same with `tls`, where the URL says https; another URL is called without it all the same.
+    #[must_use]
+    pub fn secured(mut self, tls: Arc<ClientTls>) -> Client {
+        if let Security::Unset = self.address.security {
+            self.address.security = Security::Tls(tls);
+        }
+        self
     }
 
     async fn within_deadline(&self, request: Request<Body>, cx: &CallCx) -> Result<Response<Body>> {

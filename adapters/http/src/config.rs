@@ -8,7 +8,7 @@ use outrigger_core::{Error, Kind, Result};
 /// The settings of one function; [`Config::new`] gives the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where events go by POST: `http://host[:port][/path][?query]`.
+    /// Where events go by POST: `http(s)://host[:port][/path][?query]`.
     pub url: Uri,
     /// How an event is written into the request.
     pub mode: Mode,
@@ -52,11 +52,13 @@ impl Config {
     /// The function at `url`, with the defaults for everything else.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] when `url` is not `http://` with a host, or holds credentials.
+    /// [`Kind::Invalid`] when `url` is not `http://` or `https://` with a host, or holds credentials.
     pub fn new(url: Uri) -> Result<Config> {
         let invalid = |what: &str| Err(Error::new(Kind::Invalid, format!("function.url: {url} {what}")));
-        if url.scheme() != Some(&http::uri::Scheme::HTTP) {
-            return invalid("is not an http:// URL, which is all that a function is called by");
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
+            return invalid(
+                "is neither an http:// nor an https:// URL, which is all that a function is called by",
+            );
         }
         let Some(authority) = url.authority() else { return invalid("names no host") };
         if authority.as_str().contains('@') {
@@ -84,11 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_plain_http_url_is_taken() {
-        for good in ["http://127.0.0.1:8080", "http://[::1]:8080/", "http://localhost/a/b?c=d"] {
+    fn only_an_http_url_is_taken() {
+        for good in
+            ["http://127.0.0.1:8080", "http://[::1]:8080/", "http://localhost/a/b?c=d", "https://127.0.0.1"]
+        {
             assert!(Config::new(good.parse().unwrap()).is_ok(), "{good}");
         }
-        for bad in ["https://127.0.0.1", "/path", "127.0.0.1:8080", "http://u:geheim@127.0.0.1/"] {
+        for bad in ["ftp://127.0.0.1", "/path", "127.0.0.1:8080", "http://u:geheim@127.0.0.1/"] {
             let error = Config::new(bad.parse().unwrap()).unwrap_err();
             assert!(error.message().starts_with("function.url: "), "{error}");
             assert!(!error.message().contains("geheim"), "{error}");

@@ -1,11 +1,13 @@
-//! New connections: a name becomes addresses, and the first that answers is taken.
+//! New connections: a name becomes addresses, and the first that answers is taken, over TLS where the URL says so.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use outrigger_core::{Body, Error, Kind, Result};
+use outrigger_net::tls::ClientTls;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
@@ -16,6 +18,18 @@ pub(crate) struct Address {
     pub(crate) host: Box<str>,
     pub(crate) port: u16,
     pub(crate) timeout: Duration,
+    pub(crate) security: Security,
+}
+
+/// Whether TLS is spoken there.
+#[derive(Debug)]
+pub(crate) enum Security {
+    /// The URL says http.
+    Plain,
+    /// The URL says https, and nobody said how; nothing is sent.
+    Unset,
+    /// The URL says https.
+    Tls(Arc<ClientTls>),
 }
 
 impl Address {
@@ -23,12 +37,30 @@ impl Address {
     /// the connection is closed or its sender is dropped.
     ///
     /// # Errors
-    /// [`Kind::Unreachable`] when no address of the host accepts within the timeout.
+    /// [`Kind::Unreachable`] when no address of the host accepts within the timeout, or its certificate is not
+    /// believed: an outage, which must not cost the events.
     pub(crate) async fn connect(&self) -> Result<SendRequest<Body>> {
-        let stream = self.stream().await.map_err(|error| self.unreachable(&error))?;
+        let deadline = Instant::now() + self.timeout;
+        let stream = self.stream(deadline).await.map_err(|error| self.unreachable(&error))?;
         // Without it small requests wait for the acknowledgement of earlier ones. A connection that is
         // gone already refuses the option; the request will tell.
         let _ = stream.set_nodelay(true);
+        let told = |what: String| Error::new(Kind::Unreachable, format!("{self}: {what}"));
+        match &self.security {
+            Security::Plain => self.speak(stream).await,
+            Security::Unset => Err(told("its URL says https, and no TLS was set up for it".to_owned())),
+            Security::Tls(tls) => {
+                let secured = timeout_at(deadline, tls.connect(&self.host, stream)).await;
+                let secured = secured.map_err(|_| told(self.too_late()))?;
+                self.speak(secured.map_err(told)?).await
+            }
+        }
+    }
+
+    async fn speak<T>(&self, stream: T) -> Result<SendRequest<Body>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Error::new(Kind::Unreachable, format!("{self}: {error}")))?;
@@ -37,8 +69,7 @@ impl Address {
         Ok(sender)
     }
 
-    async fn stream(&self) -> io::Result<TcpStream> {
-        let deadline = Instant::now() + self.timeout;
+    async fn stream(&self, deadline: Instant) -> io::Result<TcpStream> {
         let addresses = self.resolve(deadline).await?;
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for (tried, address) in addresses.iter().enumerate() {
@@ -65,10 +96,14 @@ impl Address {
     fn unreachable(&self, error: &io::Error) -> Error {
         let what = match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection refused; is the function running?".to_owned(),
-            io::ErrorKind::TimedOut => format!("no connection within {} ms", self.timeout.as_millis()),
+            io::ErrorKind::TimedOut => self.too_late(),
             _ => error.to_string(),
         };
         Error::new(Kind::Unreachable, format!("{self}: {what}"))
+    }
+
+    fn too_late(&self) -> String {
+        format!("no connection within {} ms", self.timeout.as_millis())
     }
 }
 

@@ -9,7 +9,7 @@
 //! | `pool`, `connect` | idle connections; new ones |
 //!
 //! Not here: retries, rates and how many calls run at once (the lanes decide), what a status means
-//! (`outrigger_core::decide::verdict`), TLS, HTTP/2, redirects (never followed).
+//! (`outrigger_core::decide::verdict`), certificates (`outrigger_net::tls`), HTTP/2, redirects (never followed).
 //!
 //! # Why an own pool
 //! hyper's connections are used, but not `hyper-util`'s client above them. It cannot tell a timeout before

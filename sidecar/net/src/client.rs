@@ -1,24 +1,26 @@
 //! One small answer over HTTP or HTTPS: for token endpoints, key sets and the like, not for the function.
 //!
-//! TLS is rustls on aws-lc-rs, with the system's authorities or those of a file. Redirects are not followed.
+//! TLS is rustls on aws-lc-rs, with the system's authorities or those of a file. What goes out of the cluster goes
+//! through a proxy where there is one. Redirects are not followed.
+
+mod connector;
+mod proxies;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client as Legacy, connect::HttpConnector},
-    rt::TokioExecutor,
+use hyper_util::{client::legacy::Client as Legacy, rt::TokioExecutor};
+use std::{error::Error as StdError, io, path::Path, sync::Arc, time::Duration};
+
+pub use self::{
+    connector::Connector,
+    proxies::{Proxies, ProxyError},
 };
-use rustls::{
-    CertificateError, ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
-use std::{error::Error as StdError, io, path::Path, time::Duration};
+use crate::tls::{Authorities, ClientSettings, ClientTls, TlsError, Version, refusal::of_server};
 
 /// Asks other servers.
 pub struct Client {
-    inner: Legacy<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: Connector,
     timeout: Duration,
     answer_bytes_max: usize,
 }
@@ -30,7 +32,7 @@ pub enum Trust<'a> {
     Nobody,
     /// Those of the system's authorities.
     System,
-    /// Those of the authorities in this file (PEM), and of no others.
+    /// Those of the authorities in this file (PEM), and of no others. It is read again when it changes.
     File(&'a Path),
 }
 
@@ -40,34 +42,39 @@ pub enum Trust<'a> {
 pub struct ClientError(String);
 
 impl Client {
-    /// A client that waits at most `timeout` for the whole of an answer of at most `answer_bytes_max` bytes.
+    /// A client that waits at most `timeout` for the whole of an answer of at most `answer_bytes_max` bytes, and
+    /// connects without a proxy; [`Client::through`] sets one.
     ///
     /// # Errors
     /// When the authorities cannot be read, or there are none.
     pub fn new(trust: Trust<'_>, timeout: Duration, answer_bytes_max: usize) -> Result<Self, ClientError> {
-        let wrong = |why: String| ClientError(format!("TLS cannot be set up: {why}"));
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let config = ClientConfig::builder_with_provider(provider.into())
-            .with_safe_default_protocol_versions()
-            .map_err(|e| wrong(e.to_string()))?;
-        let config = match trust {
-            Trust::Nobody => config.with_root_certificates(RootCertStore::empty()),
-            Trust::System => config.with_native_roots().map_err(|e| {
-                wrong(format!("this system has no authorities ({e}); install them, or name a file"))
-            })?,
-            Trust::File(file) => config.with_root_certificates(authorities(file)?),
+        let authorities = match trust {
+            Trust::Nobody => Authorities::Nobody,
+            Trust::System => Authorities::System,
+            Trust::File(file) => Authorities::File(file.to_owned()),
         };
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_connect_timeout(Some(timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config.with_no_client_auth())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        // Asked now and then: a connection is not kept for the next time.
-        let inner = Legacy::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Ok(Self { inner, timeout, answer_bytes_max })
+        let version_min = Version::default();
+        let settings = ClientSettings { section: "tls".to_owned(), authorities, pair: None, version_min };
+        let told = |error: TlsError| {
+            // Whoever asks knows which setting of theirs names the file.
+            let what = error.problems.into_iter().map(|(_, what)| what).collect::<Vec<_>>();
+            ClientError(what.join("; "))
+        };
+        let tls = ClientTls::open(settings).map_err(told)?;
+        Ok(Self::over(Arc::new(tls), timeout, answer_bytes_max))
+    }
+
+    /// The same with TLS as it is set up, for mutual TLS among others.
+    #[must_use]
+    pub fn over(tls: Arc<ClientTls>, timeout: Duration, answer_bytes_max: usize) -> Self {
+        Self { connector: Connector::new(tls, timeout), timeout, answer_bytes_max }
+    }
+
+    /// The same through `proxies`.
+    #[must_use]
+    pub fn through(mut self, proxies: Proxies) -> Self {
+        self.connector.proxies = proxies;
+        self
     }
 
     /// POSTs a form. Cancel safe in that nothing is left behind here; the other side may have acted.
@@ -107,7 +114,10 @@ impl Client {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let failed = |why: String| ClientError(format!("{host}: {why}"));
         let asked = async {
-            let response = self.inner.request(request).await.map_err(|e| failed(reason(&e)))?;
+            // Asked now and then: no connection is kept for the next time.
+            let client =
+                Legacy::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(self.connector.clone());
+            let response = client.request(request).await.map_err(|e| failed(reason(&e)))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, self.answer_bytes_max).collect().await;
             let body = body.map_err(|e| {
@@ -124,27 +134,14 @@ impl Client {
     }
 }
 
-fn authorities(file: &Path) -> Result<RootCertStore, ClientError> {
-    let wrong = |why: String| ClientError(format!("{}: {why}", file.display()));
-    let mut store = RootCertStore::empty();
-    let text = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|e| wrong(format!("this is no PEM: {e:?}")))?;
-        store.add(certificate).map_err(|e| wrong(e.to_string()))?;
-    }
-    if store.is_empty() {
-        return Err(wrong("there is no certificate in it (PEM is wanted)".to_owned()));
-    }
-    Ok(store)
-}
-
 /// What is wrong with the server's certificate and what to do, else the innermost cause: the outer ones only say that
 /// a client failed.
-fn reason(error: &(dyn StdError + 'static)) -> String {
+#[must_use]
+pub fn reason(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error.to_string();
     let mut next = error.source();
     while let Some(inner) = next {
-        if let Some(what) = of_tls(inner) {
+        if let Some(what) = of_server(inner) {
             return what;
         }
         cause = inner.to_string();
@@ -153,27 +150,6 @@ fn reason(error: &(dyn StdError + 'static)) -> String {
         next = wrapped.map(|wrapped| wrapped as &(dyn StdError + 'static)).or_else(|| inner.source());
     }
     cause
-}
-
-fn of_tls(error: &(dyn StdError + 'static)) -> Option<String> {
-    let error = error.downcast_ref::<rustls::Error>()?;
-    let rustls::Error::InvalidCertificate(wrong) = error else { return Some(format!("TLS: {error}")) };
-    let what = match wrong {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired; renew it there, or set the clock here"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet; set the clocks"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name; use the name that it is for"
-        }
-        CertificateError::UnknownIssuer => {
-            "its certificate is from an authority that is not trusted here; name the authority's file"
-        }
-        _ => "its certificate is wrong",
-    };
-    Some(format!("{what} ({wrong})"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 mod pace;
 
-use crate::client::{Client, ClientError, Trust};
+use crate::client::{Client, ClientError, Proxies, Trust};
 use base64::{Engine as _, engine::general_purpose};
 use bytes::Bytes;
 use fastrand::Rng;
@@ -34,7 +34,7 @@ const LIFE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours
 const WORDS_MAX: usize = 300;
 
 /// Where the token comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The token endpoint.
     pub url: Uri,
@@ -46,6 +46,8 @@ pub struct Settings {
     pub scope: Option<String>,
     /// The authorities of the endpoint's certificate; none is the system's.
     pub ca_file: Option<PathBuf>,
+    /// The proxies on the way there.
+    pub proxies: Proxies,
 }
 
 /// A token.
@@ -97,7 +99,7 @@ impl ClientCredentials {
             None if settings.url.scheme_str() == Some("https") => Trust::System,
             None => Trust::Nobody,
         };
-        let client = Client::new(trust, TIMEOUT, ANSWER_BYTES_MAX)?;
+        let client = Client::new(trust, TIMEOUT, ANSWER_BYTES_MAX)?.through(settings.proxies.clone());
         Ok(Arc::new(Self { settings, client, state: Mutex::default(), expired: Arc::default() }))
     }
 

@@ -1,14 +1,14 @@
 //! One connection's time: how long its client may take over headers and between requests.
 //!
 //! hyper's own header timeout sets a timer per request and also ends idle connections. Here a single
-//! timer per connection is looked at only when it fires, so a request costs two stores and no timer.
+//! timer per connection is looked at only when it fires, so a request costs two counts and no timer.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -16,72 +16,121 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Instant,
+    sync::Notify,
+    time::{Instant, sleep_until},
 };
 
 use crate::limits::Limits;
 
-/// What a connection is doing, and since when. Written by its own task only; the atomics are there
-/// because the task may move between threads.
+/// How many more requests a client may take back than it lets end (HTTP/2 rapid reset, CVE-2023-44487).
+const TAKEN_BACK_MAX: u32 = 100;
+
+/// What a connection is doing, and since when. HTTP/2's requests run on tasks of their own, hence the atomics.
 pub(crate) struct Phase {
     start: Instant,
-    /// Milliseconds since `start`, times four, plus one of the constants below.
+    /// Milliseconds since `start`, times two, plus one of the constants below; while nothing is in flight.
     packed: AtomicU64,
+    /// Requests that the handler has; over HTTP/1.1 one at most.
+    in_flight: AtomicU32,
+    /// Requests that were taken back, less those that ended.
+    taken_back: AtomicU32,
+    too_many_taken_back: Notify,
 }
 
 /// Between two requests.
 const IDLE: u64 = 0;
 /// The first byte of a request is here, its last header is not.
 const HEAD: u64 = 1;
-/// The handler has it.
-const BUSY: u64 = 2;
 
 impl Phase {
     /// A new connection: its client owes us headers.
     pub(crate) fn new() -> Arc<Phase> {
-        Arc::new(Phase { start: Instant::now(), packed: AtomicU64::new(HEAD) })
+        Arc::new(Phase {
+            start: Instant::now(),
+            packed: AtomicU64::new(HEAD),
+            in_flight: AtomicU32::new(0),
+            taken_back: AtomicU32::new(0),
+            too_many_taken_back: Notify::new(),
+        })
     }
 
     /// Marks a request as handled until the guard is dropped.
     pub(crate) fn busy(self: &Arc<Phase>) -> Busy {
-        self.packed.store(BUSY, Relaxed);
-        Busy(Arc::clone(self))
+        self.in_flight.fetch_add(1, Relaxed);
+        Busy { phase: Arc::clone(self), ended: false }
     }
 
     /// When to look again, or `None` when the client's time is up.
     pub(crate) fn look_again_at(&self, limits: &Limits) -> Option<Instant> {
-        let packed = self.packed.load(Relaxed);
-        let since = self.start + Duration::from_millis(packed / 4);
         let now = Instant::now();
         // What it does may change at any time, and then the deadline is no sooner than this.
         let soonest = limits.header_timeout.min(limits.idle_timeout);
-        let allowed = match packed % 4 {
-            BUSY => return Some(now + soonest),
-            HEAD => limits.header_timeout,
-            _ => limits.idle_timeout,
-        };
-        let deadline = since + allowed;
+        let packed = self.packed.load(Relaxed);
+        if self.in_flight.load(Relaxed) > 0 {
+            return Some(now + soonest);
+        }
+        let allowed = if packed % 2 == HEAD { limits.header_timeout } else { limits.idle_timeout };
+        let deadline = self.start + Duration::from_millis(packed / 2) + allowed;
         (deadline > now).then(|| deadline.min(now + soonest))
     }
 
+    /// Ends when the client's time is up. Cancel safe.
+    pub(crate) async fn expired(&self, limits: &Limits) {
+        while let Some(at) = self.look_again_at(limits) {
+            sleep_until(at).await;
+        }
+    }
+
+    /// Ends when the client took back far more requests than it let end. Cancel safe.
+    pub(crate) async fn flooded(&self) {
+        self.too_many_taken_back.notified().await;
+    }
+
     fn read(&self) {
-        if self.packed.load(Relaxed) % 4 == IDLE {
+        if self.packed.load(Relaxed) % 2 == IDLE {
             self.enter(HEAD);
         }
     }
 
     fn enter(&self, phase: u64) {
-        let since_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX / 4);
-        self.packed.store(since_ms * 4 + phase, Relaxed);
+        let since_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX / 2);
+        self.packed.store(since_ms * 2 + phase, Relaxed);
+    }
+
+    fn took_back(&self) {
+        if self.taken_back.fetch_add(1, Relaxed) >= TAKEN_BACK_MAX {
+            self.too_many_taken_back.notify_one();
+        }
+    }
+
+    fn let_end(&self) {
+        // Two that end at once may count as one, which is no harm.
+        let taken_back = self.taken_back.load(Relaxed);
+        if taken_back > 0 {
+            self.taken_back.store(taken_back - 1, Relaxed);
+        }
     }
 }
 
-/// The handler has a request; see [`Phase::busy`].
-pub(crate) struct Busy(Arc<Phase>);
+/// The handler has a request; see [`Phase::busy`]. Dropped before [`Busy::end`], the client took it back.
+pub(crate) struct Busy {
+    phase: Arc<Phase>,
+    ended: bool,
+}
+
+impl Busy {
+    /// The handler answered.
+    pub(crate) fn end(mut self) {
+        self.ended = true;
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.enter(IDLE);
+        // In this order: what is not in flight has its new time already.
+        self.phase.enter(IDLE);
+        self.phase.in_flight.fetch_sub(1, Relaxed);
+        if self.ended { self.phase.let_end() } else { self.phase.took_back() }
     }
 }
 
@@ -142,6 +191,7 @@ mod tests {
         header_bytes_max: 8192,
         header_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_mins(1),
+        http2_streams_max: 1,
     };
 
     async fn pass(seconds: u64) {
@@ -200,5 +250,36 @@ mod tests {
             drop(busy);
             assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_one_of_several_requests_is_handled_nothing_is_up() {
+        let phase = Phase::new();
+        let (first, second) = (phase.busy(), phase.busy());
+        first.end();
+        pass(3600).await;
+        assert!(alive(&phase));
+        second.end();
+        pass(59).await;
+        assert!(alive(&phase), "idle since the last one ended");
+        pass(1).await;
+        assert!(!alive(&phase));
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_taken_back_are_a_flood_only_when_they_outnumber_the_others() {
+        let phase = Phase::new();
+        let flooded = || futures_util::FutureExt::now_or_never(phase.flooded()).is_some();
+        for _ in 0..1000 {
+            drop(phase.busy());
+            phase.busy().end();
+        }
+        assert!(!flooded());
+        for _ in 0..TAKEN_BACK_MAX {
+            drop(phase.busy());
+        }
+        assert!(!flooded());
+        drop(phase.busy());
+        assert!(flooded());
     }
 }

@@ -8,11 +8,12 @@
 //! | [`auth`] | who may enter a listener, and what they may send |
 //! | [`client`] | one small answer over HTTP or HTTPS, in bounded time and memory |
 //! | [`client_credentials`] | a bearer token of ours, fetched and kept fresh |
+//! | [`tls`] | certificates and keys from files, for listeners and clients; who the other side is |
 //! | [`listen`] | taking a TCP port or an owner-only Unix socket, with errors that say what to do |
-//! | [`server`] | the accept loop over either |
+//! | [`server`] | the accept loop over either: TLS, HTTP/1.1, HTTP/2 |
 //!
 //! Not here: what a request means (the ingress and the admin surface decide), how the function is called
-//! (`outrigger-http`), TLS of listeners (it comes with the issue that needs it).
+//! (`outrigger-http`).
 
 pub mod limits;
 
@@ -22,8 +23,10 @@ pub mod client;
 pub mod client_credentials;
 pub mod listen;
 pub mod server;
+pub mod tls;
 pub mod token;
 
 mod connection;
 mod gunzip;
 mod watched;
+mod stamp;

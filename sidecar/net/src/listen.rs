@@ -8,10 +8,13 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+
+use crate::tls::ServerTls;
 
 /// Longest path that fits into `sockaddr_un` on Linux, without the closing NUL (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -22,6 +25,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener),
+    /// A TCP port on which TLS is spoken.
+    Tls(TcpListener, Arc<ServerTls>),
     /// A Unix socket that only its owner (and root) may use.
     Unix(OwnerSocket),
 }
@@ -71,11 +76,20 @@ impl Listener {
         })
     }
 
+    /// The same port with TLS; a Unix socket stays as it is, since its peers are known without.
+    #[must_use]
+    pub fn secured(self, tls: Arc<ServerTls>) -> Listener {
+        match self {
+            Listener::Tcp(listener) | Listener::Tls(listener, _) => Listener::Tls(listener, tls),
+            Listener::Unix(socket) => Listener::Unix(socket),
+        }
+    }
+
     /// The TCP address that was taken, with the real port; `None` for a Unix socket.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
-            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Tcp(listener) | Listener::Tls(listener, _) => listener.local_addr().ok(),
             Listener::Unix(_) => None,
         }
     }

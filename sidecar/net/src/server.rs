@@ -1,40 +1,44 @@
-//! The accept loop: HTTP/1.1 over a TCP port or a Unix socket, within [`Limits`].
+//! The accept loop: HTTP over a TCP port, with or without TLS, or a Unix socket, within [`Limits`].
 //!
 //! One task per connection. The loop itself never ends by an error: running out of file descriptors makes
-//! it wait, a handler that panics costs its request a 500. hyper's HTTP/1 connection is used directly,
-//! without protocol detection. Routing, bodies and what an answer says are the service's.
+//! it wait, a handler that panics costs its request a 500. HTTP/1.1 and HTTP/2 are both spoken: within TLS as
+//! ALPN settles it, without it (h2c) when a client begins with HTTP/2's preface. `speak` has one connection.
+//! Routing, bodies and what an answer says are the service's.
+
+mod sniff;
+mod speak;
 
 use std::{
     error::Error,
     future::poll_fn,
     io,
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream, UnixStream},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinSet,
-    time::sleep_until,
 };
 
+use self::speak::Talk;
 use crate::{
-    connection::{Phase, Watched},
     limits::Limits,
     listen::{Listener, OwnerSocket},
+    tls::{Refusal, ServerTls},
 };
 
 /// What happened on a listener, for the metrics. Only ever counts up, but for [`Counts::open`].
@@ -54,16 +58,60 @@ pub struct Counts {
     pub strangers: AtomicU64,
     /// Handlers that panicked; each was answered 500.
     pub panics: AtomicU64,
+    /// HTTP/2 connections closed because their client took back far more requests than it let end.
+    pub floods: AtomicU64,
+    /// TLS handshakes that failed, by reason.
+    pub refused: Refused,
+}
+
+/// TLS handshakes that failed, by [`Refusal::index`]. Each reason is said once a minute, but that a
+/// client went away, which probes do.
+#[derive(Debug, Default)]
+pub struct Refused {
+    counts: [AtomicU64; Refusal::ALL.len()],
+    said: Mutex<[Option<Instant>; Refusal::ALL.len()]>,
+}
+
+/// A client that tries again and again must not fill the log.
+const SAY_AGAIN_AFTER: Duration = Duration::from_mins(1);
+
+impl Refused {
+    /// How many failed for this reason.
+    #[must_use]
+    pub fn count(&self, refusal: Refusal) -> u64 {
+        self.counts[refusal.index()].load(Relaxed)
+    }
+
+    fn note(&self, refusal: Refusal, words: &str, section: &str, client: Option<SocketAddr>) {
+        self.counts[refusal.index()].fetch_add(1, Relaxed);
+        let now = Instant::now();
+        let client = client.map(|client| client.ip().to_string());
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &mut said[refusal.index()];
+        let lately = last.is_some_and(|last| now.saturating_duration_since(last) < SAY_AGAIN_AFTER);
+        // A probe of the port goes away without a word, and comes often.
+        if lately || refusal == Refusal::Gone {
+            tracing::debug!(client, reason = refusal.name(), "{section}: {words}");
+        } else {
+            *last = Some(now);
+            tracing::warn!(
+                client,
+                reason = refusal.name(),
+                "{section}: {words} (said once a minute, all are counted)"
+            );
+        }
+    }
 }
 
 /// Serves `listener` until `until` resolves and the requests in flight then are answered.
 ///
 /// After `until` nothing is accepted, the listener is closed, idle connections are closed and each
-/// remaining answer says `Connection: close`. How long that may take is the caller's to bound: dropping
-/// the future closes every connection.
+/// remaining answer says `Connection: close`, or its connection GOAWAY. How long that may take is the
+/// caller's to bound: dropping the future closes every connection.
 ///
 /// `service` is called once per request; when the client goes away its future is dropped, wherever it is.
-/// It must read the body within bounds ([`crate::body::collect`]). When it panics the client gets an empty
+/// It must read the body within bounds ([`crate::body::collect`]). Where the client proved by a certificate who it is,
+/// the request has an `Arc<`[`Peer`](crate::tls::Peer)`>` among its extensions. When it panics the client gets an empty
 /// 500 and [`Counts::panics`] says so.
 ///
 /// # Cancellation
@@ -83,12 +131,30 @@ pub async fn serve<S, F, B>(
     match listener {
         Listener::Tcp(listener) => accept_all(listener, limits, counts, service, until).await,
         Listener::Unix(socket) => accept_all(socket, limits, counts, service, until).await,
+        Listener::Tls(listener, tls) => {
+            let keep = Arc::clone(&tls);
+            let accepting = accept_all(Secured { listener, tls }, limits, counts, service, until);
+            tokio::select! {
+                () = accepting => {}
+                () = keep.keep() => {}
+            }
+        }
     }
 }
 
 /// Where connections come from.
 trait Accept {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// How TLS is spoken over the stream, where it is.
+    fn tls(&self) -> Option<&Arc<ServerTls>> {
+        None
+    }
+
+    /// Where the stream comes from, for the log.
+    fn client(_stream: &Self::Stream) -> Option<SocketAddr> {
+        None
+    }
 
     /// The next connection; `Ok(None)` is one that was turned away.
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Self::Stream>>>;
@@ -103,6 +169,28 @@ impl Accept for TcpListener {
         // refuses the option, and its connection will find out.
         let _ = stream.set_nodelay(true);
         Poll::Ready(Ok(Some(stream)))
+    }
+}
+
+/// A TCP port on which TLS is spoken.
+struct Secured {
+    listener: TcpListener,
+    tls: Arc<ServerTls>,
+}
+
+impl Accept for Secured {
+    type Stream = TcpStream;
+
+    fn tls(&self) -> Option<&Arc<ServerTls>> {
+        Some(&self.tls)
+    }
+
+    fn client(stream: &TcpStream) -> Option<SocketAddr> {
+        stream.peer_addr().ok()
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<TcpStream>>> {
+        Accept::poll_accept(&self.listener, cx)
     }
 }
 
@@ -133,6 +221,7 @@ async fn accept_all<L, S, F, B>(
     let mut trouble = Trouble::default();
     // Its sender's drop is the connections' sign to finish.
     let (ending, ended) = watch::channel(());
+    let requests = Arc::new(Semaphore::new(limits.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
     loop {
         while connections.try_join_next().is_some() {}
         if connections.len() >= limits.connections_max.max(1) {
@@ -156,7 +245,15 @@ async fn accept_all<L, S, F, B>(
                 trouble.accepted();
                 counts.accepted.fetch_add(1, Relaxed);
                 let open = Open::new(&counts);
-                connections.spawn(connection(stream, limits, open, service.clone(), ended.clone()));
+                let (service, ended, requests) = (service.clone(), ended.clone(), Arc::clone(&requests));
+                let talk = Talk { limits, open, service, ended, requests };
+                match listener.tls() {
+                    None => connections.spawn(talk.plain(stream)),
+                    Some(tls) => {
+                        let client = L::client(&stream);
+                        connections.spawn(talk.secured(stream, Arc::clone(tls), client))
+                    }
+                };
             }
             Ok(None) => {
                 counts.strangers.fetch_add(1, Relaxed);
@@ -175,49 +272,6 @@ async fn accept_all<L, S, F, B>(
     drop(listener);
     drop((ending, ended));
     while connections.join_next().await.is_some() {}
-}
-
-async fn connection<T, S, F, B>(stream: T, limits: Limits, open: Open, service: S, ended: watch::Receiver<()>)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Default + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let phase = Phase::new();
-    let io = TokioIo::new(Watched { stream, phase: Arc::clone(&phase) });
-    let handle = service_fn(|request| {
-        let busy = phase.busy();
-        let counts = &open.0;
-        let service = &service;
-        async move {
-            let answer = guarded(service, request, counts).await;
-            drop(busy);
-            Ok::<_, std::convert::Infallible>(answer)
-        }
-    });
-    let conn = http1::Builder::new()
-        .max_headers(limits.headers_max)
-        .max_header_size(limits.header_bytes_max.max(Limits::HEADER_BYTES_MAX_LEAST))
-        .header_read_timeout(None)
-        .serve_connection(io, handle);
-    let mut conn = pin!(conn);
-    let mut ended = ended;
-    let mut ending = false;
-    while let Some(at) = phase.look_again_at(&limits) {
-        tokio::select! {
-            biased;
-            // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
-            _ = conn.as_mut() => return,
-            _ = ended.changed(), if !ending => {
-                ending = true;
-                conn.as_mut().graceful_shutdown();
-            }
-            () = sleep_until(at) => {}
-        }
-    }
-    open.0.timed_out.fetch_add(1, Relaxed);
 }
 
 /// The service's answer, or a 500 when it panics. The panic's message is printed by the panic hook.

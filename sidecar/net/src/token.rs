@@ -14,7 +14,7 @@ use std::{
 use http::{HeaderMap, header::AUTHORIZATION};
 use subtle::ConstantTimeEq;
 
-use crate::watched::{Stamp, Watched};
+use crate::{stamp::Stamp, watched::Watched};
 
 /// The longest token that is taken, ours or a presented one.
 pub(crate) const TOKEN_BYTES_MAX: usize = 8 * 1024;

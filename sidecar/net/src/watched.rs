@@ -3,10 +3,9 @@
 //! The file is looked at again at most once a second, so a rotated secret needs no restart. A new file that cannot be
 //! used leaves the old secret in force: a rotation that went wrong must not lock everybody out.
 
+use crate::stamp::Stamp;
 use std::{
     fmt::Display,
-    fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -57,7 +56,7 @@ impl<T, E: Display> Watched<T, E> {
 
     /// Takes a changed file's content; a file that is gone or no good is said once and changes nothing.
     fn look_again(&self, state: &mut State<T>) {
-        let (what, seen) = (self.what, fs::metadata(&self.path).ok().map(|m| Stamp::of(&m)));
+        let (what, seen) = (self.what, Stamp::now(&self.path));
         if seen == state.seen {
             return;
         }
@@ -76,27 +75,5 @@ impl<T, E: Display> Watched<T, E> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Nothing that holds the lock panics halfway through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What changes when a file is written anew or replaced (a mounted secret is: its link is swapped).
-#[derive(PartialEq, Eq)]
-pub(crate) struct Stamp {
-    inode: u64,
-    device: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(crate) fn of(m: &fs::Metadata) -> Stamp {
-        Stamp {
-            inode: m.ino(),
-            device: m.dev(),
-            size: m.size(),
-            modified: (m.mtime(), m.mtime_nsec()),
-            changed: (m.ctime(), m.ctime_nsec()),
-        }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     ingress::{Answering, Ingress, cloudevents::CloudEvents},
     registry::Storage,
     telemetry::Metrics,
+    tls::{self, Watched},
 };
 use fastrand::Rng;
 use outrigger_core::{Drain, Intake};
@@ -19,39 +20,52 @@ use outrigger_net::{
     limits::Limits,
     listen::Listener,
     server::{Counts, serve},
+    tls::{ServerSettings, ServerTls},
 };
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
 
 /// The open addresses, and who may enter.
 pub(super) struct Doors {
-    ingress: Option<Listener>,
-    public: Option<Listener>,
+    ingress: Option<Door>,
+    public: Option<Door>,
     owner: Listener,
     guard: Option<Arc<Guard>>,
 }
 
+/// An open address, and what happens there.
+struct Door {
+    listener: Listener,
+    watched: Watched,
+}
+
 /// The open addresses of admin.
 pub(super) struct AdminDoors {
-    public: Option<Listener>,
+    public: Option<Door>,
     owner: Listener,
 }
 
 /// The open address of the ingress.
 pub(super) struct IngressDoor {
-    listener: Option<Listener>,
+    door: Option<Door>,
     guard: Option<Arc<Guard>>,
 }
 
 impl Doors {
-    /// Opens all of them: a port in use must be known before anything has happened.
+    /// Opens all of them: a port in use, or a certificate without its key, must be known before anything has happened.
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
         let http = config.ingress.http.as_ref();
         let ingress = match http {
-            Some(http) => Some(Listener::tcp(http.listen, "ingress.http.listen").await.map_err(wrong)?),
+            Some(http) => {
+                let tls = http.tls.as_ref().map(|tls| tls::listener(tls, http.http2_streams_max > 0));
+                Some(Door::open("ingress.http", http.listen, tls).await?)
+            }
             None => None,
         };
         let public = match config.admin.listen {
-            Some(address) => Some(Listener::tcp(address, "admin.listen").await.map_err(wrong)?),
+            Some(address) => {
+                let tls = config.admin.tls.as_ref().map(|tls| tls::listener(tls, true));
+                Some(Door::open("admin", address, tls).await?)
+            }
             None => None,
         };
         let jitter = || config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
@@ -60,20 +74,44 @@ impl Doors {
         Ok(Self { ingress, public, owner: owner(&config.admin.socket).await?, guard })
     }
 
+    /// Those that metrics tell of.
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        self.ingress.iter().chain(&self.public).map(|door| door.watched.clone()).collect()
+    }
+
     /// Those that are served first, and the one that is served last.
     pub(super) fn split(self) -> (AdminDoors, IngressDoor) {
         let admin = AdminDoors { public: self.public, owner: self.owner };
-        (admin, IngressDoor { listener: self.ingress, guard: self.guard })
+        (admin, IngressDoor { door: self.ingress, guard: self.guard })
+    }
+}
+
+impl Door {
+    /// Opens the address of the section `name`.
+    async fn open(
+        name: &'static str,
+        address: SocketAddr,
+        tls: Option<ServerSettings>,
+    ) -> Result<Self, Failure> {
+        let tls =
+            tls.map(|settings| ServerTls::open(settings, SystemTime::now())).transpose().map_err(wrong)?;
+        let tls = tls.map(Arc::new);
+        let listener = Listener::tcp(address, &format!("{name}.listen")).await.map_err(wrong)?;
+        let listener = match &tls {
+            Some(tls) => listener.secured(tls.clone()),
+            None => listener,
+        };
+        Ok(Self { listener, watched: Watched { name, counts: counts(), tls } })
     }
 }
 
 impl AdminDoors {
     /// Answers probes, scrapers and the owner until `drain` starts.
     pub(super) fn serve(self, admin: &Arc<Admin>, drain: &Drain) {
-        if let Some(listener) = self.public {
+        if let Some(Door { listener, watched }) = self.public {
             let admin = admin.clone();
             let service = move |request| std::future::ready(admin.public(&request));
-            tokio::spawn(serve(listener, admin_limits(), counts(), service, started(drain.clone())));
+            tokio::spawn(serve(listener, admin_limits(), watched.counts, service, started(drain.clone())));
         }
         let admin = admin.clone();
         let service = move |request| admin.clone().owner(request);
@@ -91,7 +129,8 @@ impl IngressDoor {
         metrics: &Arc<Metrics>,
         drain: Drain,
     ) {
-        let (Some(http), Some(listener), Some(guard)) = (&config.ingress.http, self.listener, self.guard)
+        let (Some(http), Some(Door { listener, watched }), Some(guard)) =
+            (&config.ingress.http, self.door, self.guard)
         else {
             return;
         };
@@ -99,11 +138,14 @@ impl IngressDoor {
             metrics.guarded(HTTP);
         }
         let address = listener.address().unwrap_or(http.listen);
-        tracing::info!(%address, path = http.path, sync = http.sync, "events are taken");
+        let tls = watched.tls.is_some();
+        tracing::info!(%address, path = http.path, sync = http.sync, tls, "events are taken");
         let ingress = ingress(http, config, guard, intake, storage, metrics);
         let service = move |request| ingress.clone().handle(request);
         let limits = limits(http);
-        tokio::spawn(async move { serve(listener, limits, counts(), service, started(drain.clone())).await });
+        tokio::spawn(async move {
+            serve(listener, limits, watched.counts, service, started(drain.clone())).await;
+        });
     }
 }
 
@@ -160,6 +202,7 @@ fn limits(http: &Http) -> Limits {
         header_bytes_max: http.header_bytes_max,
         header_timeout: http.header_timeout,
         idle_timeout: http.idle_timeout,
+        http2_streams_max: http.http2_streams_max,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{
     io::{self, Write},
     path::Path,
+    time::SystemTime,
 };
 
 use super::{Exit, Failure};
 use crate::{
     cli::CheckArgs,
     config::{Auth, Config, Env, Purpose, Storage, load, locate},
-    guard, registry,
+    guard, registry, tls,
 };
 use outrigger_core::Error;
 
@@ -21,10 +22,13 @@ use outrigger_core::Error;
 pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
     let file = locate(env, args.file.as_deref());
     let checked = load(env, file.as_deref(), &[], Purpose::Look);
-    if let Ok(config) = &checked
-        && let Err(error) = registry::check_brokers(config).and_then(|()| guard::check(config))
-    {
-        return refused(args, file.as_deref(), &error);
+    if let Ok(config) = &checked {
+        let mut wrong = tls::check(config, SystemTime::now());
+        wrong.extend(registry::check_brokers(config).err().map(|error| keyed(&error)));
+        wrong.extend(guard::check(config).err().map(|error| keyed(&error)));
+        if !wrong.is_empty() {
+            return refused(args, file.as_deref(), &wrong);
+        }
     }
     let exit = if checked.is_ok() { Exit::Success } else { Exit::Wrong };
     let mut out = io::stdout().lock();
@@ -43,19 +47,29 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// What only an adapter knows to be wrong: it has no place in the file, but the setting's name.
-fn refused(args: &CheckArgs, file: Option<&Path>, error: &Error) -> Result<Exit, Failure> {
-    let text = error.to_string();
+/// What is known by its files, or to an adapter alone, to be wrong: it has no place in the file, but the setting's name.
+fn refused(args: &CheckArgs, file: Option<&Path>, wrong: &[(String, String)]) -> Result<Exit, Failure> {
     if args.json {
-        let (key, what) = text.split_once(": ").unwrap_or(("", &text));
-        let problem = serde_json::json!({ "file": file, "key": key, "message": what });
-        let report = serde_json::json!({ "file": file, "ok": false, "problems": [problem] });
+        let problem =
+            |(key, what): &(String, String)| serde_json::json!({ "file": file, "key": key, "message": what });
+        let problems: Vec<_> = wrong.iter().map(problem).collect();
+        let report = serde_json::json!({ "file": file, "ok": false, "problems": problems });
         writeln!(io::stdout(), "{report}")?;
     } else {
         let name = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
-        eprintln!("{name}{text}");
+        for (key, what) in wrong {
+            let separator = if key.is_empty() { "" } else { ": " };
+            eprintln!("{name}{key}{separator}{what}");
+        }
     }
     Ok(Exit::Wrong)
+}
+
+/// An adapter's error begins with the setting's name.
+fn keyed(error: &Error) -> (String, String) {
+    let text = error.to_string();
+    let parts = text.split_once(": ").map(|(key, what)| (key.to_owned(), what.to_owned()));
+    parts.unwrap_or_else(|| (String::new(), text))
 }
 
 /// What the configuration comes to, where that is not written in it.
@@ -75,8 +89,9 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
         Some(http) => {
             let answer =
                 if http.sync { "the function's outcome" } else { "202 once the journal has the event" };
+            let scheme = if http.tls.is_some() { "https" } else { "http" };
             lines.push(format!(
-                "  events come in at http://{}{} and are answered with {answer}",
+                "  events come in at {scheme}://{}{} and are answered with {answer}",
                 http.listen, http.path
             ));
             lines.push(format!("  {}", senders(&http.auth)));

@@ -12,6 +12,7 @@ mod topic;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,6 +20,7 @@ use futures_util::{StreamExt as _, stream};
 use http::HeaderValue;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use outrigger_core::Event;
+use outrigger_net::tls::{Authorities, ClientSettings, ClientTls, Pair, Version};
 use tokio::{sync::mpsc, time::Instant};
 
 use self::{
@@ -107,18 +109,17 @@ impl Plan {
         let duration =
             |flag, text: &str| units::duration(text).ok_or_else(|| wrong(flag, text, units::A_DURATION));
         let rate = |text: &String| units::rate(text).ok_or_else(|| wrong("--rate", text, units::A_RATE));
-        let to = args
-            .to
-            .parse()
-            .ok()
-            .filter(|to: &http::Uri| to.scheme_str() == Some("http") && to.host().is_some());
+        let to = args.to.parse().ok().filter(|to: &http::Uri| {
+            matches!(to.scheme_str(), Some("http" | "https")) && to.host().is_some()
+        });
         let to = to.ok_or_else(|| wrong("--to", &args.to, "a URL such as http://127.0.0.1:8080/"))?;
         let (retry_for, timeout) =
             (duration("--retry-for", &args.retry_for)?, duration("--timeout", &args.timeout)?);
         let to = if let Some(topic) = &args.kafka {
             Destination::Topic(Topic::open(topic, args.config.as_deref(), args.mode, retry_for)?)
         } else {
-            let mut sender = Sender::new(to, args.mode, retry_for, timeout);
+            let tls = tls(args, &to)?;
+            let mut sender = Sender::new(to, tls, args.mode, retry_for, timeout);
             sender.authorization = args.bearer_file.as_deref().map(bearer).transpose()?;
             Destination::Ingress(Box::new(sender))
         };
@@ -141,6 +142,33 @@ impl Plan {
             },
         })
     }
+}
+
+/// TLS toward `to`, as the flags say.
+fn tls(args: &SendArgs, to: &http::Uri) -> Result<Arc<ClientTls>, Failure> {
+    let is_https = to.scheme_str() == Some("https");
+    if !is_https && (args.ca_file.is_some() || args.certificate_file.is_some()) {
+        let what = "--ca-file and --certificate-file are for an https:// URL in --to";
+        return Err(Failure::Wrong(what.to_owned()));
+    }
+    let pair = args.certificate_file.clone().zip(args.key_file.clone());
+    let settings = ClientSettings {
+        section: "send".to_owned(),
+        authorities: match &args.ca_file {
+            Some(file) => Authorities::File(file.clone()),
+            None if is_https => Authorities::System,
+            None => Authorities::Nobody,
+        },
+        pair: pair.map(|(certificate, key)| Pair { certificate, key }),
+        version_min: Version::default(),
+    };
+    let opened = ClientTls::open(settings).map_err(|error| {
+        let flag = |(key, what): (String, String)| {
+            format!("--{}: {what}", key.trim_start_matches("send.").replace('_', "-"))
+        };
+        Failure::Wrong(error.problems.into_iter().map(flag).collect::<Vec<_>>().join("\n"))
+    });
+    opened.map(Arc::new)
 }
 
 fn origins(args: &SendArgs) -> Result<Vec<Origin>, Failure> {

@@ -6,8 +6,8 @@ use super::{
     auth::Rule,
     checked::{
         Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress,
-        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Output, Replies, Restart, RetryBudget, Runtime,
-        Storage, Window,
+        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Output, Proxy, Replies, Restart, RetryBudget,
+        Runtime, Storage, Window,
     },
     env::{Env, KUBERNETES_VARIABLE},
     kafka::Start,
@@ -34,7 +34,11 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         },
         dead_letters: DeadLetters { kafka_topic: values.some_text("dead_letters.kafka_topic") },
         journal,
-        admin: Admin { listen: values.listen("admin.listen"), socket: values.file("admin.socket") },
+        admin: Admin {
+            listen: values.listen("admin.listen"),
+            tls: values.listener_tls("admin.tls"),
+            socket: values.file("admin.socket"),
+        },
         drain: Drain { lame_duck: values.span("drain.lame_duck"), deadline: values.span("drain.deadline") },
         log: Log {
             level: values.word("log.level"),
@@ -53,7 +57,16 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             threads: values.count("runtime.threads"),
             seed: values.some_count("runtime.seed"),
         },
+        proxy: Proxy {
+            https: either_case(env, "HTTPS_PROXY"),
+            except: either_case(env, "NO_PROXY").unwrap_or_default(),
+        },
     }
+}
+
+/// A variable that other programs read in both cases.
+fn either_case(env: &dyn Env, name: &str) -> Option<String> {
+    env.variable(name).or_else(|| env.variable(&name.to_ascii_lowercase()))
 }
 
 /// The value of every setting of the table. The readers below are named after the kinds; that each fits its
@@ -102,6 +115,7 @@ impl Values {
             output: if self.word("function.output") == "pass" { Output::Pass } else { Output::Prefix },
             stop_timeout: self.span("function.stop_timeout"),
             env: self.list("function.env"),
+            tls: self.function_tls(),
         }
     }
 
@@ -146,6 +160,8 @@ impl Values {
             header_timeout: self.span("ingress.http.header_timeout"),
             body_timeout: self.span("ingress.http.body_timeout"),
             idle_timeout: self.span("ingress.http.idle_timeout"),
+            http2_streams_max: self.count("ingress.http.http2_streams_max"),
+            tls: self.listener_tls("ingress.http.tls"),
         })
     }
 

@@ -6,6 +6,7 @@
 use super::{
     auth::Auth,
     kafka::{Ingress as KafkaIngress, Kafka},
+    tls::{FunctionTls, ListenerTls},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -36,12 +37,31 @@ pub struct Config {
     pub log: Log,
     /// The process itself.
     pub runtime: Runtime,
+    /// The proxy for what we ask of others, such as tokens; from the environment.
+    pub proxy: Proxy,
+}
+
+/// The proxy for what we ask of others over https, as other programs take it: from `HTTPS_PROXY` (or in lower case)
+/// and `NO_PROXY`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its URL; none connects without.
+    pub https: Option<String>,
+    /// The hosts that are asked without.
+    pub except: String,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("Proxy").field("https", &self.https.is_some()).field("except", &self.except).finish()
+    }
 }
 
 /// The function and how it is called.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Function {
-    /// Where it listens: scheme http, with a host. None only where a COMMAND is started on [`Function::port`].
+    /// Where it listens: scheme http or https, with a host. None only where a COMMAND is started on [`Function::port`].
     pub url: Option<http::Uri>,
     /// The port that a COMMAND gets; none takes a free one. With a COMMAND and a URL, the URL's port.
     pub port: Option<u16>,
@@ -77,6 +97,8 @@ pub struct Function {
     pub stop_timeout: Duration,
     /// The variables that a COMMAND inherits besides [`ENV_ALWAYS`]; none inherits all.
     pub env: Option<Vec<String>>,
+    /// How TLS is spoken, where the URL says https.
+    pub tls: FunctionTls,
 }
 
 /// The variables that a COMMAND inherits even where `function.env` is a list.
@@ -246,6 +268,10 @@ pub struct Http {
     pub body_timeout: Duration,
     /// Bound of the rest between two requests.
     pub idle_timeout: Duration,
+    /// The most requests at once on one HTTP/2 connection; 0 speaks HTTP/1.1 alone.
+    pub http2_streams_max: u32,
+    /// TLS; none speaks without.
+    pub tls: Option<ListenerTls>,
 }
 
 /// The file that holds events and dead letters.
@@ -297,6 +323,8 @@ pub enum Storage {
 pub struct Admin {
     /// The address of health and metrics; none where it is off.
     pub listen: Option<SocketAddr>,
+    /// TLS for it; none speaks without.
+    pub tls: Option<ListenerTls>,
     /// The owner's socket.
     pub socket: PathBuf,
 }

@@ -6,6 +6,8 @@ mod rules;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use outrigger_net::tls::Rules;
+
 use super::{
     auth::Rule,
     kafka::Start,
@@ -60,7 +62,7 @@ pub(crate) enum Kind {
     Attributes,
     /// A path in the file system.
     File,
-    /// `http://host:port/path`.
+    /// `http(s)://host:port/path`.
     Url,
     /// The path of a URL.
     UrlPath,
@@ -76,6 +78,10 @@ pub(crate) enum Kind {
     Topic,
     /// Names or patterns of topics.
     Topics,
+    /// Subjects of certificates.
+    Subjects,
+    /// SPIFFE ids, or all below one.
+    SpiffeIds,
     /// Names of librdkafka's properties to their values.
     Properties,
     /// Where a partition begins.
@@ -125,6 +131,11 @@ pub(crate) enum Value {
 const A_TOPIC: &str = "the name of a topic, or a pattern that begins with ^";
 /// A certificate as [`Kind::Peers`] reads it.
 const A_PEER: &str = "any, spiffe://ID, or subject:, dns:, uri: or email: and a pattern";
+/// A subject as [`Kind::Subjects`] reads it.
+const A_SUBJECT: &str = "a whole subject such as \"CN=billing,O=Example\"";
+/// A SPIFFE id as [`Kind::SpiffeIds`] reads it.
+const A_SPIFFE_ID: &str =
+    "a SPIFFE id such as spiffe://example.org/billing, or spiffe://example.org/* for all below";
 /// What a function's status may be made to mean.
 pub(crate) const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
 /// The most entries of a list or map in one setting.
@@ -159,6 +170,8 @@ impl Kind {
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
             Self::Topics => list(key, node, "a list of topics", is_topics, A_TOPIC),
+            Self::Subjects => list(key, node, "a list of subjects", is_subject, A_SUBJECT),
+            Self::SpiffeIds => list(key, node, "a list of SPIFFE ids", Rules::is_spiffe, A_SPIFFE_ID),
             Self::Attributes => {
                 list(key, node, "a list of names", is_attribute, "a CloudEvents attribute name (a-z, 0-9)")
             }
@@ -259,6 +272,8 @@ impl Kind {
             Self::Brokers => "host:port, or a list of them".to_owned(),
             Self::Topic => "the name of a topic".to_owned(),
             Self::Topics => format!("{A_TOPIC}, or a list of them"),
+            Self::Subjects => format!("{A_SUBJECT}, or a list of them"),
+            Self::SpiffeIds => format!("{A_SPIFFE_ID}, or a list of them"),
             Self::Properties => "a map of librdkafka's properties".to_owned(),
             Self::Start => {
                 "earliest, latest, a time such as 2026-01-31T12:00:00Z, or an offset such as offset:42"
@@ -376,6 +391,10 @@ fn is_topic(text: &str) -> bool {
     (1..=249).contains(&text.len()) && text != "." && text != ".." && text.bytes().all(good)
 }
 
+fn is_subject(text: &str) -> bool {
+    is_line(text) && text.contains('=')
+}
+
 fn is_topics(text: &str) -> bool {
     if text.starts_with('^') { is_line(text) } else { is_topic(text) }
 }
@@ -412,10 +431,11 @@ fn is_url_path(text: &str) -> bool {
 
 fn url(text: &str) -> Option<http::Uri> {
     let uri: http::Uri = text.parse().ok()?;
-    // Credentials in a URL end up in logs, and the function is called without TLS.
+    // Credentials in a URL end up in logs.
     let host = uri.host().is_some_and(|host| !host.is_empty());
     let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    (uri.scheme_str() == Some("http") && host && plain && uri.port_u16() != Some(0)).then_some(uri)
+    (matches!(uri.scheme_str(), Some("http" | "https")) && host && plain && uri.port_u16() != Some(0))
+        .then_some(uri)
 }
 
 /// A text as a value of the command line: the flag's place, and what YAML would have read.

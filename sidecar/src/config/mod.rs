@@ -19,6 +19,7 @@ mod rules;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod units;
 
 use std::{
@@ -33,6 +34,7 @@ pub use self::{
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
+    tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
 };
 
 /// What the configuration is wanted for: whether it must say where the function is.
@@ -102,6 +104,13 @@ pub fn read(
     rules::check(&config, &raw, purpose, &mut problems);
     problems.sort();
     if problems.list.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// The port that a URL means: its own, else its scheme's.
+#[must_use]
+pub fn port_of(url: &http::Uri) -> u16 {
+    let scheme = if url.scheme_str() == Some("https") { 443 } else { 80 };
+    url.port_u16().unwrap_or(scheme)
 }
 
 fn text_of(file: &Path) -> Result<String, Box<Problem>> {

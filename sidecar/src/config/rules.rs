@@ -28,6 +28,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     }
     rules.function(purpose);
     super::kafka_rules::check(&mut rules);
+    super::tls::check(&mut rules);
 }
 
 pub(super) struct Rules<'a> {
@@ -63,6 +64,11 @@ impl Rules<'_> {
         let read =
             setting.zip(self.raw.get(key)).map(|(setting, node)| (setting.kind.read(key, node), setting));
         read.is_some_and(|(given, setting)| given.is_ok_and(|value| value != setting.default_value()))
+    }
+
+    /// Whether the file says anything there.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        self.raw.get(key).is_some_and(|node| node.shape != super::raw::Shape::Null)
     }
 
     /// A value as the file has it, where it does: 1MB is not given back as 1000000B.
@@ -186,7 +192,7 @@ impl Rules<'_> {
         };
         let host = url.host().unwrap_or_default();
         let local = host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_loopback);
-        let port = url.port_u16().unwrap_or(80);
+        let port = super::port_of(url);
         let http = self.config.ingress.http.as_ref().map(|http| http.listen.port());
         let admin = self.config.admin.listen.map(|listen| listen.port());
         let ports_read = self.are_read(&["ingress.http.listen", "admin.listen"]);

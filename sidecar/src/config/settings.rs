@@ -6,6 +6,7 @@
 mod auth;
 mod kafka;
 mod table;
+mod tls;
 
 use super::{
     kind::{Kind, Value},
@@ -50,6 +51,7 @@ const fn section_or(word: &'static str, path: &'static str, doc: &'static str) -
 pub(crate) static SECTIONS: &[Section] = &[
     section("function", "The function that gets the events."),
     section("function.restart_backoff", "How long a restart waits; the wait doubles up to max."),
+    section("function.tls", "Where function.url is https://."),
     section("delivery", "In which order, how often and how long an event is tried."),
     section(
         "delivery.backoff",
@@ -70,6 +72,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     ),
     section("ingress.http.auth.oidc", "Tokens (JWT) of an OpenID Connect issuer."),
     section("ingress.http.auth.hmac", "Bodies that are signed with a shared secret, such as GitHub's."),
+    section("ingress.http.tls", "TLS for it; files that change are read again."),
     section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",
@@ -82,6 +85,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("dead_letters", "Where events go that are given up, if not into the journal."),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
+    section("admin.tls", "TLS for admin.listen; files that change are read again."),
     section("drain", "What happens on SIGTERM."),
     section("log", "Log lines, on standard error."),
     section("runtime", "The process itself."),

@@ -1,4 +1,5 @@
 //! A function, a client for it, and an event.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //! an HMAC of the body as it was sent.
 
 use super::denial::{Denial, Why};
-use crate::watched::{Stamp, Watched};
+use crate::{stamp::Stamp, watched::Watched};
 use aws_lc_rs::hmac::{self, Key};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName};

@@ -1,5 +1,7 @@
 //! A server over HTTP and HTTPS as a client meets it, and every way in which it is no server for us.
 
+mod proxy;
+
 use super::*;
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -201,11 +203,11 @@ async fn authorities_that_are_none_are_told_by_their_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     for (content, expected) in [
-        (None, "No such file or directory (os error 2)"),
+        (None, "the file cannot be read: No such file or directory (os error 2)"),
         (Some(""), "there is no certificate in it (PEM is wanted)"),
         (
             Some("-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n"),
-            "invalid peer certificate",
+            "a certificate in it cannot be an authority's: ",
         ),
         (Some("-----BEGIN CERTIFICATE-----\nbm9u"), "this is no PEM"),
     ] {

@@ -12,6 +12,7 @@ fn settings(folder: &Path, url: &str) -> Settings {
         client_secret_file,
         scope: Some("kafka".to_owned()),
         ca_file: None,
+        proxies: Proxies::default(),
     }
 }
 

@@ -1,3 +1,6 @@
+mod http2;
+mod tls;
+
 use std::{
     net::SocketAddr,
     pin::Pin,
@@ -12,7 +15,8 @@ use tokio::{
 
 use super::*;
 
-/// A listener whose service answers by path: `/` with 200, `/panic` by panicking, `/wait` once released.
+/// A listener whose service answers by path: `/` with 200, `/panic` by panicking, `/wait` once released, `/peer` with
+/// who the client is.
 struct Fixture {
     address: SocketAddr,
     counts: Arc<Counts>,
@@ -25,7 +29,15 @@ struct Fixture {
 
 impl Fixture {
     async fn start(limits: Limits) -> Fixture {
+        Fixture::secured(limits, None).await
+    }
+
+    async fn secured(limits: Limits, tls: Option<Arc<ServerTls>>) -> Fixture {
         let listener = Listener::tcp(SocketAddr::from(([127, 0, 0, 1], 0)), "test").await.unwrap();
+        let listener = match tls {
+            Some(tls) => listener.secured(tls),
+            None => listener,
+        };
         let address = listener.address().unwrap();
         let counts = Arc::new(Counts::default());
         let (waiting, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -73,6 +85,11 @@ fn service(
                 "/wait" => {
                     waiting.notify_one();
                     release.notified().await;
+                }
+                "/peer" => {
+                    let peer = request.extensions().get::<Arc<crate::tls::Peer>>();
+                    let named = peer.map_or_else(|| "nobody".to_owned(), ToString::to_string);
+                    return Response::new(Full::from(named));
                 }
                 _ => {
                     let _ = request.into_body().collect().await;

@@ -1,6 +1,6 @@
 //! One request of `outrigger send`: written in its mode, tried again while the ingress says "later".
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -10,10 +10,14 @@ use http::{
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use outrigger_core::{Event, event};
+use outrigger_net::{
+    client::{Connector, reason},
+    tls::ClientTls,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cli::SendMode;
@@ -27,7 +31,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 
 /// Sends requests to one ingress.
 pub(crate) struct Sender {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     /// The ingress.
     pub to: Uri,
     /// `Bearer …`, marked as sensitive.
@@ -71,11 +75,15 @@ pub(crate) enum Outcome {
 }
 
 impl Sender {
-    /// A sender with a pool of its own.
-    pub(crate) fn new(to: Uri, mode: SendMode, retry_for: Duration, timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    /// A sender with a pool of its own; `tls` is used where the URL says https.
+    pub(crate) fn new(
+        to: Uri,
+        tls: Arc<ClientTls>,
+        mode: SendMode,
+        retry_for: Duration,
+        timeout: Duration,
+    ) -> Self {
+        let connector = Connector::new(tls, CONNECT_TIMEOUT);
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         Self { client, to, authorization: None, mode, retry_for, timeout, reached: Cell::new(false) }
     }
@@ -163,17 +171,6 @@ fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
 fn backoff(retries: u64, dice: f64) -> Duration {
     let doublings = u32::try_from(retries.min(16)).unwrap_or(16);
     BACKOFF.0.saturating_mul(1 << doublings).min(BACKOFF.1).mul_f64(dice)
-}
-
-/// An error with its causes: hyper's own message alone is "client error (Connect)".
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut reason = String::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        reason = cause.to_string();
-        next = cause.source();
-    }
-    if reason.is_empty() { error.to_string() } else { reason }
 }
 
 fn first_line(body: &[u8]) -> String {

@@ -20,12 +20,12 @@ fn bounds_include_their_ends() {
 }
 
 #[test]
-fn a_url_is_plain_http_with_a_host() {
+fn a_url_is_http_or_https_with_a_host() {
     for (text, good) in [
         ("http://127.0.0.1:8081/", true),
         ("http://function.default.svc.cluster.local", true),
         ("http://[::1]:8081/a?b=c", true),
-        ("https://example.com/", false),
+        ("https://example.com/", true),
         ("http://user:secret@example.com/", false),
         ("http:///path", false),
         ("http://127.0.0.1:0/", false),

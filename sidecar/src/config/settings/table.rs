@@ -1,16 +1,35 @@
-//! The table itself: one entry per setting; those of Kafka and of `auth` stand in files of their own.
+//! The table itself: one entry per setting; those of Kafka, of `auth` and of TLS stand in files of their own.
 
 use std::time::Duration;
 
-use super::{Setting, auth, kafka};
+use super::{Setting, auth, kafka, tls};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
-pub(crate) static SETTINGS: &[Setting] = &concat::<
-    { INWARD.len() + auth::INGRESS.len() + kafka::SOURCE.len() + kafka::CLUSTER.len() + INSIDE.len() },
->([INWARD, auth::INGRESS, kafka::SOURCE, kafka::CLUSTER, INSIDE]);
+pub(crate) static SETTINGS: &[Setting] = &concat::<{ count_all(ALL) }>(ALL);
 
-const fn concat<const N: usize>(tables: [&[Setting]; 5]) -> [Setting; N] {
+const ALL: &[&[Setting]] = &[
+    FUNCTION,
+    tls::FUNCTION,
+    INWARD,
+    auth::INGRESS,
+    tls::INGRESS,
+    kafka::SOURCE,
+    kafka::CLUSTER,
+    INSIDE,
+    tls::ADMIN,
+    PROCESS,
+];
+
+const fn count_all(tables: &[&[Setting]]) -> usize {
+    let (mut table, mut count) = (0, 0);
+    while table < tables.len() {
+        (count, table) = (count + tables[table].len(), table + 1);
+    }
+    count
+}
+
+const fn concat<const N: usize>(tables: &[&[Setting]]) -> [Setting; N] {
     let (mut all, mut table, mut count) = ([tables[0][0]; N], 0, 0);
     while table < tables.len() {
         let mut at = 0;
@@ -23,8 +42,8 @@ const fn concat<const N: usize>(tables: [&[Setting]; 5]) -> [Setting; N] {
     all
 }
 
-/// The function, delivery, the window, and HTTP as a source.
-const INWARD: &[Setting] = &[
+/// The function.
+const FUNCTION: &[Setting] = &[
     setting(
         "function.url",
         Kind::Or("none", &Kind::Url),
@@ -119,6 +138,10 @@ const INWARD: &[Setting] = &[
         "all",
         "The variables that a COMMAND inherits besides PATH, HOME, LANG and TZ: all, or a list of names.",
     ),
+];
+
+/// Delivery, the window, and HTTP as a source.
+const INWARD: &[Setting] = &[
     setting(
         "delivery.key",
         Kind::Or("none", &Kind::Attributes),
@@ -232,9 +255,15 @@ const INWARD: &[Setting] = &[
         "75s",
         "How long a connection may rest between requests.",
     ),
+    setting(
+        "ingress.http.http2_streams_max",
+        count(0, 10_000),
+        "100",
+        "The most requests at once on one HTTP/2 connection; further ones wait. 0 speaks HTTP/1.1 alone.",
+    ),
 ];
 
-/// The journal, admin and the process.
+/// The journal and admin.
 const INSIDE: &[Setting] = &[
     setting("journal.path", Kind::File, ".outrigger/journal.db", "The file; readable by its owner only."),
     setting(
@@ -314,6 +343,10 @@ const INSIDE: &[Setting] = &[
         ".outrigger/admin.sock",
         "The Unix socket, for its owner only, through which `outrigger dead` talks to a running outrigger.",
     ),
+];
+
+/// The process.
+const PROCESS: &[Setting] = &[
     setting(
         "drain.lame_duck",
         PAUSE,
