@@ -8,7 +8,7 @@
 use super::{
     denial::{BEARER, BODY, CERTIFICATE, Denial, Why},
     hmac::{Signature, Signed},
-    identity::{Identity, Peer, PeerPattern},
+    identity::{Identity, PeerPattern},
     oidc::Oidc,
     rules::{Allowed, Rules},
     throttle::Throttle,

@@ -1,29 +1,8 @@
 //! Who somebody is, by whichever method it became known.
 
 use super::{glob::Glob, jwt::Claims};
-use std::{net::IpAddr, sync::Arc};
-
-/// Who is at the other end of a TLS connection, as the client certificate says that its listener verified.
-///
-/// The listener puts an `Arc<Peer>` into the extensions of each request of that connection. Nothing that a client can
-/// send by itself (such as a header) may ever become one.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Peer {
-    /// The certificate's subject as RFC 4514 writes it, such as `CN=orders,O=Example`; empty where it has none.
-    pub subject: String,
-    /// The SPIFFE id, where the certificate has exactly one URI and that is a valid id.
-    pub spiffe_id: Option<String>,
-    /// DNS names, in lower case.
-    pub dns: Vec<String>,
-    /// URIs, also that of SPIFFE.
-    pub uris: Vec<String>,
-    /// Addresses of mail.
-    pub emails: Vec<String>,
-    /// Addresses of machines.
-    pub addresses: Vec<IpAddr>,
-    /// The serial number, in hexadecimal.
-    pub serial: String,
-}
+use crate::tls::Peer;
+use std::sync::Arc;
 
 /// A certificate that is let in.
 #[derive(Debug, Clone, PartialEq, Eq)]

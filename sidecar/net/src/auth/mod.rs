@@ -13,7 +13,7 @@
 //! | [`glob`] | the patterns of rules; pure |
 //!
 //! Every method that is configured is an alternative: a request that satisfies one is let in. Not here: TLS (the
-//! listener verifies a client's certificate and says whose it is, as a [`Peer`]), and what a request means.
+//! listener verifies a client's certificate and says whose it is, as a [`Peer`](crate::tls::Peer)), and what a request means.
 
 pub mod denial;
 pub mod glob;
@@ -32,6 +32,6 @@ pub use self::{
     denial::{Denial, Why},
     glob::Glob,
     guard::{Entry, Guard, Methods, Pass, Pending},
-    identity::{Identity, Peer, PeerPattern},
+    identity::{Identity, PeerPattern},
     rules::{Rule, Rules},
 };
