@@ -28,5 +28,5 @@ pub mod token;
 
 mod connection;
 mod gunzip;
-mod watched;
 mod stamp;
+mod watched;

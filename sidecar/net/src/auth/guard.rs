@@ -13,7 +13,10 @@ use super::{
     rules::{Allowed, Rules},
     throttle::Throttle,
 };
-use crate::token::{self, TokenFile};
+use crate::{
+    tls::Peer,
+    token::{self, TokenFile},
+};
 use http::{header::CONTENT_ENCODING, request::Parts};
 use std::{
     sync::{Arc, Mutex, PoisonError},

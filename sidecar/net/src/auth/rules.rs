@@ -149,7 +149,7 @@ fn cut(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{identity::Peer, jwt::Claims};
+    use crate::{auth::jwt::Claims, tls::Peer};
     use proptest::prelude::*;
     use serde_json::json;
 
