@@ -269,7 +269,7 @@ fn kafka_topic(
     topic: &str,
     mode: config::Mode,
 ) -> Result<Arc<dyn Sink>> {
-    let cluster = kafka::cluster(kafka, &config.proxy, kafka::Purpose::Connect(fastrand::Rng::new()))?;
+    let cluster = kafka::cluster(kafka, &config.outgoing, kafka::Purpose::Connect(fastrand::Rng::new()))?;
     Ok(kafka::sink(kafka, &cluster, ("the topic", topic, mode))?)
 }
 
@@ -294,7 +294,7 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
 
 #[cfg(feature = "kafka")]
 fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
-    let cluster = kafka::cluster(kafka, &config.proxy, kafka::Purpose::Look)?;
+    let cluster = kafka::cluster(kafka, &config.outgoing, kafka::Purpose::Look)?;
     kafka::source(config, &cluster)?;
     let written = [replies(config), dead_letters(config)].into_iter().flatten().next();
     written.map_or(Ok(()), |written| kafka::sink_settings(kafka, &cluster, written).check())
@@ -317,7 +317,7 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
 #[cfg(feature = "kafka")]
 fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Brokers> {
     let jitter = config.runtime.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-    let cluster = kafka::cluster(kafka, &config.proxy, kafka::Purpose::Connect(jitter))?;
+    let cluster = kafka::cluster(kafka, &config.outgoing, kafka::Purpose::Connect(jitter))?;
     let feed = kafka::source(config, &cluster)?;
     let sink = |written| kafka::sink(kafka, &cluster, written);
     let replies = replies(config).map(sink).transpose()?;

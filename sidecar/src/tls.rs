@@ -2,7 +2,7 @@
 //! finds in their files.
 
 use crate::{
-    config::{Config, Function, KeyPair, ListenerTls, Proxy},
+    config::{Config, Function, KeyPair, ListenerTls, Outgoing},
     registry::Series,
 };
 use outrigger_net::{
@@ -69,9 +69,11 @@ pub fn check(config: &Config, now: SystemTime) -> Vec<(String, String)> {
 ///
 /// # Errors
 /// When the variable names none, in one line that begins with it.
-pub fn proxies(proxy: &Proxy) -> Result<Proxies, String> {
-    match &proxy.https {
-        Some(https) => Proxies::new(https, &proxy.except).map_err(|error| format!("HTTPS_PROXY: {error}")),
+pub fn proxies(outgoing: &Outgoing) -> Result<Proxies, String> {
+    match &outgoing.https_proxy {
+        Some(https) => {
+            Proxies::new(https, &outgoing.no_proxy).map_err(|error| format!("HTTPS_PROXY: {error}"))
+        }
         None => Ok(Proxies::default()),
     }
 }

@@ -6,7 +6,7 @@ use super::{
     auth::Rule,
     checked::{
         Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress,
-        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Output, Proxy, Replies, Restart, RetryBudget,
+        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Outgoing, Output, Replies, Restart, RetryBudget,
         Runtime, Storage, Window,
     },
     env::{Env, KUBERNETES_VARIABLE},
@@ -57,9 +57,9 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             threads: values.count("runtime.threads"),
             seed: values.some_count("runtime.seed"),
         },
-        proxy: Proxy {
-            https: either_case(env, "HTTPS_PROXY"),
-            except: either_case(env, "NO_PROXY").unwrap_or_default(),
+        outgoing: Outgoing {
+            https_proxy: either_case(env, "HTTPS_PROXY"),
+            no_proxy: either_case(env, "NO_PROXY").unwrap_or_default(),
         },
     }
 }

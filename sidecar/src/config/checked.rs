@@ -37,24 +37,28 @@ pub struct Config {
     pub log: Log,
     /// The process itself.
     pub runtime: Runtime,
-    /// The proxy for what we ask of others, such as tokens; from the environment.
-    pub proxy: Proxy,
+    /// The way of what we ask of others, such as tokens; from the environment.
+    pub outgoing: Outgoing,
 }
 
 /// The proxy for what we ask of others over https, as other programs take it: from `HTTPS_PROXY` (or in lower case)
 /// and `NO_PROXY`.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Proxy {
-    /// Its URL; none connects without.
-    pub https: Option<String>,
+pub struct Outgoing {
+    /// The proxy's URL; none connects without.
+    pub https_proxy: Option<String>,
     /// The hosts that are asked without.
-    pub except: String,
+    pub no_proxy: String,
 }
 
-impl std::fmt::Debug for Proxy {
+impl std::fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The URL may hold a password.
-        f.debug_struct("Proxy").field("https", &self.https.is_some()).field("except", &self.except).finish()
+        let https_proxy = self.https_proxy.is_some();
+        f.debug_struct("Outgoing")
+            .field("https_proxy", &https_proxy)
+            .field("no_proxy", &self.no_proxy)
+            .finish()
     }
 }
 

@@ -28,7 +28,11 @@ pub(super) enum Purpose {
 }
 
 /// The cluster as the adapter takes it, checked; secrets are read here for the first time.
-pub(super) fn cluster(kafka: &config::Kafka, proxy: &config::Proxy, purpose: Purpose) -> Result<Cluster> {
+pub(super) fn cluster(
+    kafka: &config::Kafka,
+    outgoing: &config::Outgoing,
+    purpose: Purpose,
+) -> Result<Cluster> {
     let file = |file: &Option<PathBuf>| file.as_ref().map(|file| file.display().to_string());
     let cluster = Cluster {
         brokers: kafka.brokers.clone(),
@@ -38,14 +42,14 @@ pub(super) fn cluster(kafka: &config::Kafka, proxy: &config::Proxy, purpose: Pur
             certificate: file(&tls.certificate),
             key: file(&tls.key),
         }),
-        sasl: kafka.sasl.as_ref().map(|named| sasl(named, proxy, purpose)).transpose()?,
+        sasl: kafka.sasl.as_ref().map(|named| sasl(named, outgoing, purpose)).transpose()?,
         properties: kafka.properties.clone(),
     };
     cluster.check()?;
     Ok(cluster)
 }
 
-fn sasl(sasl: &config::Sasl, proxy: &config::Proxy, purpose: Purpose) -> Result<Sasl> {
+fn sasl(sasl: &config::Sasl, outgoing: &config::Outgoing, purpose: Purpose) -> Result<Sasl> {
     match sasl {
         config::Sasl::Password { mechanism, username, password_file } => Ok(Sasl::Password {
             mechanism,
@@ -55,8 +59,8 @@ fn sasl(sasl: &config::Sasl, proxy: &config::Proxy, purpose: Purpose) -> Result<
         config::Sasl::Token { client_secret_file, .. } => {
             secret("kafka.sasl.client_secret_file", client_secret_file.as_deref().unwrap_or(Path::new("")))?;
             match purpose {
-                Purpose::Look => tokens::check(sasl, proxy).map(Sasl::Token),
-                Purpose::Connect(jitter) => tokens::keep(sasl, proxy, jitter).map(Sasl::Token),
+                Purpose::Look => tokens::check(sasl, outgoing).map(Sasl::Token),
+                Purpose::Connect(jitter) => tokens::keep(sasl, outgoing, jitter).map(Sasl::Token),
             }
         }
     }

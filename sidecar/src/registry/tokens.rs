@@ -27,18 +27,18 @@ struct Kept {
 }
 
 /// Whether tokens can be asked for: the endpoint's authorities are there. Nobody is asked.
-pub(super) fn check(sasl: &config::Sasl, proxy: &config::Proxy) -> Result<Arc<dyn Tokens>> {
-    Ok(Arc::new(kept(sasl, proxy)?))
+pub(super) fn check(sasl: &config::Sasl, outgoing: &config::Outgoing) -> Result<Arc<dyn Tokens>> {
+    Ok(Arc::new(kept(sasl, outgoing)?))
 }
 
 /// Fetches a token in the background, and new ones as long as somebody holds the result. Within a runtime.
-pub(super) fn keep(sasl: &config::Sasl, proxy: &config::Proxy, jitter: Rng) -> Result<Arc<dyn Tokens>> {
-    let kept = kept(sasl, proxy)?;
+pub(super) fn keep(sasl: &config::Sasl, outgoing: &config::Outgoing, jitter: Rng) -> Result<Arc<dyn Tokens>> {
+    let kept = kept(sasl, outgoing)?;
     tokio::spawn(ClientCredentials::keep(Arc::downgrade(&kept.credentials), jitter));
     Ok(Arc::new(kept))
 }
 
-fn kept(sasl: &config::Sasl, proxy: &config::Proxy) -> Result<Kept> {
+fn kept(sasl: &config::Sasl, outgoing: &config::Outgoing) -> Result<Kept> {
     let invalid = |message: String| Error::new(Kind::Invalid, message);
     let config::Sasl::Token { url: Some(url), client_id, client_secret_file, scope, ca_file } = sasl else {
         return Err(invalid("kafka.sasl.token_url: nothing".to_owned()));
@@ -50,7 +50,7 @@ fn kept(sasl: &config::Sasl, proxy: &config::Proxy) -> Result<Kept> {
         client_secret_file: client_secret_file.clone().unwrap_or_default(),
         scope: scope.clone(),
         ca_file: ca_file.clone(),
-        proxies: crate::tls::proxies(proxy).map_err(invalid)?,
+        proxies: crate::tls::proxies(outgoing).map_err(invalid)?,
     };
     let wrong = |why| invalid(format!("kafka.sasl.token_ca_file: {why}"));
     Ok(Kept { credentials: ClientCredentials::new(settings).map_err(wrong)?, client_id })

@@ -115,10 +115,10 @@ fn the_proxy_is_taken_from_the_environment_in_either_case_and_not_shown() {
     ] {
         let config = read(&Around(variables), "f", "", &[], Purpose::Look).unwrap();
         assert_eq!(
-            (config.proxy.https.as_deref(), config.proxy.except.as_str()),
+            (config.outgoing.https_proxy.as_deref(), config.outgoing.no_proxy.as_str()),
             (Some("http://me:geheim@proxy:1"), "a,b")
         );
         assert!(!format!("{config:?}").contains("geheim"));
     }
-    assert_eq!(look("").unwrap().proxy.https, None);
+    assert_eq!(look("").unwrap().outgoing.https_proxy, None);
 }
