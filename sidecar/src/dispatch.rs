@@ -348,34 +348,29 @@ impl Target {
     async fn work(self: Arc<Self>) {
         self.state().starting = false;
         let mut leaving = Leaving(Some(&self));
-        while let Some(running) = self.take() {
-            self.attempt(running).await;
+        let mut time = now();
+        while let Some(running) = self.take(time) {
+            time = self.attempt(running, time).await;
         }
         leaving.0 = None; // with the last look, it was counted out
     }
 
     /// What the worker does next. `None` counts it out under the same lock: whoever brings work after this look
     /// then finds its place free, and starts another.
-    fn take(self: &Arc<Self>) -> Option<Running> {
-        let now = now();
+    fn take(self: &Arc<Self>, now: Instant) -> Option<Running<'_>> {
         let mut state = self.state();
-        let running = match state.take(self.settings.concurrency, now) {
+        match state.take(self.settings.concurrency, now) {
             Take::Run { ticket, job, probe } => {
                 if state.lanes.is_ready(now) {
                     self.start_worker(&mut state);
                 }
-                Some(Running { target: self.clone(), ticket, probe, job: Some(job) })
+                return Some(Running { target: self, ticket, probe, job: Some(job) });
             }
-            Take::Until(at) => {
-                self.set_alarm(&mut state, at);
-                None
-            }
-            Take::Nothing => None,
-        };
-        if running.is_none() {
-            self.leave(state);
+            Take::Until(at) => self.set_alarm(&mut state, at),
+            Take::Nothing => {}
         }
-        running
+        self.leave(state);
+        None
     }
 
     fn leave(&self, mut state: MutexGuard<'_, State>) {
