@@ -22,7 +22,7 @@ const CHECKS: u32 = 3_000;
 const LOOKS: u32 = 200_000;
 const AUDIENCE: &str = "https://outrigger.example/";
 
-/// Both in turn, with a token of the size that issuers give out (about 1,100 bytes).
+/// Both in turn, with a token of the size that issuers give out (about 1,000 bytes).
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let key = SigningKey::rsa("a key with a name of some length, as issuers have them");
     let issuer = Issuer::start(&[&key]).await;
