@@ -1,25 +1,29 @@
 //! One request over one connection, within one deadline: the [`Exchange`] to a function.
 //!
-//! The deadline covers connecting, sending, waiting and the answer's body, which is why the body that is
-//! handed out carries it on. Whether the request was sent is known at every moment, because that decides
+//! The deadline covers connecting, sending, waiting and, for an event, the answer's body, which is why the body
+//! that is handed out carries it on. Of a proxied request ([`CallCx::stream`]) it covers what comes before the
+//! answer, and begins anew with each piece of an upload. Whether the request was sent is known at every moment, because that decides
 //! whether a failure counts as an attempt.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::HOST};
-use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http::{
+    HeaderValue, Request, Response,
+    header::{EXPECT, HOST},
+};
+use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use outrigger_core::{Body, BoxFuture, CallCx, Error, Exchange, Kind, Result};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{config::Config, connect::Address, pool::Pool};
+use crate::{
+    answer::{End, Lent},
+    config::{Config, Protocol},
+    connect::Address,
+    h2::Shared,
+    pool::Pool,
+    upload,
+};
 
 /// A request up to this size is on the wire before its answer can be, so its connection is free with the
 /// answer's end. A larger one may still be under way when the function has already refused it.
@@ -31,6 +35,8 @@ pub struct Client {
     address: Address,
     host: HeaderValue,
     pool: Arc<Pool>,
+    /// Used instead of the pool where the function speaks HTTP/2.
+    shared: Option<Shared>,
     timeout: Duration,
 }
 
@@ -45,34 +51,64 @@ impl Client {
             address: Address { host: host.into(), port: port.unwrap_or(80), timeout: config.connect_timeout },
             host: HeaderValue::try_from(named).unwrap_or_else(|_| HeaderValue::from_static("localhost")),
             pool: Pool::new(config.idle_connections_max, config.idle_timeout),
+            shared: (config.protocol == Protocol::H2c).then(Shared::default),
             timeout: config.timeout,
         }
     }
 
-    async fn within_deadline(&self, request: Request<Body>, cx: &CallCx) -> Result<Response<Body>> {
-        let own = Instant::now() + self.timeout;
-        let deadline = cx.deadline.map_or(own, |callers| own.min(callers.into()));
-        let lent = Lent {
-            pool: Arc::clone(&self.pool),
-            at_once: request.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX),
-            deadline,
-        };
+    async fn within_deadline(&self, mut request: Request<Body>, cx: &CallCx) -> Result<Response<Body>> {
+        let mut deadline = self.deadline(cx, Instant::now());
+        let at_once = request.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX);
+        let (mut progress, mut gate) = (None, None);
+        if cx.stream.is_some() && (!at_once || request.headers().contains_key(EXPECT)) {
+            let (watched, moves, held) = upload::watch(request);
+            (request, progress, gate) = (watched, Some(moves), held);
+        }
         let mut sent = false;
-        match timeout_at(deadline, self.exchange(request, &mut sent)).await {
-            Ok(exchanged) => exchanged.map(|(answer, sender)| lent.answer(answer, sender)),
+        let answered = {
+            let mut exchange = pin!(self.exchange(request, &mut sent));
+            loop {
+                let answered = timeout_at(deadline, exchange.as_mut()).await;
+                let later = progress.as_ref().map(|progress| self.deadline(cx, progress.last()));
+                match (answered, later) {
+                    (Err(_), Some(later)) if later > deadline => deadline = later,
+                    (answered, _) => break answered,
+                }
+            }
+        };
+        let end = match cx.stream {
+            Some(rest) => End::Rest { rest, progress, last: Instant::now() },
+            None => End::At(deadline),
+        };
+        match answered {
+            Ok(Ok((answer, sender))) => {
+                Ok(Lent { pool: Arc::clone(&self.pool), at_once, gate, end }.answer(answer, sender))
+            }
+            Ok(Err(error)) => Err(error),
             Err(_) if sent => {
                 self.pool.clear();
+                if let Some(shared) = &self.shared {
+                    shared.clear();
+                }
                 Err(Error::new(Kind::TimedOut, format!("{}: no answer in time", self.address)))
             }
             Err(_) => Err(Error::new(Kind::Unreachable, format!("{}: no connection in time", self.address))),
         }
     }
 
+    fn deadline(&self, cx: &CallCx, since: Instant) -> Instant {
+        let own = since + self.timeout;
+        cx.deadline.map_or(own, |callers| own.min(callers.into()))
+    }
+
     async fn exchange(
         &self,
         mut request: Request<Body>,
         sent: &mut bool,
-    ) -> Result<(Response<Incoming>, SendRequest<Body>)> {
+    ) -> Result<(Response<Incoming>, Option<SendRequest<Body>>)> {
+        if let Some(shared) = &self.shared {
+            return shared.send(&self.address, request, sent).await.map(|answer| (answer, None));
+        }
         request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
         let mut idle = self.idle().await;
         loop {
@@ -83,7 +119,7 @@ impl Client {
             };
             *sent = true;
             match sender.try_send_request(request).await {
-                Ok(answer) => return Ok((answer, sender)),
+                Ok(answer) => return Ok((answer, Some(sender))),
                 Err(mut failed) => match failed.take_message() {
                     // It was closed before it took the request: nothing was sent. The next one is new.
                     Some(unsent) if reused => (request, *sent) = (unsent, false),
@@ -125,103 +161,10 @@ impl Exchange for Client {
 }
 
 /// hyper's error with the system's behind it, which is the one that says something.
-fn broken(error: &hyper::Error) -> String {
+pub(crate) fn broken(error: &hyper::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("the connection broke: {source}"),
         None => format!("the connection broke: {error}"),
-    }
-}
-
-/// What an answer's body must know to give its connection back.
-struct Lent {
-    pool: Arc<Pool>,
-    at_once: bool,
-    deadline: Instant,
-}
-
-impl Lent {
-    fn answer(self, answer: Response<Incoming>, sender: SendRequest<Body>) -> Response<Body> {
-        let (parts, incoming) = answer.into_parts();
-        let mut answer = Answer { incoming, sender: Some(sender), lent: self, alarm: None };
-        let body = if answer.incoming.is_end_stream() {
-            answer.give_back();
-            Body::default()
-        } else {
-            answer.boxed_unsync()
-        };
-        Response::from_parts(parts, body)
-    }
-}
-
-/// An answer's body on its way. Read to its end, its connection goes back to the pool; otherwise, or after
-/// an error, the connection is closed.
-struct Answer {
-    incoming: Incoming,
-    sender: Option<SendRequest<Body>>,
-    lent: Lent,
-    /// Set only once the body makes us wait, which a small answer seldom does.
-    alarm: Option<Pin<Box<Sleep>>>,
-}
-
-impl Answer {
-    fn give_back(&mut self) {
-        let Some(mut sender) = self.sender.take() else { return };
-        if self.lent.at_once {
-            self.lent.pool.put(sender);
-            return;
-        }
-        let (pool, deadline) = (Arc::clone(&self.lent.pool), self.lent.deadline);
-        tokio::spawn(async move {
-            if let Ok(Ok(())) = timeout_at(deadline, sender.ready()).await {
-                pool.put(sender);
-            }
-        });
-    }
-
-    /// Ends the body with an error, and its connection with it.
-    fn fail(&mut self, kind: Kind, what: String) -> Poll<Option<Result<Frame<Bytes>>>> {
-        self.sender = None;
-        Poll::Ready(Some(Err(Error::new(kind, what))))
-    }
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if self.incoming.is_end_stream() {
-                    self.give_back();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(None) => {
-                self.give_back();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.fail(Kind::Interrupted, format!("the answer was cut off: {}", broken(&error)))
-            }
-            Poll::Pending => {
-                let deadline = self.lent.deadline;
-                let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-                if alarm.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                self.lent.pool.clear();
-                self.fail(Kind::TimedOut, "the answer began and did not end in time".to_owned())
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
 
@@ -229,7 +172,7 @@ impl http_body::Body for Answer {
 mod tests {
     use std::io;
 
-    use http_body_util::Full;
+    use http_body_util::{BodyExt, Full};
     use hyper::client::conn::http1;
     use hyper_util::rt::TokioIo;
     use outrigger_core::{TargetId, Timeline};
@@ -242,7 +185,13 @@ mod tests {
     }
 
     fn cx() -> CallCx {
-        CallCx { target: TargetId("t".into()), attempt: 1, deadline: None, timeline: Timeline::off() }
+        CallCx {
+            target: TargetId("t".into()),
+            attempt: 1,
+            deadline: None,
+            stream: None,
+            timeline: Timeline::off(),
+        }
     }
 
     fn request() -> Request<Body> {

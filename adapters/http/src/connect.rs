@@ -2,8 +2,11 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{
+    http1::{self, SendRequest},
+    http2,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use outrigger_core::{Body, Error, Kind, Result};
 use tokio::{
     net::TcpStream,
@@ -25,16 +28,33 @@ impl Address {
     /// # Errors
     /// [`Kind::Unreachable`] when no address of the host accepts within the timeout.
     pub(crate) async fn connect(&self) -> Result<SendRequest<Body>> {
+        let (sender, connection) = http1::handshake(self.open().await?).await.map_err(self.refused())?;
+        // Whoever waits for the answer gets the connection's error.
+        tokio::spawn(async move { connection.with_upgrades().await.unwrap_or_default() });
+        Ok(sender)
+    }
+
+    /// The same over HTTP/2, for many requests at once; it ends with the last of its senders.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] as well.
+    pub(crate) async fn connect_http2(&self) -> Result<http2::SendRequest<Body>> {
+        let handshake = http2::handshake(TokioExecutor::new(), self.open().await?);
+        let (sender, connection) = handshake.await.map_err(self.refused())?;
+        tokio::spawn(async move { connection.await.unwrap_or_default() });
+        Ok(sender)
+    }
+
+    async fn open(&self) -> Result<TokioIo<TcpStream>> {
         let stream = self.stream().await.map_err(|error| self.unreachable(&error))?;
         // Without it small requests wait for the acknowledgement of earlier ones. A connection that is
         // gone already refuses the option; the request will tell.
         let _ = stream.set_nodelay(true);
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| Error::new(Kind::Unreachable, format!("{self}: {error}")))?;
-        // Whoever waits for the answer gets the connection's error.
-        tokio::spawn(async move { connection.await.unwrap_or_default() });
-        Ok(sender)
+        Ok(TokioIo::new(stream))
+    }
+
+    fn refused(&self) -> impl Fn(hyper::Error) -> Error {
+        move |error| Error::new(Kind::Unreachable, format!("{self}: {error}"))
     }
 
     async fn stream(&self) -> io::Result<TcpStream> {

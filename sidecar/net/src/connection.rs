@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::limits::Limits;
+use crate::{head::HeadScan, limits::Limits};
 
 /// What a connection is doing, and since when. Written by its own task only; the atomics are there
 /// because the task may move between threads.
@@ -27,6 +27,14 @@ pub(crate) struct Phase {
     start: Instant,
     /// Milliseconds since `start`, times four, plus one of the constants below.
     packed: AtomicU64,
+    /// Milliseconds since `start`, plus one, from when on the client has taken no byte that waits for it; else 0.
+    stuck: AtomicU64,
+    /// Requests that are handled; with HTTP/2 several at once.
+    handled: AtomicU32,
+    /// Frames of HTTP/2 come at any time, so a byte does not mean that a request begins.
+    frames: AtomicBool,
+    /// The head that came last has a `Content-Length`.
+    length: AtomicBool,
 }
 
 /// Between two requests.
@@ -39,13 +47,30 @@ const BUSY: u64 = 2;
 impl Phase {
     /// A new connection: its client owes us headers.
     pub(crate) fn new() -> Arc<Phase> {
-        Arc::new(Phase { start: Instant::now(), packed: AtomicU64::new(HEAD) })
+        Arc::new(Phase {
+            start: Instant::now(),
+            packed: AtomicU64::new(HEAD),
+            stuck: AtomicU64::new(0),
+            handled: AtomicU32::new(0),
+            frames: AtomicBool::new(false),
+            length: AtomicBool::new(false),
+        })
     }
 
-    /// Marks a request as handled until the guard is dropped.
-    pub(crate) fn busy(self: &Arc<Phase>) -> Busy {
+    /// Marks a request as handled until the guard is dropped. `frames` says that it came over HTTP/2.
+    pub(crate) fn busy(self: &Arc<Phase>, frames: bool) -> Busy {
+        self.handled.fetch_add(1, Relaxed);
         self.packed.store(BUSY, Relaxed);
+        if frames {
+            self.frames.store(true, Relaxed);
+        }
         Busy(Arc::clone(self))
+    }
+
+    /// Whether the head that came last has a `Content-Length`, though hyper may not show it. Of requests that
+    /// were sent before the last one was answered only the first one's head is looked at.
+    pub(crate) fn has_length(&self) -> bool {
+        self.length.load(Relaxed)
     }
 
     /// When to look again, or `None` when the client's time is up.
@@ -56,6 +81,7 @@ impl Phase {
         // What it does may change at any time, and then the deadline is no sooner than this.
         let soonest = limits.header_timeout.min(limits.idle_timeout);
         let allowed = match packed % 4 {
+            BUSY if self.is_stuck(limits) => return None,
             BUSY => return Some(now + soonest),
             HEAD => limits.header_timeout,
             _ => limits.idle_timeout,
@@ -64,15 +90,45 @@ impl Phase {
         (deadline > now).then(|| deadline.min(now + soonest))
     }
 
-    fn read(&self) {
-        if self.packed.load(Relaxed) % 4 == IDLE {
-            self.enter(HEAD);
+    /// Bytes came. A head's are looked through.
+    fn read(&self, bytes: &[u8], scan: &mut HeadScan) {
+        match self.packed.load(Relaxed) % 4 {
+            BUSY => return,
+            IDLE if self.frames.load(Relaxed) => return,
+            IDLE => {
+                *scan = HeadScan::default();
+                self.length.store(false, Relaxed);
+                self.enter(HEAD);
+            }
+            _ => {}
+        }
+        if scan.take(bytes) {
+            self.length.store(true, Relaxed);
         }
     }
 
+    /// Bytes were written, or must wait until the client takes some.
+    fn wrote<T>(&self, polled: Poll<T>) -> Poll<T> {
+        let stuck = self.stuck.load(Relaxed) != 0;
+        if polled.is_pending() && !stuck {
+            self.stuck.store(self.elapsed_ms() + 1, Relaxed);
+        } else if polled.is_ready() && stuck {
+            self.stuck.store(0, Relaxed);
+        }
+        polled
+    }
+
+    fn is_stuck(&self, limits: &Limits) -> bool {
+        let since_ms = self.stuck.load(Relaxed);
+        since_ms != 0 && Duration::from_millis(self.elapsed_ms() + 1 - since_ms) >= limits.idle_timeout
+    }
+
     fn enter(&self, phase: u64) {
-        let since_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX / 4);
-        self.packed.store(since_ms * 4 + phase, Relaxed);
+        self.packed.store(self.elapsed_ms() * 4 + phase, Relaxed);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX / 4)
     }
 }
 
@@ -81,14 +137,30 @@ pub(crate) struct Busy(Arc<Phase>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.enter(IDLE);
+        if self.0.handled.fetch_sub(1, Relaxed) == 1 {
+            self.0.enter(IDLE);
+        }
     }
 }
 
 /// A stream that tells its [`Phase`] when bytes come.
 pub(crate) struct Watched<T> {
-    pub(crate) stream: T,
-    pub(crate) phase: Arc<Phase>,
+    stream: T,
+    phase: Arc<Phase>,
+    scan: HeadScan,
+    /// Bytes that were read to look at them, and are to be read once more.
+    ahead: Vec<u8>,
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(stream: T, phase: &Arc<Phase>) -> Watched<T> {
+        Watched { stream, phase: Arc::clone(phase), scan: HeadScan::default(), ahead: Vec::new() }
+    }
+
+    /// Gives `bytes` to the next reader, before all others.
+    pub(crate) fn again(&mut self, bytes: &[u8]) {
+        self.ahead = bytes.to_vec();
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
@@ -97,10 +169,20 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.ahead.is_empty() {
+            let count = this.ahead.len().min(buf.remaining());
+            buf.put_slice(&this.ahead[..count]);
+            this.ahead.drain(..count);
+            if this.ahead.is_empty() {
+                this.ahead = Vec::new(); // an idle connection keeps no buffer
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.phase.read();
+            this.phase.read(&buf.filled()[before..], &mut this.scan);
         }
         polled
     }
@@ -108,7 +190,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.phase.wrote(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -124,7 +207,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.phase.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -148,6 +232,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
 
+    fn came(phase: &Phase) {
+        phase.read(b"G", &mut HeadScan::default());
+    }
+
     fn alive(phase: &Phase) -> bool {
         phase.look_again_at(&LIMITS).is_some()
     }
@@ -156,7 +244,7 @@ mod tests {
     async fn a_new_connection_has_the_header_timeout_and_bytes_do_not_prolong_it() {
         let phase = Phase::new();
         pass(9).await;
-        phase.read();
+        came(&phase);
         assert!(alive(&phase));
         pass(1).await;
         assert!(!alive(&phase));
@@ -165,9 +253,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handled_request_has_no_deadline_here() {
         let phase = Phase::new();
-        let _busy = phase.busy();
+        let _busy = phase.busy(false);
         pass(3600).await;
-        phase.read();
+        came(&phase);
         assert!(alive(&phase));
     }
 
@@ -175,17 +263,46 @@ mod tests {
     async fn between_requests_the_idle_timeout_holds_until_a_byte_comes() {
         let phase = Phase::new();
         pass(5).await;
-        drop(phase.busy());
+        drop(phase.busy(false));
         pass(59).await;
         assert!(alive(&phase));
-        phase.read();
+        came(&phase);
         pass(9).await;
         assert!(alive(&phase));
         pass(1).await;
         assert!(!alive(&phase), "the header timeout counts from the first byte");
 
-        drop(phase.busy());
+        drop(phase.busy(false));
         pass(60).await;
+        assert!(!alive(&phase));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_of_its_answer_has_the_idle_timeout() {
+        let phase = Phase::new();
+        let _busy = phase.busy(false);
+        let _ = phase.wrote(Poll::<()>::Pending);
+        pass(59).await;
+        let _ = phase.wrote(Poll::<()>::Pending);
+        assert!(alive(&phase));
+        pass(1).await;
+        assert!(!alive(&phase), "it counts from when the first byte had to wait");
+        let _ = phase.wrote(Poll::Ready(()));
+        assert!(alive(&phase));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http2_is_idle_after_its_last_request_whatever_frames_come() {
+        let phase = Phase::new();
+        let (first, second) = (phase.busy(true), phase.busy(true));
+        drop(first);
+        pass(3600).await;
+        assert!(alive(&phase));
+        drop(second);
+        came(&phase);
+        pass(59).await;
+        assert!(alive(&phase));
+        pass(1).await;
         assert!(!alive(&phase));
     }
 
@@ -195,7 +312,7 @@ mod tests {
         for limits in [Limits { idle_timeout: soon, ..LIMITS }, Limits { header_timeout: soon, ..LIMITS }] {
             let phase = Phase::new();
             assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
-            let busy = phase.busy();
+            let busy = phase.busy(false);
             assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
             drop(busy);
             assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));

@@ -24,3 +24,5 @@ pub mod token;
 
 mod connection;
 mod gunzip;
+mod head;
+mod protocol;

@@ -1,15 +1,17 @@
-//! The accept loop: HTTP/1.1 over a TCP port or a Unix socket, within [`Limits`].
+//! The accept loop: HTTP/1.1 and HTTP/2 without TLS (by its preface) over a TCP port or a Unix socket,
+//! within [`Limits`].
 //!
 //! One task per connection. The loop itself never ends by an error: running out of file descriptors makes
-//! it wait, a handler that panics costs its request a 500. hyper's HTTP/1 connection is used directly,
-//! without protocol detection. Routing, bodies and what an answer says are the service's.
+//! it wait, a handler that panics costs its request a 500. A connection that its service upgrades leaves
+//! the loop with the answer: what speaks over it then is the service's to bound. Routing, bodies and what an answer says are the service's.
 
 use std::{
     error::Error,
     future::poll_fn,
     io,
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -19,9 +21,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body::Body;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http::{
+    HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, TRANSFER_ENCODING},
+};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -32,9 +37,10 @@ use tokio::{
 };
 
 use crate::{
-    connection::{Phase, Watched},
+    connection::{Busy, Phase, Watched},
     limits::Limits,
     listen::{Listener, OwnerSocket},
+    protocol::{self, Polite},
 };
 
 /// What happened on a listener, for the metrics. Only ever counts up, but for [`Counts::open`].
@@ -52,6 +58,8 @@ pub struct Counts {
     pub timed_out: AtomicU64,
     /// Peers of a Unix socket that were neither its owner nor root.
     pub strangers: AtomicU64,
+    /// Requests with both `Content-Length` and `Transfer-Encoding`; each was answered 400.
+    pub ambiguous: AtomicU64,
     /// Handlers that panicked; each was answered 500.
     pub panics: AtomicU64,
 }
@@ -77,55 +85,82 @@ pub async fn serve<S, F, B>(
 ) where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Default + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    serve_each(listener, limits, counts, move |_| service.clone(), until).await;
+}
+
+/// Who is at the other end of a connection, as the system says: nothing that it sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address; none of a Unix socket.
+    pub address: Option<SocketAddr>,
+}
+
+/// The same as [`serve`], with a service for each connection that knows its [`Peer`].
+pub async fn serve_each<M, S, F, B>(
+    listener: Listener,
+    limits: Limits,
+    counts: Arc<Counts>,
+    make: M,
+    until: impl Future<Output = ()>,
+) where
+    M: Fn(Peer) -> S,
+    S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     match listener {
-        Listener::Tcp(listener) => accept_all(listener, limits, counts, service, until).await,
-        Listener::Unix(socket) => accept_all(socket, limits, counts, service, until).await,
+        Listener::Tcp(listener) => accept_all(listener, limits, counts, make, until).await,
+        Listener::Unix(socket) => accept_all(socket, limits, counts, make, until).await,
     }
 }
+
+type Accepted<T> = io::Result<Option<(T, Peer)>>;
 
 /// Where connections come from.
 trait Accept {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection; `Ok(None)` is one that was turned away.
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Self::Stream>>>;
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<Self::Stream>>;
 }
 
 impl Accept for TcpListener {
     type Stream = TcpStream;
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<TcpStream>>> {
-        let (stream, _) = ready!(TcpListener::poll_accept(self, cx))?;
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<TcpStream>> {
+        let (stream, address) = ready!(TcpListener::poll_accept(self, cx))?;
         // Small answers must not wait for an acknowledgement (Nagle); a socket that is gone already
         // refuses the option, and its connection will find out.
         let _ = stream.set_nodelay(true);
-        Poll::Ready(Ok(Some(stream)))
+        Poll::Ready(Ok(Some((stream, Peer { address: Some(address) }))))
     }
 }
 
 impl Accept for OwnerSocket {
     type Stream = UnixStream;
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<UnixStream>>> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<UnixStream>> {
         let (stream, _) = ready!(self.listener().poll_accept(cx))?;
-        Poll::Ready(Ok(self.allows(&stream).then_some(stream)))
+        Poll::Ready(Ok(self.allows(&stream).then_some((stream, Peer { address: None }))))
     }
 }
 
-async fn accept_all<L, S, F, B>(
+async fn accept_all<L, M, S, F, B>(
     listener: L,
     limits: Limits,
     counts: Arc<Counts>,
-    service: S,
+    make: M,
     until: impl Future<Output = ()>,
 ) where
     L: Accept,
-    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    M: Fn(Peer) -> S,
+    S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Default + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut until = pin!(until);
@@ -152,11 +187,11 @@ async fn accept_all<L, S, F, B>(
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok(Some(stream)) => {
+            Ok(Some((stream, peer))) => {
                 trouble.accepted();
                 counts.accepted.fetch_add(1, Relaxed);
                 let open = Open::new(&counts);
-                connections.spawn(connection(stream, limits, open, service.clone(), ended.clone()));
+                connections.spawn(connection(stream, limits, open, make(peer), ended.clone()));
             }
             Ok(None) => {
                 counts.strangers.fetch_add(1, Relaxed);
@@ -182,42 +217,130 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Default + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let phase = Phase::new();
-    let io = TokioIo::new(Watched { stream, phase: Arc::clone(&phase) });
-    let handle = service_fn(|request| {
-        let busy = phase.busy();
-        let counts = &open.0;
-        let service = &service;
+    let shared = Arc::new((service, open));
+    let handle = service_fn(|request: Request<Incoming>| {
+        let busy = phase.busy(request.version() == Version::HTTP_2);
+        let refused = request.headers().contains_key(TRANSFER_ENCODING) && phase.has_length();
+        let shared = Arc::clone(&shared);
         async move {
-            let answer = guarded(service, request, counts).await;
-            drop(busy);
-            Ok::<_, std::convert::Infallible>(answer)
+            let (service, open) = &*shared;
+            let answer =
+                if refused { two_lengths(&open.0) } else { guarded(service, request, &open.0).await };
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Held { body, _busy: busy }))
         }
     });
-    let conn = http1::Builder::new()
-        .max_headers(limits.headers_max)
-        .max_header_size(limits.header_bytes_max.max(Limits::HEADER_BYTES_MAX_LEAST))
-        .header_read_timeout(None)
-        .serve_connection(io, handle);
+    let mut stream = Watched::new(stream, &phase);
+    let (counts, io) = (&shared.1.0, TokioIo::new);
+    let in_time = match begin(&mut stream, &phase, &limits, ended.clone()).await {
+        Begun::Http1 => {
+            let conn = protocol::http1(&limits).serve_connection(io(stream), handle).with_upgrades();
+            serve_one(conn, &phase, &limits, ended).await
+        }
+        Begun::Http2 => {
+            let conn = protocol::http2(&limits).serve_connection(io(stream), handle);
+            serve_one(conn, &phase, &limits, ended).await
+        }
+        Begun::Gone => true,
+        Begun::TimedOut => false,
+    };
+    if !in_time {
+        counts.timed_out.fetch_add(1, Relaxed);
+    }
+}
+
+/// What a client begins with.
+enum Begun {
+    Http1,
+    Http2,
+    /// It went, or the listener ends before it asked for anything.
+    Gone,
+    TimedOut,
+}
+
+async fn begin<T: AsyncRead + Unpin>(
+    stream: &mut Watched<T>,
+    phase: &Phase,
+    limits: &Limits,
+    mut ended: watch::Receiver<()>,
+) -> Begun {
+    let mut begun = pin!(protocol::is_http2(stream));
+    while let Some(at) = phase.look_again_at(limits) {
+        tokio::select! {
+            biased;
+            begun = begun.as_mut() => return match begun {
+                Ok(true) => Begun::Http2,
+                Ok(false) => Begun::Http1,
+                Err(_) => Begun::Gone,
+            },
+            _ = ended.changed() => return Begun::Gone,
+            () = sleep_until(at) => {}
+        }
+    }
+    Begun::TimedOut
+}
+
+/// Serves until the connection ends, politely once `ended` says so. Whether its client was in time.
+async fn serve_one<C: Polite>(
+    conn: C,
+    phase: &Phase,
+    limits: &Limits,
+    mut ended: watch::Receiver<()>,
+) -> bool {
     let mut conn = pin!(conn);
-    let mut ended = ended;
     let mut ending = false;
-    while let Some(at) = phase.look_again_at(&limits) {
+    while let Some(at) = phase.look_again_at(limits) {
         tokio::select! {
             biased;
             // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
-            _ = conn.as_mut() => return,
+            _ = conn.as_mut() => return true,
             _ = ended.changed(), if !ending => {
                 ending = true;
-                conn.as_mut().graceful_shutdown();
+                conn.as_mut().finish();
             }
             () = sleep_until(at) => {}
         }
     }
-    open.0.timed_out.fetch_add(1, Relaxed);
+    false
+}
+
+/// Both a length and chunks: whoever stood before us may have believed the other one, so the connection goes too.
+fn two_lengths<B: Default>(counts: &Counts) -> Response<B> {
+    counts.ambiguous.fetch_add(1, Relaxed);
+    tracing::debug!("a request with both Content-Length and Transfer-Encoding was refused");
+    let mut answer = Response::new(B::default());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// An answer's body: its request counts as handled until the last byte is out.
+struct Held<B> {
+    body: B,
+    _busy: Busy,
+}
+
+impl<B: Body + Unpin> Body for Held<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The service's answer, or a 500 when it panics. The panic's message is printed by the panic hook.
