@@ -76,6 +76,7 @@ impl Client {
                 }
             }
         };
+        let late_sender = progress.as_ref().is_some_and(|progress| progress.waits());
         let end = match cx.stream {
             Some(rest) => End::Rest { rest, progress, last: Instant::now() },
             None => End::At(deadline),
@@ -85,6 +86,9 @@ impl Client {
                 Ok(Lent { pool: Arc::clone(&self.pool), at_once, gate, end }.answer(answer, sender))
             }
             Ok(Err(error)) => Err(error),
+            Err(_) if late_sender => {
+                Err(Error::status(408, None, "the request's body did not arrive in time"))
+            }
             Err(_) if sent => {
                 self.pool.clear();
                 if let Some(shared) = &self.shared {
@@ -143,6 +147,9 @@ impl Client {
     /// A parse error is told like an interruption, not like an answer that is wrong for ever: a port that
     /// speaks something else is an outage, and an outage must not cost the events.
     fn told(&self, kind: Kind, error: &hyper::Error) -> Error {
+        if let Some(error) = of_the_body(error) {
+            return error;
+        }
         let what = if error.is_parse() {
             format!("the answer is not HTTP/1.1 ({error})")
         } else if error.is_incomplete_message() {
@@ -158,6 +165,11 @@ impl Exchange for Client {
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
         Box::pin(self.within_deadline(request, cx))
     }
+}
+
+/// The error of the request's own body, which is not the function's.
+pub(crate) fn of_the_body(error: &hyper::Error) -> Option<Error> {
+    std::error::Error::source(error)?.downcast_ref::<Error>().cloned()
 }
 
 /// hyper's error with the system's behind it, which is the one that says something.

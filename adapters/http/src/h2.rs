@@ -9,7 +9,10 @@ use hyper::{body::Incoming, client::conn::http2::SendRequest};
 use outrigger_core::{Body, Error, Kind, Result};
 use tokio::sync::Mutex;
 
-use crate::connect::Address;
+use crate::{
+    client::{broken, of_the_body},
+    connect::Address,
+};
 
 /// What belongs to one connection of HTTP/1.1 and is malformed in HTTP/2 (RFC 9113, section 8.2.2).
 const OF_HTTP1: [HeaderName; 5] =
@@ -89,5 +92,5 @@ fn in_http2(mut request: Request<Body>, address: &Address) -> Result<Request<Bod
 }
 
 fn told(kind: Kind, address: &Address, error: &hyper::Error) -> Error {
-    Error::new(kind, format!("{address}: {}", crate::client::broken(error)))
+    of_the_body(error).unwrap_or_else(|| Error::new(kind, format!("{address}: {}", broken(error))))
 }

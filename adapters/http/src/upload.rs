@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -29,11 +29,22 @@ const EXPECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     start: Instant,
     last_ms: AtomicU64,
+    /// We wait for its sender, not for the function to take more of it.
+    waits: AtomicBool,
 }
 
 impl Progress {
     fn new() -> Arc<Progress> {
-        Arc::new(Progress { start: Instant::now(), last_ms: AtomicU64::new(0) })
+        Arc::new(Progress {
+            start: Instant::now(),
+            last_ms: AtomicU64::new(0),
+            waits: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the sender is late, and not the function.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.load(Relaxed)
     }
 
     pub(crate) fn last(&self) -> Instant {
@@ -154,6 +165,7 @@ impl http_body::Body for Upload {
             Poll::Ready(Ok(())) => {}
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.progress.waits.store(polled.is_pending(), Relaxed);
         if polled.is_ready() {
             self.progress.moved();
         }

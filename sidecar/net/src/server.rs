@@ -93,12 +93,12 @@ pub async fn serve<S, F, B>(
 
 /// Who is at the other end of a connection, as the system says: nothing that it sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
+pub struct Remote {
     /// Its address; none of a Unix socket.
     pub address: Option<SocketAddr>,
 }
 
-/// The same as [`serve`], with a service for each connection that knows its [`Peer`].
+/// The same as [`serve`], with a service for each connection that knows its [`Remote`].
 pub async fn serve_each<M, S, F, B>(
     listener: Listener,
     limits: Limits,
@@ -106,7 +106,7 @@ pub async fn serve_each<M, S, F, B>(
     make: M,
     until: impl Future<Output = ()>,
 ) where
-    M: Fn(Peer) -> S,
+    M: Fn(Remote) -> S,
     S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
@@ -118,7 +118,7 @@ pub async fn serve_each<M, S, F, B>(
     }
 }
 
-type Accepted<T> = io::Result<Option<(T, Peer)>>;
+type Accepted<T> = io::Result<Option<(T, Remote)>>;
 
 /// Where connections come from.
 trait Accept {
@@ -136,7 +136,7 @@ impl Accept for TcpListener {
         // Small answers must not wait for an acknowledgement (Nagle); a socket that is gone already
         // refuses the option, and its connection will find out.
         let _ = stream.set_nodelay(true);
-        Poll::Ready(Ok(Some((stream, Peer { address: Some(address) }))))
+        Poll::Ready(Ok(Some((stream, Remote { address: Some(address) }))))
     }
 }
 
@@ -145,7 +145,7 @@ impl Accept for OwnerSocket {
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<UnixStream>> {
         let (stream, _) = ready!(self.listener().poll_accept(cx))?;
-        Poll::Ready(Ok(self.allows(&stream).then_some((stream, Peer { address: None }))))
+        Poll::Ready(Ok(self.allows(&stream).then_some((stream, Remote { address: None }))))
     }
 }
 
@@ -157,7 +157,7 @@ async fn accept_all<L, M, S, F, B>(
     until: impl Future<Output = ()>,
 ) where
     L: Accept,
-    M: Fn(Peer) -> S,
+    M: Fn(Remote) -> S,
     S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
@@ -187,11 +187,11 @@ async fn accept_all<L, M, S, F, B>(
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok(Some((stream, peer))) => {
+            Ok(Some((stream, remote))) => {
                 trouble.accepted();
                 counts.accepted.fetch_add(1, Relaxed);
                 let open = Open::new(&counts);
-                connections.spawn(connection(stream, limits, open, make(peer), ended.clone()));
+                connections.spawn(connection(stream, limits, open, make(remote), ended.clone()));
             }
             Ok(None) => {
                 counts.strangers.fetch_add(1, Relaxed);

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Setting, kafka};
+use super::{Setting, kafka, proxy};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
 pub(crate) static SETTINGS: &[Setting] = &concat::<
-    { INWARD.len() + kafka::SOURCE.len() + kafka::CLUSTER.len() + INSIDE.len() },
->([INWARD, kafka::SOURCE, kafka::CLUSTER, INSIDE]);
+    { INWARD.len() + kafka::SOURCE.len() + kafka::CLUSTER.len() + proxy::PROXY.len() + INSIDE.len() },
+>([INWARD, kafka::SOURCE, kafka::CLUSTER, proxy::PROXY, INSIDE]);
 
-const fn concat<const N: usize>(tables: [&[Setting]; 4]) -> [Setting; N] {
+const fn concat<const N: usize>(tables: [&[Setting]; 5]) -> [Setting; N] {
     let (mut all, mut table, mut count) = ([tables[0][0]; N], 0, 0);
     while table < tables.len() {
         let mut at = 0;
@@ -48,6 +48,12 @@ const INWARD: &[Setting] = &[
         Kind::Word(&["binary", "structured"]),
         "binary",
         "How an event is written into the request: attributes as ce- headers, or all of it as one JSON.",
+    ),
+    setting(
+        "function.protocol",
+        Kind::Word(&["http1", "h2c"]),
+        "http1",
+        "What it speaks: HTTP/1.1, or HTTP/2 without TLS from the first byte on (gRPC).",
     ),
     setting("function.connect_timeout", TO_AN_HOUR, "1s", "How long a connection may take to be made."),
     setting(
@@ -383,5 +389,5 @@ pub(super) const fn size(min: u64, max: u64) -> Kind {
 }
 
 pub(super) const TO_AN_HOUR: Kind = span(MILLISECOND, HOUR);
-const TO_A_DAY: Kind = span(MILLISECOND, DAY);
+pub(super) const TO_A_DAY: Kind = span(MILLISECOND, DAY);
 const PAUSE: Kind = span(Duration::ZERO, HOUR);
