@@ -30,7 +30,10 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
 use outrigger_net::{server::Remote, token::TokenFile};
 use routes::Routes;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What the proxy works with.
@@ -120,18 +123,16 @@ impl Proxy {
         }
     }
 
-    /// A turn, and the rest with it.
-    async fn pass(&self, who: &WhoAsks, mut request: Request<Incoming>) -> Result<Response<Answer>, Refusal> {
-        let upgrade = self.upgrade(&mut request)?;
-        headers::strip(request.headers_mut());
-        who.tell(self.telling, request.headers_mut());
-        if let Some(upgrade) = &upgrade {
-            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            request.headers_mut().insert(UPGRADE, upgrade.to.clone());
-        }
-        *request.version_mut() = Version::HTTP_11;
+    /// A turn, and the rest with it. Takes the request out of its place when it is sent.
+    async fn pass(
+        &self,
+        who: &WhoAsks,
+        request: &mut Option<Request<Incoming>>,
+        started: Instant,
+    ) -> Result<Response<Answer>, Refusal> {
+        let upgrade = self.prepare(who, request.as_mut().expect(ONCE))?;
         let target = &self.parts.target;
-        let mut passage = target.enter(&self.patience).await.map_err(|error| Refusal::of(&error))?;
+        let mut passage = target.enter(&self.patience, started).await.map_err(|error| Refusal::of(&error))?;
         let cx = CallCx {
             target: target.id.clone(),
             attempt: 1,
@@ -139,10 +140,24 @@ impl Proxy {
             stream: Some(self.rest_max),
             timeline: Timeline::off(),
         };
-        let outcome = self.parts.exchange.send(request.map(body), &cx).await;
-        passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()));
+        let sending = self.parts.exchange.send(request.take().expect(ONCE).map(body), &cx);
+        let outcome = sending.await;
+        passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), now());
         let answer = outcome.map_err(|error| Refusal::of(&error))?;
         self.answer(answer, upgrade, passage)
+    }
+
+    /// Makes the request the next hop's.
+    fn prepare(&self, who: &WhoAsks, request: &mut Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
+        let upgrade = self.upgrade(request)?;
+        headers::strip(request.headers_mut());
+        who.tell(self.telling, request.headers_mut());
+        if let Some(upgrade) = &upgrade {
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            request.headers_mut().insert(UPGRADE, upgrade.to.clone());
+        }
+        *request.version_mut() = Version::HTTP_11;
+        Ok(upgrade)
     }
 
     /// The function's answer, for the client.
@@ -205,38 +220,53 @@ fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> 
     (version == Version::HTTP_11 && named && !is_http2 && !name.contains(&b',')).then(|| to.clone())
 }
 
+const ONCE: &str = "a request is there until it is sent";
+
 impl Visitor {
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Answer> {
-        let started = now();
-        let metrics = &self.proxy.parts.metrics;
-        let answer = self.enter(request).await.unwrap_or_else(|refusal| {
-            metrics.proxy_refused(refusal.reason);
-            tracing::debug!(
-                status = refusal.status.as_u16(),
-                refusal.reason,
-                refusal.detail,
-                "not passed through"
-            );
-            let mut answer = refusal.answer();
-            if refusal.status == StatusCode::UNAUTHORIZED {
-                answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
+    pub fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Answer>> + Send + 'static {
+        // Used in its place: by value it would be copied from one future into the next.
+        let mut request = Some(request);
+        async move {
+            let started = now();
+            let answer =
+                self.enter(&mut request, started).await.unwrap_or_else(|refusal| self.refuse(&refusal));
+            self.proxy.parts.metrics.proxied(answer.status().as_u16(), now() - started);
             answer
-        });
-        metrics.proxied(answer.status().as_u16(), now() - started);
-        answer
+        }
     }
 
-    async fn enter(&self, mut request: Request<Incoming>) -> Result<Response<Answer>, Refusal> {
+    async fn enter(
+        &self,
+        request: &mut Option<Request<Incoming>>,
+        started: Instant,
+    ) -> Result<Response<Answer>, Refusal> {
         let proxy = &self.proxy;
-        match (proxy.at_the_door(&mut request)?, &proxy.parts.ingress) {
+        match (proxy.at_the_door(request.as_mut().expect(ONCE))?, &proxy.parts.ingress) {
             (To::Ingress, Some(ingress)) => {
-                let answer = Box::pin(ingress.clone().take(request)).await;
+                let answer = Box::pin(ingress.clone().take(request.take().expect(ONCE))).await;
                 Ok(answer.map(Answer::whole))
             }
-            _ => proxy.pass(&self.who, request).await,
+            _ => proxy.pass(&self.who, request, started).await,
         }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response<Answer> {
+        self.proxy.parts.metrics.proxy_refused(refusal.reason);
+        tracing::debug!(
+            status = refusal.status.as_u16(),
+            refusal.reason,
+            refusal.detail,
+            "not passed through"
+        );
+        let mut answer = refusal.answer();
+        if refusal.status == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        answer
     }
 }
 
@@ -247,4 +277,20 @@ fn body(incoming: Incoming) -> Body {
     }
     let broke = |error: hyper::Error| Error::new(Kind::Invalid, format!("the request broke off: {error}"));
     incoming.map_err(broke).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of what `handle` gives back.
+    fn bytes<A>(_: impl Fn(Arc<Visitor>, Request<Incoming>) -> A) -> usize {
+        std::mem::size_of::<A>()
+    }
+
+    #[test]
+    fn what_a_connection_keeps_for_its_requests_is_small() {
+        let bytes = bytes(Visitor::handle);
+        assert!(bytes <= 1024, "each connection keeps {bytes} bytes for the request that it has or had");
+    }
 }

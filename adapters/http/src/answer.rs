@@ -29,23 +29,25 @@ const LAST_BYTES_MAX: Duration = Duration::from_secs(5);
 pub(crate) enum End {
     /// At this time.
     At(Instant),
-    /// When so long no byte came, nor moved the other way.
-    Rest { rest: Duration, progress: Option<Arc<Progress>>, last: Instant },
+    /// When so long no byte came, nor moved the other way. `last` is when one came, since it has to be waited.
+    Rest { rest: Duration, progress: Option<Arc<Progress>>, last: Option<Instant> },
 }
 
 impl End {
-    fn at(&self) -> Instant {
+    fn at(&mut self) -> Instant {
         match self {
             End::At(at) => *at,
             End::Rest { rest, progress, last } => {
-                progress.as_ref().map_or(*last, |progress| progress.last().max(*last)) + *rest
+                let last = *last.get_or_insert_with(Instant::now);
+                progress.as_ref().map_or(last, |progress| progress.last().max(last)) + *rest
             }
         }
     }
 
+    /// A byte came: the wait begins anew, with the next look at [`End::at`].
     fn moved(&mut self) {
         if let End::Rest { last, .. } = self {
-            *last = Instant::now();
+            *last = None;
         }
     }
 }

@@ -22,12 +22,14 @@ use crate::{
     connect::Address,
     h2::Shared,
     pool::Pool,
-    upload,
+    upload::{self, Gate, Progress},
 };
 
 /// A request up to this size is on the wire before its answer can be, so its connection is free with the
 /// answer's end. A larger one may still be under way when the function has already refused it.
 const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
+
+const ONCE: &str = "a request is there until it is sent";
 
 /// Sends requests to one host and keeps its connections. Cheap to share behind an `Arc`.
 #[derive(Debug)]
@@ -56,14 +58,16 @@ impl Client {
         }
     }
 
-    async fn within_deadline(&self, mut request: Request<Body>, cx: &CallCx) -> Result<Response<Body>> {
+    /// Takes `request` out of its place: by value it would be copied from one future into the next.
+    async fn within_deadline(
+        &self,
+        request: &mut Option<Request<Body>>,
+        at_once: bool,
+        progress: Option<Arc<Progress>>,
+        gate: Option<Gate>,
+        cx: &CallCx,
+    ) -> Result<Response<Body>> {
         let mut deadline = self.deadline(cx, Instant::now());
-        let at_once = request.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX);
-        let (mut progress, mut gate) = (None, None);
-        if cx.stream.is_some() && (!at_once || request.headers().contains_key(EXPECT)) {
-            let (watched, moves, held) = upload::watch(request);
-            (request, progress, gate) = (watched, Some(moves), held);
-        }
         let mut sent = false;
         let answered = {
             let mut exchange = pin!(self.exchange(request, &mut sent));
@@ -78,7 +82,7 @@ impl Client {
         };
         let late_sender = progress.as_ref().is_some_and(|progress| progress.waits());
         let end = match cx.stream {
-            Some(rest) => End::Rest { rest, progress, last: Instant::now() },
+            Some(rest) => End::Rest { rest, progress, last: None },
             None => End::At(deadline),
         };
         match answered {
@@ -107,26 +111,28 @@ impl Client {
 
     async fn exchange(
         &self,
-        mut request: Request<Body>,
+        request: &mut Option<Request<Body>>,
         sent: &mut bool,
     ) -> Result<(Response<Incoming>, Option<SendRequest<Body>>)> {
         if let Some(shared) = &self.shared {
-            return shared.send(&self.address, request, sent).await.map(|answer| (answer, None));
+            let sending = Box::pin(shared.send(&self.address, request.take().expect(ONCE), sent));
+            return sending.await.map(|answer| (answer, None));
         }
-        request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
         let mut idle = self.idle().await;
         loop {
             let reused = idle.is_some();
             let mut sender = match idle.take() {
                 Some(sender) => sender,
-                None => self.address.connect().await?,
+                // Boxed, as it is seldom needed and large: what is polled for every request stays small.
+                None => Box::pin(self.address.connect()).await?,
             };
             *sent = true;
-            match sender.try_send_request(request).await {
+            let sending = sender.try_send_request(request.take().expect(ONCE));
+            match sending.await {
                 Ok(answer) => return Ok((answer, Some(sender))),
                 Err(mut failed) => match failed.take_message() {
                     // It was closed before it took the request: nothing was sent. The next one is new.
-                    Some(unsent) if reused => (request, *sent) = (unsent, false),
+                    Some(unsent) if reused => (*request, *sent) = (Some(unsent), false),
                     Some(_) => return Err(self.told(Kind::Unreachable, failed.error())),
                     None => return Err(self.told(Kind::Interrupted, failed.error())),
                 },
@@ -163,7 +169,15 @@ impl Client {
 
 impl Exchange for Client {
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
-        Box::pin(self.within_deadline(request, cx))
+        let at_once = request.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX);
+        let watched = cx.stream.is_some() && (!at_once || request.headers().contains_key(EXPECT));
+        let (mut request, progress, gate) =
+            if watched { upload::watch(request) } else { (request, None, None) };
+        if self.shared.is_none() {
+            request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
+        }
+        let mut request = Some(request);
+        Box::pin(async move { self.within_deadline(&mut request, at_once, progress, gate, cx).await })
     }
 }
 
@@ -209,6 +223,13 @@ mod tests {
     fn request() -> Request<Body> {
         let body = Full::from("data").map_err(|never: std::convert::Infallible| match never {});
         Request::post("/").body(body.boxed_unsync()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_made_for_every_request_stays_in_the_allocators_fast_classes() {
+        let (client, cx) = (client("http://127.0.0.1:9"), cx());
+        let bytes = std::mem::size_of_val(&*client.send(request(), &cx));
+        assert!(bytes <= 1024, "{bytes} bytes are allocated for every request");
     }
 
     #[tokio::test]

@@ -98,7 +98,7 @@ impl Drop for Gate {
 }
 
 /// Wraps a request's body, where that is needed; gives back what is known of it outside.
-pub(crate) fn watch(request: Request<Body>) -> (Request<Body>, Arc<Progress>, Option<Gate>) {
+pub(crate) fn watch(request: Request<Body>) -> (Request<Body>, Option<Arc<Progress>>, Option<Gate>) {
     let progress = Progress::new();
     let expects = request
         .headers()
@@ -116,7 +116,7 @@ pub(crate) fn watch(request: Request<Body>) -> (Request<Body>, Arc<Progress>, Op
             }
         });
     }
-    (request, progress, gate.map(Gate))
+    (request, Some(progress), gate.map(Gate))
 }
 
 struct Upload {

@@ -128,7 +128,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
         bench.outrigger.display()
     );
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
-    println!("measuring {} rounds of each figure; with five it takes about twelve minutes", bench.rounds);
+    println!("measuring {} rounds of each figure; with five it takes about fourteen minutes", bench.rounds);
     let mut report = Report::default();
     if wanted(ingress::NAME) {
         ingress::measure(&bench, &mut report).await?;

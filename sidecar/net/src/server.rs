@@ -226,10 +226,12 @@ where
         let busy = phase.busy(request.version() == Version::HTTP_2);
         let refused = request.headers().contains_key(TRANSFER_ENCODING) && phase.has_length();
         let shared = Arc::clone(&shared);
+        // Used in its place: by value it would be copied from one future into the next.
+        let mut request = Some(request);
         async move {
             let (service, open) = &*shared;
             let answer =
-                if refused { two_lengths(&open.0) } else { guarded(service, request, &open.0).await };
+                if refused { two_lengths(&open.0) } else { guarded(service, &mut request, &open.0).await };
             Ok::<_, std::convert::Infallible>(answer.map(|body| Held { body, _busy: busy }))
         }
     });
@@ -238,11 +240,13 @@ where
     let in_time = match begin(&mut stream, &phase, &limits, ended.clone()).await {
         Begun::Http1 => {
             let conn = protocol::http1(&limits).serve_connection(io(stream), handle).with_upgrades();
-            serve_one(conn, &phase, &limits, ended).await
+            serve_one(pin!(conn), &phase, &limits, ended).await
         }
         Begun::Http2 => {
             let conn = protocol::http2(&limits).serve_connection(io(stream), handle);
-            serve_one(conn, &phase, &limits, ended).await
+            // Boxed, so that a connection of HTTP/1.1 needs no room for it.
+            let mut conn = Box::pin(conn);
+            serve_one(conn.as_mut(), &phase, &limits, ended).await
         }
         Begun::Gone => true,
         Begun::TimedOut => false,
@@ -285,12 +289,11 @@ async fn begin<T: AsyncRead + Unpin>(
 
 /// Serves until the connection ends, politely once `ended` says so. Whether its client was in time.
 async fn serve_one<C: Polite>(
-    conn: C,
+    mut conn: Pin<&mut C>,
     phase: &Phase,
     limits: &Limits,
     mut ended: watch::Receiver<()>,
 ) -> bool {
-    let mut conn = pin!(conn);
     let mut ending = false;
     while let Some(at) = phase.look_again_at(limits) {
         tokio::select! {
@@ -344,19 +347,30 @@ impl<B: Body + Unpin> Body for Held<B> {
 }
 
 /// The service's answer, or a 500 when it panics. The panic's message is printed by the panic hook.
-async fn guarded<S, F, B>(service: &S, request: Request<Incoming>, counts: &Counts) -> Response<B>
+async fn guarded<S, F, B>(
+    service: &S,
+    request: &mut Option<Request<Incoming>>,
+    counts: &Counts,
+) -> Response<B>
 where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Default,
 {
-    let mut answer = pin!(async move { service(request).await });
-    let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
-        Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => Poll::Ready(None),
-    });
-    outcome.await.unwrap_or_else(|| {
+    let called = catch_unwind(AssertUnwindSafe(|| request.take().map(service))).unwrap_or_default();
+    let outcome = match called {
+        Some(answer) => {
+            let mut answer = pin!(answer);
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+                Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+                Ok(Poll::Pending) => Poll::Pending,
+                Err(_) => Poll::Ready(None),
+            })
+            .await
+        }
+        None => None,
+    };
+    outcome.unwrap_or_else(|| {
         counts.panics.fetch_add(1, Relaxed);
         tracing::error!("a request's handler panicked; the client got a 500, the others are not affected");
         let mut answer = Response::new(B::default());

@@ -11,8 +11,12 @@ use outrigger_core::{
         verdict::{Verdict, is_down},
     },
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
-use tokio::{sync::oneshot, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
 
 /// How long a request waits at most, and how many may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub struct Passage {
 }
 
 impl Target {
-    /// Waits until the function may be called by a request, within `patience`.
+    /// Waits until the function may be called by a request that came at `now`, within `patience`.
     ///
     /// # Errors
     /// `Overloaded` when too many wait or no place came in time, `Unreachable` when the function is down or not
@@ -55,55 +59,36 @@ impl Target {
     ///
     /// # Cancellation
     /// Dropping the future gives the turn to the next.
-    pub async fn enter(self: &Arc<Self>, patience: &Patience) -> Result<Passage> {
-        let turn = self.place(patience)?;
-        let (place, until) = match turn {
-            Turn::Now(place) => (place, None),
-            Turn::Later(turn) => {
-                let until = Instant::now() + patience.wait;
-                let came = tokio::time::timeout_at(until, turn).await;
-                (
-                    came.ok().and_then(std::result::Result::ok).ok_or_else(|| self.too_late(patience))?,
-                    Some(until),
-                )
-            }
-        };
-        let mut passage = Passage { place, probe: false };
-        loop {
-            let due = {
-                let (now, mut state) = (now(), self.state());
-                match state.breaker.ask(now) {
-                    Permission::Call => {}
-                    Permission::Probe => passage.probe = true,
-                    Permission::Until(_) | Permission::ProbeIsOut => {
-                        drop(state);
-                        return Err(self.down());
-                    }
-                }
-                match state.rate.as_mut().map(|rate| rate.take(now)) {
-                    Some(Err(due)) => due,
-                    Some(Ok(())) | None => return Ok(passage),
-                }
-            };
-            passage.abandon();
-            let until = until.unwrap_or_else(|| Instant::now() + patience.wait);
-            if due > until.into_std() {
-                return Err(Error::new(Kind::Overloaded, "function.rate allows no further call in time"));
-            }
-            tokio::time::sleep_until(due.into()).await;
+    pub async fn enter(self: &Arc<Self>, patience: &Patience, now: Instant) -> Result<Passage> {
+        match self.look(patience, now)? {
+            Turn::Now(passage) => Ok(passage),
+            // Boxed, as few wait: what is polled for every request stays small.
+            Turn::Place(turn) => Box::pin(self.wait_for_place(turn, patience, now)).await,
+            Turn::Rate(passage, due) => Box::pin(self.wait_for_rate(passage, due, now + patience.wait)).await,
         }
     }
 
-    fn place(self: &Arc<Self>, patience: &Patience) -> Result<Turn> {
+    /// One look under one lock, which is all that a request needs while nothing is in its way.
+    fn look(self: &Arc<Self>, patience: &Patience, now: Instant) -> Result<Turn> {
         let mut state = self.state();
         if state.stopped {
             return Err(Error::new(Kind::Closed, "it is being stopped"));
         }
         if state.ready && !state.passages.is_waited_for() && state.has_place(self.settings.concurrency) {
             state.passages.active += 1;
-            return Ok(Turn::Now(Place(Some(self.clone()))));
+            let permit = state.permit(now);
+            drop(state); // a place that is not used asks for the lock
+            let mut passage = Passage { place: Place(Some(self.clone())), probe: false };
+            return match permit {
+                Permit::Call { probe } => {
+                    passage.probe = probe;
+                    Ok(Turn::Now(passage))
+                }
+                Permit::Due(due) => Ok(Turn::Rate(passage, due)),
+                Permit::Down => Err(self.down()),
+            };
         }
-        if state.breaker.state(now()) == breaker::State::Open {
+        if state.breaker.state(now) == breaker::State::Open {
             drop(state);
             return Err(self.down()); // whoever waited would only hear it later
         }
@@ -117,7 +102,43 @@ impl Target {
         }
         let (turn, later) = oneshot::channel();
         waiting.push_back(turn);
-        Ok(Turn::Later(later))
+        Ok(Turn::Place(later))
+    }
+
+    async fn wait_for_place(
+        self: &Arc<Self>,
+        turn: oneshot::Receiver<Place>,
+        patience: &Patience,
+        came: Instant,
+    ) -> Result<Passage> {
+        let until = came + patience.wait;
+        let place = tokio::time::timeout_at(until.into(), turn).await;
+        let place = place.ok().and_then(std::result::Result::ok).ok_or_else(|| self.too_late(patience))?;
+        let passage = Passage { place, probe: false };
+        self.wait_for_rate(passage, now(), until).await
+    }
+
+    async fn wait_for_rate(
+        self: &Arc<Self>,
+        mut passage: Passage,
+        mut due: Instant,
+        until: Instant,
+    ) -> Result<Passage> {
+        loop {
+            if due > until {
+                return Err(Error::new(Kind::Overloaded, "function.rate allows no further call in time"));
+            }
+            tokio::time::sleep_until(due.into()).await;
+            let permit = self.state().permit(now());
+            match permit {
+                Permit::Call { probe } => {
+                    passage.probe = probe;
+                    return Ok(passage);
+                }
+                Permit::Due(later) => due = later,
+                Permit::Down => return Err(self.down()),
+            }
+        }
     }
 
     /// Gives free places to the requests that wait, the first first.
@@ -154,19 +175,44 @@ impl Target {
 }
 
 enum Turn {
-    Now(Place),
-    Later(oneshot::Receiver<Place>),
+    Now(Passage),
+    Place(oneshot::Receiver<Place>),
+    Rate(Passage, Instant),
+}
+
+/// What breaker and rate say to whoever has a place.
+enum Permit {
+    Call { probe: bool },
+    Due(Instant),
+    Down,
 }
 
 impl State {
     fn has_place(&self, concurrency: usize) -> bool {
         self.running + self.passages.active < concurrency
     }
+
+    fn permit(&mut self, now: Instant) -> Permit {
+        let probe = match self.breaker.ask(now) {
+            Permission::Call => false,
+            Permission::Probe => true,
+            Permission::Until(_) | Permission::ProbeIsOut => return Permit::Down,
+        };
+        match self.rate.as_mut().map(|rate| rate.take(now)) {
+            Some(Err(due)) => {
+                if probe {
+                    self.breaker.abandoned();
+                }
+                Permit::Due(due)
+            }
+            Some(Ok(())) | None => Permit::Call { probe },
+        }
+    }
 }
 
 impl Passage {
-    /// Tells the breaker of the function's answer, or why there is none.
-    pub fn answered(&mut self, outcome: std::result::Result<u16, &Error>) {
+    /// Tells the breaker of the function's answer at `now`, or why there is none.
+    pub fn answered(&mut self, outcome: std::result::Result<u16, &Error>, now: Instant) {
         let Some(target) = &self.place.0 else { return };
         let down = match outcome {
             Ok(status) => {
@@ -177,9 +223,9 @@ impl Passage {
         let probe = std::mem::take(&mut self.probe);
         let mut state = target.state();
         if down {
-            state.breaker.failed(now(), probe);
+            state.breaker.failed(now, probe);
         } else if outcome.is_ok() {
-            state.breaker.succeeded(now());
+            state.breaker.succeeded(now);
         } else if probe {
             state.breaker.abandoned(); // the client's own fault says nothing about the function
         }
