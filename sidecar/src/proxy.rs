@@ -136,15 +136,18 @@ impl Proxy {
         let cx = CallCx {
             target: target.id.clone(),
             attempt: 1,
-            deadline: Some(now() + self.upload_timeout),
+            deadline: Some(started + self.upload_timeout),
             stream: Some(self.rest_max),
             timeline: Timeline::off(),
         };
         let sending = self.parts.exchange.send(request.take().expect(ONCE).map(body), &cx);
         let outcome = sending.await;
-        passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), now());
+        let ended = now();
+        passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), ended);
         let answer = outcome.map_err(|error| Refusal::of(&error))?;
-        self.answer(answer, upgrade, passage)
+        let answer = self.answer(answer, upgrade, passage)?;
+        self.parts.metrics.proxied(answer.status().as_u16(), ended - started);
+        Ok(answer)
     }
 
     /// Makes the request the next hop's.
@@ -232,10 +235,10 @@ impl Visitor {
         let mut request = Some(request);
         async move {
             let started = now();
-            let answer =
-                self.enter(&mut request, started).await.unwrap_or_else(|refusal| self.refuse(&refusal));
-            self.proxy.parts.metrics.proxied(answer.status().as_u16(), now() - started);
-            answer
+            match self.enter(&mut request, started).await {
+                Ok(answer) => answer,
+                Err(refusal) => self.refuse(&refusal, started),
+            }
         }
     }
 
@@ -254,8 +257,9 @@ impl Visitor {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response<Answer> {
+    fn refuse(&self, refusal: &Refusal, started: Instant) -> Response<Answer> {
         self.proxy.parts.metrics.proxy_refused(refusal.reason);
+        self.proxy.parts.metrics.proxied(refusal.status.as_u16(), now() - started);
         tracing::debug!(
             status = refusal.status.as_u16(),
             refusal.reason,

@@ -67,10 +67,11 @@ impl Client {
         gate: Option<Gate>,
         cx: &CallCx,
     ) -> Result<Response<Body>> {
-        let mut deadline = self.deadline(cx, Instant::now());
+        let now = Instant::now();
+        let mut deadline = self.deadline(cx, now);
         let mut sent = false;
         let answered = {
-            let mut exchange = pin!(self.exchange(request, &mut sent));
+            let mut exchange = pin!(self.exchange(request, now, &mut sent));
             loop {
                 let answered = timeout_at(deadline, exchange.as_mut()).await;
                 let later = progress.as_ref().map(|progress| self.deadline(cx, progress.last()));
@@ -112,13 +113,14 @@ impl Client {
     async fn exchange(
         &self,
         request: &mut Option<Request<Body>>,
+        now: Instant,
         sent: &mut bool,
     ) -> Result<(Response<Incoming>, Option<SendRequest<Body>>)> {
         if let Some(shared) = &self.shared {
             let sending = Box::pin(shared.send(&self.address, request.take().expect(ONCE), sent));
             return sending.await.map(|answer| (answer, None));
         }
-        let mut idle = self.idle().await;
+        let mut idle = self.idle(now).await;
         loop {
             let reused = idle.is_some();
             let mut sender = match idle.take() {
@@ -141,8 +143,8 @@ impl Client {
     }
 
     /// An idle connection that is ready for a request.
-    async fn idle(&self) -> Option<SendRequest<Body>> {
-        while let Some(mut sender) = self.pool.take() {
+    async fn idle(&self, now: Instant) -> Option<SendRequest<Body>> {
+        while let Some(mut sender) = self.pool.take(now) {
             if sender.ready().await.is_ok() {
                 return Some(sender);
             }

@@ -357,19 +357,17 @@ where
     F: Future<Output = Response<B>>,
     B: Default,
 {
-    let called = catch_unwind(AssertUnwindSafe(|| request.take().map(service))).unwrap_or_default();
-    let outcome = match called {
-        Some(answer) => {
-            let mut answer = pin!(answer);
-            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
-                Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
-                Ok(Poll::Pending) => Poll::Pending,
-                Err(_) => Poll::Ready(None),
-            })
-            .await
+    // In one expression, so that it has one place: what a request needs is in every connection's memory.
+    let mut answer = pin!(catch_unwind(AssertUnwindSafe(|| request.take().map(service))).unwrap_or_default());
+    let outcome = poll_fn(|cx| {
+        let Some(answer) = answer.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        match catch_unwind(AssertUnwindSafe(|| answer.poll(cx))) {
+            Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
         }
-        None => None,
-    };
+    });
+    let outcome = outcome.await;
     outcome.unwrap_or_else(|| {
         counts.panics.fetch_add(1, Relaxed);
         tracing::error!("a request's handler panicked; the client got a 500, the others are not affected");

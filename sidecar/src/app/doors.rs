@@ -156,7 +156,8 @@ impl ProxyDoor {
         };
         let each = move |remote| {
             let visitor = proxy.visited_by(remote);
-            move |request| visitor.clone().handle(request)
+            // Boxed, so that a connection that rests keeps no room for it.
+            move |request| Box::pin(visitor.clone().handle(request))
         };
         let drain = drain.clone();
         tokio::spawn(
