@@ -354,41 +354,33 @@ impl Target {
     async fn work(self: Arc<Self>) {
         self.state().starting = false;
         let mut leaving = Leaving(Some(&self));
-        let mut next = self.take(true);
-        while let Some(running) = next {
-            self.attempt(running).await;
-            next = self.take(false);
+        let (mut time, mut first) = (now(), true);
+        while let Some(running) = self.take(time, std::mem::take(&mut first)) {
+            time = self.attempt(running, time).await;
         }
         leaving.0 = None; // with the last look, it was counted out
     }
 
     /// What the worker does next. `None` counts it out under the same lock: whoever brings work after this look
     /// then finds its place free, and starts another. Unless it is its `first`, it leaves to a request that waits.
-    fn take(self: &Arc<Self>, first: bool) -> Option<Running> {
-        let now = now();
+    fn take(self: &Arc<Self>, now: Instant, first: bool) -> Option<Running<'_>> {
         let mut state = self.state();
         let yields = !first && state.passages.is_waited_for();
-        let taken = if yields { Take::Nothing } else { state.take(self.settings.concurrency, now) };
-        let running = match taken {
+        match if yields { Take::Nothing } else { state.take(self.settings.concurrency, now) } {
             Take::Run { ticket, job, probe } => {
                 if state.lanes.is_ready(now) {
                     self.start_worker(&mut state);
                 }
-                Some(Running { target: self.clone(), ticket, probe, job: Some(job) })
+                return Some(Running { target: self, ticket, probe, job: Some(job) });
             }
-            Take::Until(at) => {
-                self.set_alarm(&mut state, at);
-                None
-            }
-            Take::Nothing => None,
-        };
-        if running.is_none() {
-            self.leave(state);
-            if yields {
-                self.start_worker(&mut self.state()); // whoever waited may have gone
-            }
+            Take::Until(at) => self.set_alarm(&mut state, at),
+            Take::Nothing => {}
         }
-        running
+        self.leave(state);
+        if yields {
+            self.start_worker(&mut self.state()); // whoever waited may have gone
+        }
+        None
     }
 
     fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {

@@ -17,34 +17,58 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const GRAVE_WAIT: Duration = Duration::from_secs(1);
 
 impl Target {
-    /// Takes one event through one attempt, up to its settlement or its next wait.
-    pub(crate) async fn attempt(&self, mut running: Running) {
+    /// Takes one event through one attempt at `time`, up to its settlement or its next wait. Gives back the time.
+    pub(crate) async fn attempt(&self, mut running: Running<'_>, time: Instant) -> Instant {
         let job = running.job();
         if let Some(reason) = job.grave.clone() {
-            return self.bury(running, reason).await;
-        }
-        if !job.receipt.wanted() {
+            self.bury(running, reason).await;
+        } else if !job.receipt.wanted() {
             self.metrics.ended(Ended::Abandoned);
-            return; // dropping it releases: nobody waits for the outcome
-        }
-        if job.once.is_some_and(|deadline| deadline <= now()) {
+            drop(running); // releases: nobody waits for the outcome
+        } else if job.once.is_some_and(|deadline| deadline <= time) {
             let detail = "the caller's time was over before the function could be called".to_owned();
-            return self.reject(running, Reason { code: Code::TimedOut, status: None, detail });
-        }
-        if let Some(reply) = running.job().reply.take() {
-            return self.keep_reply(running, reply).await; // the function has it; only its answer is not kept yet
-        }
-        if self.is_done_already(running.job()).await {
+            self.reject(running, Reason { code: Code::TimedOut, status: None, detail });
+        } else if let Some(reply) = job.reply.take() {
+            self.keep_reply(running, reply).await; // the function has it; only its answer is not kept yet
+        } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
-            return self.acknowledge(running, None);
+            self.acknowledge(running, None);
+        } else {
+            let started = if self.ledger.is_some() { now() } else { time };
+            return self.try_once(running, started).await;
         }
-        let (outcome, ended) = self.call_once(running.job()).await;
-        self.judge(running, outcome, ended).await;
+        now()
+    }
+
+    async fn try_once(&self, mut running: Running<'_>, started: Instant) -> Instant {
+        let (outcome, ended) = self.call_once(running.job(), started).await;
+        let is_over = matches!(&outcome, Ok(reply) if self.is_all(running.job(), reply.as_deref()));
+        if !is_over {
+            self.judge(running, outcome, ended).await;
+            return now();
+        }
+        self.metrics.delivered(ended.saturating_duration_since(running.job().admitted));
+        let job = {
+            let mut state = self.state();
+            running.note_success(&mut state, ended);
+            running.finish_in(&mut state)
+        };
+        self.tell(job, Settlement::Ack(outcome.unwrap_or_default()));
+        ended
+    }
+
+    /// Whether nothing remains to be done but to settle, once the function has the event.
+    fn is_all(&self, job: &Job, reply: Option<&Reply>) -> bool {
+        self.ledger.is_none() && !self.is_to_keep(job, reply)
+    }
+
+    /// A caller who waits gets the reply himself.
+    fn is_to_keep(&self, job: &Job, reply: Option<&Reply>) -> bool {
+        self.replies.is_some() && job.once.is_none() && reply.is_some_and(|reply| reply.event.is_some())
     }
 
     /// The reply itself is given back only where somebody may read it: most functions answer nothing.
-    async fn call_once(&self, job: &mut Job) -> (Result<Option<Box<Reply>>>, Instant) {
-        let started = now();
+    async fn call_once(&self, job: &mut Job, started: Instant) -> (Result<Option<Box<Reply>>>, Instant) {
         job.timeline.note(Step::Attempted, started);
         job.receipt.attempted(job.attempts + 1);
         let cx = CallCx {
@@ -67,7 +91,7 @@ impl Target {
         (outcome, ended)
     }
 
-    async fn judge(&self, mut running: Running, outcome: Result<Option<Box<Reply>>>, ended: Instant) {
+    async fn judge(&self, mut running: Running<'_>, outcome: Result<Option<Box<Reply>>>, ended: Instant) {
         let verdict = match &outcome {
             Ok(_) => Verdict::Delivered,
             Err(error) => match error.http_status() {
@@ -77,14 +101,7 @@ impl Target {
             },
         };
         if verdict == Verdict::Delivered {
-            {
-                let mut state = self.state();
-                state.breaker.succeeded(ended);
-                if running.job().attempts == 0 {
-                    state.budget.deposit();
-                }
-            }
-            running.probe = false;
+            running.note_success(&mut self.state(), ended);
             return self.delivered(running, outcome.unwrap_or_default(), ended).await;
         }
         let error = outcome.expect_err("what is not delivered failed");
@@ -111,7 +128,7 @@ impl Target {
         }
     }
 
-    fn back_off(&self, mut running: Running, error: &Error, ended: Instant, wait: Duration) {
+    fn back_off(&self, mut running: Running<'_>, error: &Error, ended: Instant, wait: Duration) {
         self.metrics.retried();
         let job = running.job();
         job.timeline.note(Step::BackedOff, ended);
@@ -121,7 +138,7 @@ impl Target {
         running.again(&mut state, ended + wait.max(budget_wait));
     }
 
-    async fn give_up(&self, mut running: Running, reason: Reason) {
+    async fn give_up(&self, mut running: Running<'_>, reason: Reason) {
         let job = running.job();
         let id = job.event_id();
         if self.settings.on_poison == OnPoison::Park && job.key.is_some() {
@@ -134,19 +151,19 @@ impl Target {
         self.bury(running, reason).await;
     }
 
-    async fn delivered(&self, mut running: Running, reply: Option<Box<Reply>>, ended: Instant) {
+    async fn delivered(&self, mut running: Running<'_>, reply: Option<Box<Reply>>, ended: Instant) {
         let job = running.job();
         let latency = ended.saturating_duration_since(job.admitted);
         self.metrics.delivered(latency);
-        let is_kept = self.replies.is_some() && job.once.is_none(); // a caller who waits gets it himself
+        let is_to_keep = self.is_to_keep(job, reply.as_deref());
         match reply {
-            Some(reply) if is_kept && reply.event.is_some() => self.keep_reply(running, reply).await,
+            Some(reply) if is_to_keep => self.keep_reply(running, reply).await,
             reply => self.done(running, reply).await,
         }
     }
 
     /// Writes the reply to its home; keeps the event, and does not call the function again, while that fails.
-    async fn keep_reply(&self, mut running: Running, reply: Box<Reply>) {
+    async fn keep_reply(&self, mut running: Running<'_>, reply: Box<Reply>) {
         let (Some(sink), Some(event)) = (&self.replies, &reply.event) else {
             return self.done(running, Some(reply)).await;
         };
@@ -170,7 +187,7 @@ impl Target {
     }
 
     /// Target and reply have it: the mark, then the settlement.
-    async fn done(&self, mut running: Running, reply: Option<Box<Reply>>) {
+    async fn done(&self, mut running: Running<'_>, reply: Option<Box<Reply>>) {
         if let Some(mark) = self.mark_of(running.job())
             && let Some(ledger) = &self.ledger
             && let Err(error) = ledger.mark(&mark).await
@@ -181,7 +198,7 @@ impl Target {
     }
 
     /// Writes the dead letter, then acknowledges; keeps the event and tries again while its home cannot take it.
-    async fn bury(&self, mut running: Running, reason: Reason) {
+    async fn bury(&self, mut running: Running<'_>, reason: Reason) {
         let job = running.job();
         let letter = DeadLetter {
             item: job.item.clone(),
@@ -206,23 +223,26 @@ impl Target {
         }
     }
 
-    fn acknowledge(&self, running: Running, reply: Option<Box<Reply>>) {
+    fn acknowledge(&self, running: Running<'_>, reply: Option<Box<Reply>>) {
         self.settle(running, Settlement::Ack(reply));
     }
 
-    fn reject(&self, running: Running, reason: Reason) {
+    fn reject(&self, running: Running<'_>, reason: Reason) {
         self.metrics.ended(Ended::Rejected);
         self.settle(running, Settlement::Reject(reason));
     }
 
-    fn settle(&self, running: Running, settlement: Settlement) {
-        let job = running.finish();
+    fn settle(&self, running: Running<'_>, settlement: Settlement) {
+        self.tell(running.finish(), settlement);
+    }
+
+    fn tell(&self, job: Box<Job>, settlement: Settlement) {
         if self.is_observed() {
             job.timeline.note(Step::Settled, now());
-        }
-        if let Ok(event) = &job.item {
-            for observer in &self.observers {
-                observer.finished(event, &settlement, &job.timeline);
+            if let Ok(event) = &job.item {
+                for observer in &self.observers {
+                    observer.finished(event, &settlement, &job.timeline);
+                }
             }
         }
         job.receipt.settle(settlement);
@@ -251,7 +271,7 @@ impl Target {
 /// Tells breaker and job of a failed attempt, and gives back what the decision needs.
 fn note_failure(
     state: &mut State,
-    running: &mut Running,
+    running: &mut Running<'_>,
     error: &Error,
     verdict: Verdict,
     ended: Instant,

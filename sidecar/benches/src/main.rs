@@ -32,6 +32,10 @@ use tempfile::TempDir;
 
 use crate::report::Report;
 
+/// The binary's, for both sides: a difference is then ours.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[derive(Debug, Parser)]
 #[command(name = "figures", about = "Measures the table of figures")]
 struct Options {

@@ -45,7 +45,8 @@ impl Intake {
     /// A way in that holds at most what `window` says.
     #[must_use]
     pub fn new(window: Window, admit: Arc<dyn Admit>) -> Self {
-        let gate = Gate { window: Mutex::new(window), freed: Notify::new(), ebbed: Notify::new() };
+        let inside = Mutex::new(Inside { window, waiting: [0; 2] });
+        let gate = Gate { inside, freed: [Notify::new(), Notify::new()] };
         Self { gate: Arc::new(gate), admit }
     }
 
@@ -56,7 +57,7 @@ impl Intake {
     #[expect(clippy::result_large_err, reason = "the delivery itself is what is given back")]
     pub fn try_push(&self, mut delivery: Delivery) -> Result<(), Delivery> {
         let bytes = delivery.size();
-        if !self.gate.window().take(bytes) {
+        if !self.gate.inside().window.take(bytes) {
             return Err(delivery);
         }
         delivery.receipt.hold(Permit { gate: self.gate.clone(), bytes });
@@ -68,33 +69,14 @@ impl Intake {
     ///
     /// It promises nothing: somebody else may be faster, and then [`Intake::try_push`] says so.
     pub async fn room(&self, bytes: usize) {
-        loop {
-            let freed = self.gate.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable(); // before looking, so that a permit freed in between is not missed
-            if self.gate.window().has_room(bytes) {
-                return;
-            }
-            freed.await;
-        }
+        self.gate.wait(For::Room, |window| window.has_room(bytes)).await;
     }
 
     /// Waits until the window is down to seven eighths and has room for an event of `bytes`: a source that can
     /// fetch many at once is then woken once for many, not for each. Cancel safe; it promises nothing, as
     /// [`Intake::room`] does not.
     pub async fn ebb(&self, bytes: usize) {
-        loop {
-            let ebbed = self.gate.ebbed.notified();
-            tokio::pin!(ebbed);
-            ebbed.as_mut().enable();
-            {
-                let window = self.gate.window();
-                if window.is_low() && window.has_room(bytes) {
-                    return;
-                }
-            }
-            ebbed.await;
-        }
+        self.gate.wait(For::Ebb, |window| window.is_low() && window.has_room(bytes)).await;
     }
 
     /// Takes back what was pushed, does not run yet, and whose source does not want it any more.
@@ -105,25 +87,69 @@ impl Intake {
     /// Whether there is room for an event of `bytes` now.
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.gate.window().has_room(bytes)
+        self.gate.inside().window.has_room(bytes)
     }
 
     /// What is inside now: events and bytes.
     #[must_use]
     pub fn held(&self) -> (usize, usize) {
-        self.gate.window().held()
+        self.gate.inside().window.held()
     }
 }
 
 struct Gate {
-    window: Mutex<Window>,
-    freed: Notify,
-    ebbed: Notify,
+    inside: Mutex<Inside>,
+    /// Rung for those who wait [`For`] each.
+    freed: [Notify; 2],
+}
+
+struct Inside {
+    window: Window,
+    /// How many wait [`For`] each: mostly none, and then nobody is to be woken.
+    waiting: [usize; 2],
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy)]
+enum For {
+    /// Any room.
+    Room = 0,
+    /// Room for many.
+    Ebb = 1,
 }
 
 impl Gate {
-    fn window(&self) -> std::sync::MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inside(&self) -> std::sync::MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn wait(&self, what: For, suffices: impl Fn(&Window) -> bool) {
+        loop {
+            let freed = self.freed[what as usize].notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable(); // before looking, so that a permit freed in between is not missed
+            let _waiting = {
+                let mut inside = self.inside();
+                if suffices(&inside.window) {
+                    return;
+                }
+                inside.waiting[what as usize] += 1;
+                Waiting { gate: self, what }
+            };
+            freed.await;
+        }
+    }
+}
+
+/// Somebody who waits, until it is dropped.
+struct Waiting<'g> {
+    gate: &'g Gate,
+    what: For,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.gate.inside().waiting[self.what as usize] -= 1;
     }
 }
 
@@ -135,14 +161,17 @@ pub(crate) struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let is_low = {
-            let mut window = self.gate.window();
-            window.give(self.bytes);
-            window.is_low()
+        let [room, ebb] = {
+            let mut inside = self.gate.inside();
+            inside.window.give(self.bytes);
+            let [room, ebb] = inside.waiting.map(|count| count > 0);
+            [room, ebb && inside.window.is_low()]
         };
-        self.gate.freed.notify_waiters();
-        if is_low {
-            self.gate.ebbed.notify_waiters();
+        if room {
+            self.gate.freed[For::Room as usize].notify_waiters();
+        }
+        if ebb {
+            self.gate.freed[For::Ebb as usize].notify_waiters();
         }
     }
 }

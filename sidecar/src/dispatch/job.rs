@@ -4,10 +4,7 @@ use super::{State, Target};
 use outrigger_core::{
     Event, Key, Malformed, Origin, Reason, Receipt, Reply, Timeline, decide::lanes::Ticket,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// An event in its lane, with what its attempts have left behind.
 pub(crate) struct Job {
@@ -30,25 +27,38 @@ pub(crate) struct Job {
 }
 
 /// An event that a worker has taken. Whatever ends the worker, the lane goes on and the receipt is settled.
-pub(crate) struct Running {
-    pub(super) target: Arc<Target>,
+pub(crate) struct Running<'t> {
+    pub(super) target: &'t Target,
     pub(super) ticket: Ticket,
     /// It has the breaker's one probe, and has not yet told how that went.
     pub(crate) probe: bool,
     pub(super) job: Option<Box<Job>>,
 }
 
-impl Running {
+impl Running<'_> {
     pub(crate) fn job(&mut self) -> &mut Job {
         self.job.as_mut().expect("the job is there until the attempt ends")
     }
 
+    /// The target has the event: it is up, and a first attempt that served lets another event retry.
+    pub(crate) fn note_success(&mut self, state: &mut State, ended: Instant) {
+        state.breaker.succeeded(ended);
+        self.probe = false;
+        if self.job().attempts == 0 {
+            state.budget.deposit();
+        }
+    }
+
     /// The event is settled by its receipt.
-    pub(crate) fn finish(mut self) -> Box<Job> {
+    pub(crate) fn finish(self) -> Box<Job> {
+        let mut state = self.target.state();
+        self.finish_in(&mut state)
+    }
+
+    /// The same, where the state is in hand.
+    pub(crate) fn finish_in(mut self, state: &mut State) -> Box<Job> {
         let job = self.job.take().expect("an attempt ends once");
-        let target = self.target.clone();
-        let mut state = target.state();
-        self.give_probe_back(&mut state);
+        self.give_probe_back(state);
         state.lanes.done(self.ticket);
         job
     }
@@ -77,12 +87,11 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         if let Some(job) = self.job.take() {
             job.receipt.attempted(job.attempts); // what was cut off by us is no attempt
-            let target = self.target.clone();
-            let mut state = target.state();
+            let mut state = self.target.state();
             self.give_probe_back(&mut state);
             state.lanes.done(self.ticket);
             drop(state);

@@ -54,7 +54,7 @@ impl Attributes {
     /// Without attributes, but with room for `bytes` of names and values.
     pub(super) fn with_capacity(bytes: usize) -> Attributes {
         let absent = |known| Entry { start: 0, value_len: 0, name_len: 0, known, kind: None };
-        let entries = SmallVec::from_iter([absent(1), absent(2), absent(3)]);
+        let entries = SmallVec::from_slice(&[absent(1), absent(2), absent(3)]);
         Attributes { text: String::with_capacity(bytes), entries }
     }
 
@@ -152,7 +152,9 @@ impl Attributes {
         if let Some(missing) = self.entries.iter().take(REQUIRED).find(|e| e.kind.is_none()) {
             return Err(Invalid::missing(KNOWN[usize::from(missing.known)]));
         }
-        self.entries.retain(|entry| entry.kind.is_some());
+        if self.entries.iter().any(|entry| entry.kind.is_none()) {
+            self.entries.retain(|entry| entry.kind.is_some());
+        }
         Ok(self)
     }
 
@@ -326,8 +328,13 @@ fn fitting_kind(known: u8, name: &str, kind: Kind, text: &str) -> Result<Kind, I
     if known != 0 && text.is_empty() {
         return Err(Invalid::says(name, "is empty; leave it out or give it a value"));
     }
-    if known == DATACONTENTTYPE && !media::is_media_type(text) {
-        return Err(Invalid::new(name, text, "a media type such as application/json (RFC 2046)"));
+    if known == DATACONTENTTYPE {
+        if media::is_plain(text) {
+            return Ok(kind); // its characters are text
+        }
+        if !media::is_media_type(text) {
+            return Err(Invalid::new(name, text, "a media type such as application/json (RFC 2046)"));
+        }
     }
     match kind.refusal(text) {
         Some(expected) => Err(Invalid::new(name, text, expected)),

@@ -166,12 +166,31 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// All values in a row: looking once whether many bytes are UTF-8 is quicker than looking at each few.
+    fn joined(&self) -> Vec<u8> {
+        let mut joined = Vec::with_capacity(self.text_bytes);
+        let values = self.attributes.iter().map(|(_, value)| *value);
+        values.chain(self.content_type).for_each(|value| joined.extend_from_slice(value));
+        joined
+    }
+
+    /// What is wrong when they are not text together.
+    fn no_text(&self) -> Invalid {
+        let no_text = self.attributes.iter().find(|(_, value)| str::from_utf8(value).is_err());
+        no_text.map_or_else(
+            || no_utf8(CONTENT_TYPE, self.content_type.unwrap_or_default()),
+            |(name, value)| no_utf8(name, value),
+        )
+    }
+
     fn attributes(&self) -> Result<Attributes, Invalid> {
         let mut attributes = Attributes::with_capacity(self.text_bytes);
         let mut versioned = false;
         let mut datacontenttype = None;
+        let joined = self.joined();
+        let mut texts = Texts(str::from_utf8(&joined).map_err(|_| self.no_text())?);
         for &(name, value) in &self.attributes {
-            let text = utf8(name, value)?;
+            let text = texts.next(name, value)?;
             match name {
                 "specversion" => check_version(text, &mut versioned)?,
                 "datacontenttype" if datacontenttype.is_some() => return Err(twice(name)),
@@ -179,7 +198,7 @@ impl<'a> Found<'a> {
                 _ => attributes.push(name, Kind::String, text)?,
             }
         }
-        let content_type = self.content_type.map(|value| utf8(CONTENT_TYPE, value)).transpose()?;
+        let content_type = self.content_type.map(|value| texts.next(CONTENT_TYPE, value)).transpose()?;
         if let (Some(said), Some(meant)) = (datacontenttype, content_type)
             && said != meant
         {
@@ -192,8 +211,21 @@ impl<'a> Found<'a> {
     }
 }
 
-fn utf8<'a>(name: &str, value: &'a [u8]) -> Result<&'a str, Invalid> {
-    str::from_utf8(value).map_err(|_| Invalid::new(name, &String::from_utf8_lossy(value), "UTF-8"))
+/// What is left of all values in a row, as text.
+struct Texts<'j>(&'j str);
+
+impl<'j> Texts<'j> {
+    /// The next value, which is `value`.
+    fn next(&mut self, name: &str, value: &[u8]) -> Result<&'j str, Invalid> {
+        // Two values that are text only together are none.
+        let (text, rest) = self.0.split_at_checked(value.len()).ok_or_else(|| no_utf8(name, value))?;
+        self.0 = rest;
+        Ok(text)
+    }
+}
+
+fn no_utf8(name: &str, value: &[u8]) -> Invalid {
+    Invalid::new(name, &String::from_utf8_lossy(value), "UTF-8")
 }
 
 fn twice(header: &str) -> Invalid {

@@ -2,18 +2,16 @@
 //!
 //! Types, subtypes and parameter names are compared without regard to case (RFC 2046; RFC 9110, section 8.3.1).
 
-/// `type/subtype` with parameters. An empty parameter (`text/plain;`) is legal (RFC 9110, section 5.6.6).
-pub(super) fn is_media_type(text: &str) -> bool {
-    // Most are two tokens and no more: each is looked at once.
+/// `type/subtype` and no more, as most are.
+pub(super) fn is_plain(text: &str) -> bool {
     let end_of = |text: &[u8]| text.iter().position(|b| !TOKEN[usize::from(*b)]).unwrap_or(text.len());
     let slash = end_of(text.as_bytes());
-    if let Some((b'/', subtype)) = text.as_bytes()[slash..].split_first()
-        && slash > 0
-        && !subtype.is_empty()
-        && end_of(subtype) == subtype.len()
-    {
-        return true;
-    }
+    let subtype = text.as_bytes()[slash..].strip_prefix(b"/").unwrap_or_default();
+    slash > 0 && !subtype.is_empty() && end_of(subtype) == subtype.len()
+}
+
+/// `type/subtype` with parameters. An empty parameter (`text/plain;`) is legal (RFC 9110, section 5.6.6).
+pub(super) fn is_media_type(text: &str) -> bool {
     let (essence, parameters) = split(text);
     essence.split_once('/').is_some_and(|(ty, subtype)| is_token(ty) && is_token(subtype))
         && each_parameter(parameters, |_, _| ())

@@ -117,17 +117,14 @@ impl Kind {
     pub(super) fn refusal(self, text: &str) -> Option<&'static str> {
         let (good, expected) = match self {
             Kind::Boolean | Kind::Integer => return (!self.is_readable(text)).then_some(self.expected()),
-            Kind::String => (true, ""),
+            Kind::String => (check::is_string(text), "text without control characters and noncharacters"),
             Kind::Binary => (check::is_base64(text), "standard base64 with padding"),
             Kind::Uri => (uri::is_uri(text), "a URI with a scheme (RFC 3986)"),
             Kind::UriRef => (uri::is_uri_reference(text), "a URI or a URI-reference (RFC 3986)"),
             Kind::Timestamp => (check::is_timestamp(text), "an RFC 3339 timestamp with seconds and offset"),
         };
-        match good {
-            true if check::is_string(text) => None,
-            true => Some("text without control characters and noncharacters"),
-            false => Some(expected),
-        }
+        // The grammars of the others have printable ASCII only.
+        if good { None } else { Some(expected) }
     }
 
     /// Whether `text` can be shown as a value of this type at all: the least that a stored record must keep.
