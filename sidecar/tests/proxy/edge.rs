@@ -164,9 +164,9 @@ async fn a_client_that_does_not_read_its_answer_is_cut() {
     let mut stream = TcpStream::connect(through.proxy).await.unwrap();
     stream.write_all(b"GET /feed HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let piece = bytes::Bytes::from(vec![b'x'; 1 << 20]);
-    let fed = tokio::time::timeout(WAIT_MAX, async {
+    let feeding = tokio::time::timeout(WAIT_MAX, async {
         while feed.send(hyper::body::Frame::data(piece.clone())).await.is_ok() {}
     });
-    fed.await.expect("the function sees its client go");
+    feeding.await.expect("the function sees its client go");
     tokio::time::timeout(Duration::from_secs(10), through.serves()).await.expect("the place is free again");
 }
