@@ -26,4 +26,6 @@ pub mod token;
 
 mod connection;
 mod gunzip;
+mod head;
+mod protocol;
 mod stamp;

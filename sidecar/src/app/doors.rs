@@ -6,29 +6,37 @@ use crate::{
     admit::Keys,
     cmd::Failure,
     config::{Config, Http},
-    dispatch::now,
+    dispatch::{Target, now},
     ingress::{Answering, Ingress, cloudevents::CloudEvents},
+    proxy::{self, Proxy},
     registry::Storage,
     telemetry::Metrics,
     tls::{self, Watched},
 };
-use outrigger_core::{Drain, Intake};
+use outrigger_core::{Drain, Exchange, Intake};
 use outrigger_net::{
     body::BodyLimits,
     limits::Limits,
     listen::Listener,
-    server::{Counts, serve},
+    server::{Counts, serve, serve_each},
     tls::{ServerSettings, ServerTls},
     token::TokenFile,
 };
-use std::{net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 /// The open addresses, and who may enter.
 pub(super) struct Doors {
     ingress: Option<Door>,
+    proxy: Option<Door>,
     public: Option<Door>,
     owner: Listener,
     token: Option<TokenFile>,
+    proxy_token: Option<TokenFile>,
 }
 
 /// An open address, and what happens there.
@@ -49,6 +57,21 @@ pub(super) struct IngressDoor {
     token: Option<TokenFile>,
 }
 
+/// The open address of the proxy.
+pub(super) struct ProxyDoor {
+    door: Option<Door>,
+    token: Option<TokenFile>,
+}
+
+/// What lies behind the doors.
+#[derive(Clone, Copy)]
+pub(super) struct Inside<'a> {
+    pub(super) config: &'a Config,
+    pub(super) intake: &'a Intake,
+    pub(super) storage: Option<&'a Storage>,
+    pub(super) metrics: &'a Arc<Metrics>,
+}
+
 impl Doors {
     /// Opens all of them: a port in use, or a certificate without its key, must be known before anything has happened.
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
@@ -60,6 +83,13 @@ impl Doors {
             }
             None => None,
         };
+        let proxy = match &config.proxy {
+            Some(proxy) => {
+                let tls = proxy.tls.as_ref().map(|tls| tls::listener(tls, true));
+                Some(Door::open("proxy", proxy.listen, tls).await?)
+            }
+            None => None,
+        };
         let public = match config.admin.listen {
             Some(address) => {
                 let tls = config.admin.tls.as_ref().map(|tls| tls::listener(tls, true));
@@ -67,20 +97,22 @@ impl Doors {
             }
             None => None,
         };
-        let file = http.and_then(|http| http.bearer_file.as_ref());
-        let token = file.map(|file| TokenFile::open(file, now())).transpose().map_err(wrong)?;
-        Ok(Self { ingress, public, owner: owner(&config.admin.socket).await?, token })
+        let token = token_of(http.and_then(|http| http.bearer_file.as_ref()))?;
+        let proxy_token = token_of(config.proxy.as_ref().and_then(|proxy| proxy.bearer_file.as_ref()))?;
+        let owner = owner(&config.admin.socket).await?;
+        Ok(Self { ingress, proxy, public, owner, token, proxy_token })
     }
 
     /// Those that metrics tell of.
     pub(super) fn watched(&self) -> Vec<Watched> {
-        self.ingress.iter().chain(&self.public).map(|door| door.watched.clone()).collect()
+        self.ingress.iter().chain(&self.proxy).chain(&self.public).map(|door| door.watched.clone()).collect()
     }
 
-    /// Those that are served first, and the one that is served last.
-    pub(super) fn split(self) -> (AdminDoors, IngressDoor) {
+    /// Those that are served first, and those that are served last.
+    pub(super) fn split(self) -> (AdminDoors, IngressDoor, ProxyDoor) {
         let admin = AdminDoors { public: self.public, owner: self.owner };
-        (admin, IngressDoor { door: self.ingress, token: self.token })
+        let ingress = IngressDoor { door: self.ingress, token: self.token };
+        (admin, ingress, ProxyDoor { door: self.proxy, token: self.proxy_token })
     }
 }
 
@@ -118,26 +150,67 @@ impl AdminDoors {
 }
 
 impl IngressDoor {
-    /// Takes events until `drain` starts, and holds it until the last request is answered.
-    pub(super) fn serve(
-        self,
-        config: &Config,
-        intake: &Intake,
-        storage: Option<&Storage>,
-        metrics: &Arc<Metrics>,
-        drain: Drain,
-    ) {
-        let (Some(http), Some(Door { listener, watched })) = (&config.ingress.http, self.door) else {
-            return;
-        };
+    /// Takes events until `drain` starts, and holds it until the last request is answered. Gives back the ingress,
+    /// for those who come another way.
+    pub(super) fn serve(self, inside: &Inside<'_>, drain: Drain) -> Option<Arc<Ingress>> {
+        let http = inside.config.ingress.http.as_ref()?;
+        let Door { listener, watched } = self.door?;
         let address = listener.address().unwrap_or(http.listen);
         let tls = watched.tls.is_some();
         tracing::info!(%address, path = http.path, sync = http.sync, tls, "events are taken");
-        let ingress = ingress(http, config, self.token, intake, storage, metrics);
+        let ingress = ingress(http, inside, self.token);
+        let taken = ingress.clone();
         let service = move |request| ingress.clone().handle(request);
         let limits = limits(http);
         tokio::spawn(async move {
             serve(listener, limits, watched.counts, service, started(drain.clone())).await;
+        });
+        Some(taken)
+    }
+}
+
+impl ProxyDoor {
+    /// Passes requests through until `drain` starts, and holds it until the last one is answered.
+    pub(super) fn serve(
+        self,
+        inside: &Inside<'_>,
+        target: &Arc<Target>,
+        exchange: Arc<dyn Exchange>,
+        ingress: Option<Arc<Ingress>>,
+        drain: &Drain,
+    ) {
+        let (Some(config), Some(Door { listener, watched })) = (&inside.config.proxy, self.door) else {
+            return;
+        };
+        let address = listener.address().unwrap_or(config.listen);
+        tracing::info!(%address, tls = watched.tls.is_some(), "requests pass through");
+        let proxy = Proxy::new(
+            config,
+            proxy::Parts {
+                target: target.clone(),
+                exchange,
+                ingress,
+                token: self.token,
+                metrics: inside.metrics.clone(),
+                drain: drain.clone(),
+            },
+        );
+        let limits = Limits {
+            connections_max: config.connections_max,
+            headers_max: config.headers_max,
+            header_bytes_max: config.header_bytes_max,
+            header_timeout: config.header_timeout,
+            idle_timeout: config.idle_timeout,
+            ..Limits::default()
+        };
+        let each = move |remote| {
+            let visitor = proxy.visited_by(remote);
+            // Boxed, so that a connection that rests keeps no room for it.
+            move |request| Box::pin(visitor.clone().handle(request))
+        };
+        let drain = drain.clone();
+        tokio::spawn(async move {
+            serve_each(listener, limits, watched.counts, each, started(drain.clone())).await;
         });
     }
 }
@@ -156,14 +229,12 @@ async fn owner(path: &Path) -> Result<Listener, Failure> {
     Listener::unix(path, "admin.socket").await.map_err(wrong)
 }
 
-fn ingress(
-    http: &Http,
-    config: &Config,
-    token: Option<TokenFile>,
-    intake: &Intake,
-    storage: Option<&Storage>,
-    metrics: &Arc<Metrics>,
-) -> Arc<Ingress> {
+fn token_of(file: Option<&PathBuf>) -> Result<Option<TokenFile>, Failure> {
+    file.map(|file| TokenFile::open(file, now())).transpose().map_err(wrong)
+}
+
+fn ingress(http: &Http, inside: &Inside<'_>, token: Option<TokenFile>) -> Arc<Ingress> {
+    let Inside { config, intake, storage, metrics } = *inside;
     let answering = match storage {
         Some(storage) if !http.sync => Answering::Durable { accept: storage.accept.clone() },
         _ => Answering::Sync {

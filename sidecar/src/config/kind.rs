@@ -85,6 +85,8 @@ pub(crate) enum Kind {
     Start,
     /// A status or class of statuses to what it means.
     Statuses,
+    /// Paths, with a method before them or not, to where requests go.
+    Routes,
     /// `none` or `bearer_file: PATH`.
     Auth,
     /// The word, which stands for the absence of a value, or what the kind says.
@@ -107,6 +109,7 @@ pub(crate) enum Value {
     Listen(SocketAddr),
     Statuses(BTreeMap<String, &'static str>),
     Properties(BTreeMap<String, String>),
+    Routes(BTreeMap<String, &'static str>),
     Start(Start),
     /// The file with the bearer token, or none.
     Auth(Option<PathBuf>),
@@ -124,7 +127,7 @@ const A_SPIFFE_ID: &str =
 /// What a function's status may be made to mean.
 pub(crate) const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
 /// The most entries of a list or map in one setting.
-const ENTRIES_MAX: usize = 1_000;
+pub(super) const ENTRIES_MAX: usize = 1_000;
 /// The longest text of one setting, in bytes.
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -145,6 +148,7 @@ impl Kind {
                 problems.into_iter().map(or).collect()
             }),
             Self::Statuses => statuses(key, node),
+            Self::Routes => super::proxy::routes(key, node),
             Self::Auth => auth(key, node),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
@@ -256,6 +260,7 @@ impl Kind {
                     .to_owned()
             }
             Self::Listen => "an IP address and a port, such as 127.0.0.1:8080".to_owned(),
+            Self::Routes => "a map such as POST /events: ingress (to function, ingress, refuse)".to_owned(),
             Self::Statuses => {
                 format!("a map such as \"404\": refused or \"5xx\": retry (to {})", VERDICTS.join(", "))
             }

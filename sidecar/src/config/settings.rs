@@ -4,6 +4,7 @@
 //! same code as a file's values, and `outrigger config example` and the README's table are printed from it.
 
 mod kafka;
+mod proxy;
 mod table;
 mod tls;
 
@@ -69,6 +70,8 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("kafka.producer", "How records are written."),
     section("replies", "Where events go that the function answers with; without a place they are dropped."),
     section("dead_letters", "Where events go that are given up, if not into the journal."),
+    section("proxy", "HTTP requests that pass through to the function, or by its rules to the ingress."),
+    section("proxy.tls", "TLS for it; files that change are read again."),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),
