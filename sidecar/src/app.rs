@@ -15,11 +15,11 @@ use crate::{
     telemetry::Metrics,
     tls,
 };
-use doors::Doors;
+use doors::{Doors, Inside};
 use fastrand::Rng;
 use http::Uri;
 use outrigger_core::{
-    DeadLetters, DrainTrigger, Error, Intake, Kind, Plugin, TargetId, decide::window::Window, drain,
+    DeadLetters, DrainTrigger, Error, Exchange, Intake, Kind, Plugin, TargetId, decide::window::Window, drain,
 };
 use outrigger_net::tls::ClientTls;
 use std::{
@@ -79,7 +79,7 @@ impl App {
         let brokers = registry::brokers(&config).map_err(wrong)?;
         let doors = Doors::open(&config).await?;
         let listeners = doors.watched();
-        let (admin_doors, ingress_door) = doors.split();
+        let (admin_doors, ingress_door, proxy_door) = doors.split();
 
         // The function, started or only known.
         let (port, url) = wiring::address_of(&config, !command.is_empty())?;
@@ -95,7 +95,7 @@ impl App {
         let plugins = registry::plugins(&config);
         let homes = (storage.as_ref(), &brokers);
         let tls = tls::function_client(&config.function).map_err(wrong)?;
-        let target = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
+        let (target, exchange) = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
         let admission = Arc::new(Admission { annotators, target: target.clone() });
         let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
@@ -116,7 +116,11 @@ impl App {
         for work in plugins.iter().filter_map(|plugin| plugin.background(sources_drain.clone())) {
             tokio::spawn(work);
         }
-        ingress_door.serve(&config, &intake, storage.as_ref(), &metrics, sources_drain);
+        let inside =
+            Inside { config: &config, intake: &intake, storage: storage.as_ref(), metrics: &metrics };
+        let ingress = ingress_door.serve(&inside, sources_drain.clone());
+        proxy_door.serve(&inside, &target, exchange, ingress, &sources_drain);
+        drop(sources_drain); // from here on it is held by what has work to finish
         admin.listening.store(true, Ordering::Relaxed);
 
         // The function's life, as readiness sees it.
@@ -200,7 +204,7 @@ impl App {
     }
 }
 
-/// The function as a target, plugins around it.
+/// The function as a target, plugins around it, and as what requests pass through to.
 fn target(
     config: &Config,
     (url, tls): (&Uri, Option<Arc<ClientTls>>),
@@ -208,7 +212,7 @@ fn target(
     plugins: &[Arc<dyn Plugin>],
     metrics: &Arc<Metrics>,
     rng: Rng,
-) -> Result<Arc<Target>, Failure> {
+) -> Result<(Arc<Target>, Arc<dyn Exchange>), Failure> {
     let waits = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
     let replies = waits || brokers.replies.is_some();
     let journal = storage.map(|storage| storage.dead.clone());
@@ -217,8 +221,9 @@ fn target(
         (None, Some(journal)) => journal,
         (None, None) => Arc::new(Homeless),
     };
+    let function = registry::function(&config.function, url, tls, replies, plugins).map_err(wrong)?;
     let parts = Parts {
-        call: registry::function(&config.function, url, tls, replies, plugins).map_err(wrong)?,
+        call: function.call,
         dead,
         replies: brokers.replies.clone(),
         ledger: plugins
@@ -228,7 +233,8 @@ fn target(
         metrics: metrics.clone(),
         rng,
     };
-    Ok(Target::new(TargetId("function".into()), wiring::settings(config), parts))
+    let target = Target::new(TargetId("function".into()), wiring::settings(config), parts);
+    Ok((target, function.exchange))
 }
 
 /// Stops the sources, then lets the lanes finish. Gives back how many events were released.

@@ -5,8 +5,10 @@
 //! (`settle.rs`) and takes the next; it ends when nothing may run. A timer starts one again when something may.
 
 mod job;
+mod passage;
 
 pub(crate) use job::{Job, Running};
+pub use passage::{Passage, Patience};
 
 use crate::telemetry::Metrics;
 use fastrand::Rng;
@@ -98,6 +100,7 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     rate: Option<Rate>,
     running: usize,
+    passages: passage::Passages,
     /// A worker was started that has not looked yet: it finds what came meanwhile, and starts the next.
     starting: bool,
     ready: bool,
@@ -114,7 +117,7 @@ enum Take {
 
 impl State {
     fn take(&mut self, concurrency: usize, now: Instant) -> Take {
-        if self.stopped || !self.ready || self.running > concurrency {
+        if self.stopped || !self.ready || self.running + self.passages.active > concurrency {
             return Take::Nothing;
         }
         if !self.lanes.is_ready(now) {
@@ -149,6 +152,7 @@ impl Target {
             rng: parts.rng,
             rate: settings.per_second.map(Rate::new),
             running: 0,
+            passages: passage::Passages::default(),
             starting: false,
             ready: false,
             stopped: false,
@@ -208,6 +212,7 @@ impl Target {
     pub fn set_ready(self: &Arc<Self>, ready: bool) {
         let mut state = self.state();
         state.ready = ready;
+        self.hand_over(&mut state);
         self.start_worker(&mut state);
     }
 
@@ -271,7 +276,7 @@ impl Target {
         let (now, state) = (now(), self.state());
         Status {
             queued: state.lanes.len(),
-            running: state.running,
+            running: state.running + state.passages.active,
             parked: state.lanes.parked_len(),
             breaker: state.breaker.state(now),
             ready: state.ready,
@@ -335,7 +340,8 @@ impl Target {
     }
 
     fn start_worker(self: &Arc<Self>, state: &mut State) {
-        if state.starting || state.running >= self.settings.concurrency || !state.ready || state.stopped {
+        let busy = state.running + state.passages.active >= self.settings.concurrency;
+        if state.starting || busy || !state.ready || state.stopped {
             return;
         }
         state.starting = true;
@@ -348,18 +354,19 @@ impl Target {
     async fn work(self: Arc<Self>) {
         self.state().starting = false;
         let mut leaving = Leaving(Some(&self));
-        let mut time = now();
-        while let Some(running) = self.take(time) {
+        let (mut time, mut first) = (now(), true);
+        while let Some(running) = self.take(time, std::mem::take(&mut first)) {
             time = self.attempt(running, time).await;
         }
         leaving.0 = None; // with the last look, it was counted out
     }
 
     /// What the worker does next. `None` counts it out under the same lock: whoever brings work after this look
-    /// then finds its place free, and starts another.
-    fn take(self: &Arc<Self>, now: Instant) -> Option<Running<'_>> {
+    /// then finds its place free, and starts another. Unless it is its `first`, it leaves to a request that waits.
+    fn take(self: &Arc<Self>, now: Instant, first: bool) -> Option<Running<'_>> {
         let mut state = self.state();
-        match state.take(self.settings.concurrency, now) {
+        let yields = !first && state.passages.is_waited_for();
+        match if yields { Take::Nothing } else { state.take(self.settings.concurrency, now) } {
             Take::Run { ticket, job, probe } => {
                 if state.lanes.is_ready(now) {
                     self.start_worker(&mut state);
@@ -370,11 +377,15 @@ impl Target {
             Take::Nothing => {}
         }
         self.leave(state);
+        if yields {
+            self.start_worker(&mut self.state()); // whoever waited may have gone
+        }
         None
     }
 
-    fn leave(&self, mut state: MutexGuard<'_, State>) {
+    fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         state.running -= 1;
+        self.hand_over(&mut state);
         drop(state);
         self.idle.notify_waiters();
     }
@@ -398,7 +409,7 @@ impl Drop for Leaving<'_> {
 pub struct Status {
     /// Events in lanes that do not run.
     pub queued: usize,
-    /// Workers.
+    /// Workers, and requests that are passed through.
     pub running: usize,
     /// Keys that are held by a poisoned event.
     pub parked: usize,

@@ -18,8 +18,9 @@ use std::{fmt::Display, sync::Arc, time::Instant};
 /// # Errors
 /// What is wrong, with the setting.
 pub fn check(config: &config::Config) -> Result<()> {
-    let Some(http) = &config.ingress.http else { return Ok(()) };
-    build("ingress.http", &http.auth).map(drop)
+    let ingress = config.ingress.http.as_ref().map(|http| ("ingress.http", &http.auth));
+    let proxy = config.proxy.as_ref().map(|proxy| ("proxy", &proxy.auth));
+    ingress.into_iter().chain(proxy).try_for_each(|(listener, auth)| build(listener, auth).map(drop))
 }
 
 /// The guard of a listener, by the name of its settings. The keys of an issuer are fetched in the background from now

@@ -75,6 +75,14 @@ pub struct Ingress {
 }
 
 impl Ingress {
+    /// Takes a request of any path: another has decided that it belongs here.
+    pub async fn take(self: Arc<Self>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if let Ok(path) = self.path.parse() {
+            *request.uri_mut() = path;
+        }
+        self.handle(request).await
+    }
+
     /// Answers one request.
     pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let started = now();

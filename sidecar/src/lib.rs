@@ -2,6 +2,7 @@
 //!
 //! The path, in reading order: [`app`] wires everything and stops it; [`ingress`] takes events; [`admit`] lets them
 //! in; [`dispatch`] keeps a target's lanes and workers; [`settle`] makes one attempt and does what follows.
+//! What passes through goes by [`proxy`].
 //! Beside it: [`registry`] (which adapters are compiled in), [`supervise`] and [`ready`] (the function as
 //! a process), [`admin`] and [`telemetry`] (what an operator sees), [`config`], [`cli`] and [`cmd`] (the verbs).
 //!
@@ -19,6 +20,7 @@ pub mod dispatch;
 pub mod feed_api;
 pub mod guard;
 pub mod ingress;
+pub mod proxy;
 pub mod ready;
 pub mod registry;
 pub mod settle;

@@ -13,14 +13,22 @@ mod tokens;
 
 use crate::{config, dead_api::Dead, ingress::Accept};
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Intake, Kind, Ledger, Plugin, Result, Retry, Sink,
-    Source,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Exchange, Intake, Kind, Ledger, Plugin, Result, Retry,
+    Sink, Source,
 };
 use outrigger_net::tls::ClientTls;
 use std::sync::Arc;
 
-/// The function client, plugins wrapped around it in their order. `tls` is needed where the URL says https; `replies` says whether a caller waits for what
-/// the function answers.
+/// The function, plugins wrapped around it in their order.
+pub struct Function {
+    /// How it is called with events.
+    pub call: Arc<dyn Call>,
+    /// How it is asked anything else; the calls go by it too.
+    pub exchange: Arc<dyn Exchange>,
+}
+
+/// The function client. `tls` is needed where the URL says https; `replies` says whether a caller waits for what the
+/// function answers to an event.
 ///
 /// # Errors
 /// When the URL or a setting is not what the adapter takes.
@@ -31,12 +39,15 @@ pub fn function(
     tls: Option<Arc<ClientTls>>,
     replies: bool,
     plugins: &[Arc<dyn Plugin>],
-) -> Result<Arc<dyn Call>> {
-    use outrigger_core::Exchange;
+) -> Result<Function> {
     let settings = outrigger_http::Config {
         mode: match config.mode {
             config::Mode::Binary => outrigger_http::Mode::Binary,
             config::Mode::Structured => outrigger_http::Mode::Structured,
+        },
+        protocol: match config.protocol {
+            config::Protocol::Http1 => outrigger_http::Protocol::Http1,
+            config::Protocol::H2c => outrigger_http::Protocol::H2c,
         },
         connect_timeout: config.connect_timeout,
         idle_timeout: config.idle_timeout,
@@ -55,11 +66,11 @@ pub fn function(
     for plugin in plugins {
         exchange = plugin.around_exchange(exchange);
     }
-    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange));
+    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange.clone()));
     for plugin in plugins {
         call = plugin.around_call(call);
     }
-    Ok(call)
+    Ok(Function { call, exchange })
 }
 
 /// Says that there is no function client.
@@ -73,7 +84,7 @@ pub fn function(
     _tls: Option<Arc<ClientTls>>,
     _replies: bool,
     _plugins: &[Arc<dyn Plugin>],
-) -> Result<Arc<dyn Call>> {
+) -> Result<Function> {
     Err(left_out("http", "a function cannot be called"))
 }
 

@@ -75,6 +75,7 @@ impl Target {
             target: self.id.clone(),
             attempt: job.attempts + 1,
             deadline: job.once,
+            stream: None,
             timeline: job.timeline.clone(),
         };
         let event = job.item.as_ref().expect("what is malformed is buried, not called with");

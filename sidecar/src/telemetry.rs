@@ -48,6 +48,8 @@ pub struct Metrics {
     delivery_seconds: Histogram,
     attempt_seconds: ByLabel,
     request_seconds: ByLabel,
+    proxy_seconds: ByLabel,
+    proxy_refused: IntCounterVec,
     restarts: IntCounter,
     gauges: Mutex<HashMap<&'static str, IntGauge>>,
     shown: Mutex<HashMap<&'static str, Shown>>,
@@ -155,6 +157,16 @@ impl Metrics {
                 "Requests to the ingress",
                 "http_response_status_code",
             )?,
+            proxy_seconds: made.histograms(
+                "outrigger_proxy_request_duration_seconds",
+                "Requests that pass through, to the head of their answer",
+                "http_response_status_code",
+            )?,
+            proxy_refused: made.counters(
+                "outrigger_proxy_refused_total",
+                "Requests that were not passed through, or not answered by the function",
+                &["reason"],
+            )?,
             restarts: made
                 .counter("outrigger_function_restarts_total", "Restarts of the supervised function")?,
             gauges: Mutex::default(),
@@ -189,6 +201,16 @@ impl Metrics {
     /// One request to the ingress was answered.
     pub fn requested(&self, status: u16, took: Duration) {
         self.request_seconds.observe(status_label(status), took);
+    }
+
+    /// One request was answered by way of the proxy.
+    pub fn proxied(&self, status: u16, took: Duration) {
+        self.proxy_seconds.observe(status_label(status), took);
+    }
+
+    /// One request was not passed through, or not answered by the function.
+    pub fn proxy_refused(&self, reason: &'static str) {
+        self.proxy_refused.with_label_values(&[reason]).inc();
     }
 
     /// A failed attempt is followed by another.

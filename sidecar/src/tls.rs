@@ -59,7 +59,8 @@ pub fn function_client(of: &Function) -> Result<Option<Arc<ClientTls>>, TlsError
 #[must_use]
 pub fn check(config: &Config, now: SystemTime) -> Vec<(String, String)> {
     let ingress = config.ingress.http.as_ref().and_then(|http| http.tls.as_ref());
-    let listeners = ingress.into_iter().chain(&config.admin.tls);
+    let proxy = config.proxy.as_ref().and_then(|proxy| proxy.tls.as_ref());
+    let listeners = ingress.into_iter().chain(proxy).chain(&config.admin.tls);
     let listeners = listeners.map(|tls| ServerTls::check(&listener(tls, false), now));
     let function = function(&config.function).map(|settings| ClientTls::check(&settings, now));
     listeners.chain(function).filter_map(Result::err).flat_map(|error: TlsError| error.problems).collect()

@@ -1,34 +1,36 @@
 //! One request over one connection, within one deadline: the [`Exchange`] to a function.
 //!
-//! The deadline covers connecting, sending, waiting and the answer's body, which is why the body that is
-//! handed out carries it on. Whether the request was sent is known at every moment, because that decides
+//! The deadline covers connecting, sending, waiting and, for an event, the answer's body, which is why the body
+//! that is handed out carries it on. Of a proxied request ([`CallCx::stream`]) it covers what comes before the
+//! answer, and begins anew with each piece of an upload. Whether the request was sent is known at every moment, because that decides
 //! whether a failure counts as an attempt.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::HOST};
-use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http::{
+    HeaderValue, Request, Response,
+    header::{EXPECT, HOST},
+};
+use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use outrigger_core::{Body, BoxFuture, CallCx, Error, Exchange, Kind, Result};
 use outrigger_net::tls::ClientTls;
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    config::Config,
+    answer::{End, Lent},
+    config::{Config, Protocol},
     connect::{Address, Security},
+    h2::Shared,
     pool::Pool,
+    upload::{self, Gate, Progress},
 };
 
 /// A request up to this size is on the wire before its answer can be, so its connection is free with the
 /// answer's end. A larger one may still be under way when the function has already refused it.
 const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
+
+const ONCE: &str = "a request is there until it is sent";
 
 /// Sends requests to one host and keeps its connections. Cheap to share behind an `Arc`.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Client {
     address: Address,
     host: HeaderValue,
     pool: Arc<Pool>,
+    /// Used instead of the pool where the function speaks HTTP/2.
+    shared: Option<Shared>,
     timeout: Duration,
 }
 
@@ -58,6 +62,7 @@ impl Client {
             },
             host: HeaderValue::try_from(named).unwrap_or_else(|_| HeaderValue::from_static("localhost")),
             pool: Pool::new(config.idle_connections_max, config.idle_timeout),
+            shared: (config.protocol == Protocol::H2c).then(Shared::default),
             timeout: config.timeout,
         }
     }
@@ -71,44 +76,83 @@ impl Client {
         self
     }
 
-    async fn within_deadline(&self, request: Request<Body>, cx: &CallCx) -> Result<Response<Body>> {
-        let own = Instant::now() + self.timeout;
-        let deadline = cx.deadline.map_or(own, |callers| own.min(callers.into()));
-        let lent = Lent {
-            pool: Arc::clone(&self.pool),
-            at_once: request.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX),
-            deadline,
-        };
+    /// Takes `request` out of its place: by value it would be copied from one future into the next.
+    async fn within_deadline(
+        &self,
+        request: &mut Option<Request<Body>>,
+        at_once: bool,
+        progress: Option<Arc<Progress>>,
+        gate: Option<Gate>,
+        cx: &CallCx,
+    ) -> Result<Response<Body>> {
+        let now = Instant::now();
+        let mut deadline = self.deadline(cx, now);
         let mut sent = false;
-        match timeout_at(deadline, self.exchange(request, &mut sent)).await {
-            Ok(exchanged) => exchanged.map(|(answer, sender)| lent.answer(answer, sender)),
+        let answered = {
+            let mut exchange = pin!(self.exchange(request, now, &mut sent));
+            loop {
+                let answered = timeout_at(deadline, exchange.as_mut()).await;
+                let later = progress.as_ref().map(|progress| self.deadline(cx, progress.last()));
+                match (answered, later) {
+                    (Err(_), Some(later)) if later > deadline => deadline = later,
+                    (answered, _) => break answered,
+                }
+            }
+        };
+        let late_sender = progress.as_ref().is_some_and(|progress| progress.waits());
+        let end = match cx.stream {
+            Some(rest) => End::Rest { rest, progress, last: None },
+            None => End::At(deadline),
+        };
+        match answered {
+            Ok(Ok((answer, sender))) => {
+                Ok(Lent { pool: Arc::clone(&self.pool), at_once, gate, end }.answer(answer, sender))
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) if late_sender => {
+                Err(Error::status(408, None, "the request's body did not arrive in time"))
+            }
             Err(_) if sent => {
                 self.pool.clear();
+                if let Some(shared) = &self.shared {
+                    shared.clear();
+                }
                 Err(Error::new(Kind::TimedOut, format!("{}: no answer in time", self.address)))
             }
             Err(_) => Err(Error::new(Kind::Unreachable, format!("{}: no connection in time", self.address))),
         }
     }
 
+    fn deadline(&self, cx: &CallCx, since: Instant) -> Instant {
+        let own = since + self.timeout;
+        cx.deadline.map_or(own, |callers| own.min(callers.into()))
+    }
+
     async fn exchange(
         &self,
-        mut request: Request<Body>,
+        request: &mut Option<Request<Body>>,
+        now: Instant,
         sent: &mut bool,
-    ) -> Result<(Response<Incoming>, SendRequest<Body>)> {
-        request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
-        let mut idle = self.idle().await;
+    ) -> Result<(Response<Incoming>, Option<SendRequest<Body>>)> {
+        if let Some(shared) = &self.shared {
+            let sending = Box::pin(shared.send(&self.address, request.take().expect(ONCE), sent));
+            return sending.await.map(|answer| (answer, None));
+        }
+        let mut idle = self.idle(now).await;
         loop {
             let reused = idle.is_some();
             let mut sender = match idle.take() {
                 Some(sender) => sender,
-                None => self.address.connect().await?,
+                // Boxed, as it is seldom needed and large: what is polled for every request stays small.
+                None => Box::pin(self.address.connect()).await?,
             };
             *sent = true;
-            match sender.try_send_request(request).await {
-                Ok(answer) => return Ok((answer, sender)),
+            let sending = sender.try_send_request(request.take().expect(ONCE));
+            match sending.await {
+                Ok(answer) => return Ok((answer, Some(sender))),
                 Err(mut failed) => match failed.take_message() {
                     // It was closed before it took the request: nothing was sent. The next one is new.
-                    Some(unsent) if reused => (request, *sent) = (unsent, false),
+                    Some(unsent) if reused => (*request, *sent) = (Some(unsent), false),
                     Some(_) => return Err(self.told(Kind::Unreachable, failed.error())),
                     None => return Err(self.told(Kind::Interrupted, failed.error())),
                 },
@@ -117,8 +161,8 @@ impl Client {
     }
 
     /// An idle connection that is ready for a request.
-    async fn idle(&self) -> Option<SendRequest<Body>> {
-        while let Some(mut sender) = self.pool.take() {
+    async fn idle(&self, now: Instant) -> Option<SendRequest<Body>> {
+        while let Some(mut sender) = self.pool.take(now) {
             if sender.ready().await.is_ok() {
                 return Some(sender);
             }
@@ -129,6 +173,9 @@ impl Client {
     /// A parse error is told like an interruption, not like an answer that is wrong for ever: a port that
     /// speaks something else is an outage, and an outage must not cost the events.
     fn told(&self, kind: Kind, error: &hyper::Error) -> Error {
+        if let Some(error) = of_the_body(error) {
+            return error;
+        }
         let what = if error.is_parse() {
             format!("the answer is not HTTP/1.1 ({error})")
         } else if error.is_incomplete_message() {
@@ -142,108 +189,28 @@ impl Client {
 
 impl Exchange for Client {
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
-        Box::pin(self.within_deadline(request, cx))
+        let at_once = request.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX);
+        let watched = cx.stream.is_some() && (!at_once || request.headers().contains_key(EXPECT));
+        let (mut request, progress, gate) =
+            if watched { upload::watch(request) } else { (request, None, None) };
+        if self.shared.is_none() {
+            request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
+        }
+        let mut request = Some(request);
+        Box::pin(async move { self.within_deadline(&mut request, at_once, progress, gate, cx).await })
     }
+}
+
+/// The error of the request's own body, which is not the function's.
+pub(crate) fn of_the_body(error: &hyper::Error) -> Option<Error> {
+    std::error::Error::source(error)?.downcast_ref::<Error>().cloned()
 }
 
 /// hyper's error with the system's behind it, which is the one that says something.
-fn broken(error: &hyper::Error) -> String {
+pub(crate) fn broken(error: &hyper::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("the connection broke: {source}"),
         None => format!("the connection broke: {error}"),
-    }
-}
-
-/// What an answer's body must know to give its connection back.
-struct Lent {
-    pool: Arc<Pool>,
-    at_once: bool,
-    deadline: Instant,
-}
-
-impl Lent {
-    fn answer(self, answer: Response<Incoming>, sender: SendRequest<Body>) -> Response<Body> {
-        let (parts, incoming) = answer.into_parts();
-        let mut answer = Answer { incoming, sender: Some(sender), lent: self, alarm: None };
-        let body = if answer.incoming.is_end_stream() {
-            answer.give_back();
-            Body::default()
-        } else {
-            answer.boxed_unsync()
-        };
-        Response::from_parts(parts, body)
-    }
-}
-
-/// An answer's body on its way. Read to its end, its connection goes back to the pool; otherwise, or after
-/// an error, the connection is closed.
-struct Answer {
-    incoming: Incoming,
-    sender: Option<SendRequest<Body>>,
-    lent: Lent,
-    /// Set only once the body makes us wait, which a small answer seldom does.
-    alarm: Option<Pin<Box<Sleep>>>,
-}
-
-impl Answer {
-    fn give_back(&mut self) {
-        let Some(mut sender) = self.sender.take() else { return };
-        if self.lent.at_once {
-            self.lent.pool.put(sender);
-            return;
-        }
-        let (pool, deadline) = (Arc::clone(&self.lent.pool), self.lent.deadline);
-        tokio::spawn(async move {
-            if let Ok(Ok(())) = timeout_at(deadline, sender.ready()).await {
-                pool.put(sender);
-            }
-        });
-    }
-
-    /// Ends the body with an error, and its connection with it.
-    fn fail(&mut self, kind: Kind, what: String) -> Poll<Option<Result<Frame<Bytes>>>> {
-        self.sender = None;
-        Poll::Ready(Some(Err(Error::new(kind, what))))
-    }
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if self.incoming.is_end_stream() {
-                    self.give_back();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(None) => {
-                self.give_back();
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(error))) => {
-                self.fail(Kind::Interrupted, format!("the answer was cut off: {}", broken(&error)))
-            }
-            Poll::Pending => {
-                let deadline = self.lent.deadline;
-                let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-                if alarm.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                self.lent.pool.clear();
-                self.fail(Kind::TimedOut, "the answer began and did not end in time".to_owned())
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
 
@@ -251,7 +218,7 @@ impl http_body::Body for Answer {
 mod tests {
     use std::io;
 
-    use http_body_util::Full;
+    use http_body_util::{BodyExt, Full};
     use hyper::client::conn::http1;
     use hyper_util::rt::TokioIo;
     use outrigger_core::{TargetId, Timeline};
@@ -264,12 +231,25 @@ mod tests {
     }
 
     fn cx() -> CallCx {
-        CallCx { target: TargetId("t".into()), attempt: 1, deadline: None, timeline: Timeline::off() }
+        CallCx {
+            target: TargetId("t".into()),
+            attempt: 1,
+            deadline: None,
+            stream: None,
+            timeline: Timeline::off(),
+        }
     }
 
     fn request() -> Request<Body> {
         let body = Full::from("data").map_err(|never: std::convert::Infallible| match never {});
         Request::post("/").body(body.boxed_unsync()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_made_for_every_request_stays_in_the_allocators_fast_classes() {
+        let (client, cx) = (client("http://127.0.0.1:9"), cx());
+        let bytes = std::mem::size_of_val(&*client.send(request(), &cx));
+        assert!(bytes <= 1024, "{bytes} bytes are allocated for every request");
     }
 
     #[tokio::test]

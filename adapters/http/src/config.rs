@@ -12,6 +12,8 @@ pub struct Config {
     pub url: Uri,
     /// How an event is written into the request.
     pub mode: Mode,
+    /// What the function speaks. [`Protocol::Http1`].
+    pub protocol: Protocol,
     /// From the start of an attempt to a connection; over all addresses of the host. 1 s.
     pub connect_timeout: Duration,
     /// From the start of an attempt to the last byte of the answer. 30 s.
@@ -25,6 +27,16 @@ pub struct Config {
     pub replies: Replies,
     /// The largest body that is kept of a 2xx. 1 MiB.
     pub reply_bytes_max: usize,
+}
+
+/// What the function speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// HTTP/1.1, one request at a time on each connection.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, which the function must speak without being asked first. Upgrades do not pass.
+    H2c,
 }
 
 /// How an event is written into a request (CloudEvents HTTP binding 1.0.2, sections 3.1 and 3.2).
@@ -71,6 +83,7 @@ impl Config {
         Ok(Config {
             url,
             mode: Mode::default(),
+            protocol: Protocol::default(),
             connect_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(15),

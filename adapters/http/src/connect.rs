@@ -2,8 +2,11 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::{
+    http1::{self, SendRequest},
+    http2,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use outrigger_core::{Body, Error, Kind, Result};
 use outrigger_net::tls::ClientTls;
 use tokio::{
@@ -20,6 +23,11 @@ pub(crate) struct Address {
     pub(crate) timeout: Duration,
     pub(crate) security: Security,
 }
+
+/// A connection, with or without TLS.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Whether TLS is spoken there.
 #[derive(Debug)]
@@ -40,6 +48,24 @@ impl Address {
     /// [`Kind::Unreachable`] when no address of the host accepts within the timeout, or its certificate is not
     /// believed: an outage, which must not cost the events.
     pub(crate) async fn connect(&self) -> Result<SendRequest<Body>> {
+        let (sender, connection) = http1::handshake(self.open().await?).await.map_err(self.refused())?;
+        // Whoever waits for the answer gets the connection's error.
+        tokio::spawn(async move { connection.with_upgrades().await.unwrap_or_default() });
+        Ok(sender)
+    }
+
+    /// The same over HTTP/2, for many requests at once; it ends with the last of its senders.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] as well.
+    pub(crate) async fn connect_http2(&self) -> Result<http2::SendRequest<Body>> {
+        let handshake = http2::handshake(TokioExecutor::new(), self.open().await?);
+        let (sender, connection) = handshake.await.map_err(self.refused())?;
+        tokio::spawn(async move { connection.await.unwrap_or_default() });
+        Ok(sender)
+    }
+
+    async fn open(&self) -> Result<TokioIo<Box<dyn Stream>>> {
         let deadline = Instant::now() + self.timeout;
         let stream = self.stream(deadline).await.map_err(|error| self.unreachable(&error))?;
         // Without it small requests wait for the acknowledgement of earlier ones. A connection that is
@@ -47,26 +73,18 @@ impl Address {
         let _ = stream.set_nodelay(true);
         let told = |what: String| Error::new(Kind::Unreachable, format!("{self}: {what}"));
         match &self.security {
-            Security::Plain => self.speak(stream).await,
+            Security::Plain => Ok(TokioIo::new(Box::new(stream))),
             Security::Unset => Err(told("its URL says https, and no TLS was set up for it".to_owned())),
             Security::Tls(tls) => {
                 let secured = timeout_at(deadline, tls.connect(&self.host, stream)).await;
                 let secured = secured.map_err(|_| told(self.too_late()))?;
-                self.speak(secured.map_err(told)?).await
+                Ok(TokioIo::new(Box::new(secured.map_err(told)?)))
             }
         }
     }
 
-    async fn speak<T>(&self, stream: T) -> Result<SendRequest<Body>>
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| Error::new(Kind::Unreachable, format!("{self}: {error}")))?;
-        // Whoever waits for the answer gets the connection's error.
-        tokio::spawn(async move { connection.await.unwrap_or_default() });
-        Ok(sender)
+    fn refused(&self) -> impl Fn(hyper::Error) -> Error {
+        move |error| Error::new(Kind::Unreachable, format!("{self}: {error}"))
     }
 
     async fn stream(&self, deadline: Instant) -> io::Result<TcpStream> {

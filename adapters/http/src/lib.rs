@@ -1,4 +1,5 @@
-//! The function client over HTTP/1.1: one event becomes one POST, its answer a reply or an error.
+//! The function client over HTTP: one event becomes one POST, its answer a reply or an error; a proxied request
+//! passes as it is.
 //!
 //! | file | what |
 //! |---|---|
@@ -6,10 +7,12 @@
 //! | [`call`] | [`Call`](outrigger_core::Call): encode, exchange, decode |
 //! | `decode` | what an answer is, as pure functions: a reply event, a plain body, a failure |
 //! | [`client`] | [`Exchange`](outrigger_core::Exchange): a connection, the request, the answer, within one deadline |
-//! | `pool`, `connect` | idle connections; new ones |
+//! | `answer` | an answer's body on its way, and what becomes of its connection |
+//! | `upload` | a request's body that is passed on as it comes |
+//! | `pool`, `h2`, `connect` | idle connections of HTTP/1.1; the one of HTTP/2; new ones |
 //!
 //! Not here: retries, rates and how many calls run at once (the lanes decide), what a status means
-//! (`outrigger_core::decide::verdict`), certificates (`outrigger_net::tls`), HTTP/2, redirects (never followed).
+//! (`outrigger_core::decide::verdict`), certificates (`outrigger_net::tls`), redirects (never followed).
 //!
 //! # Why an own pool
 //! hyper's connections are used, but not `hyper-util`'s client above them. It cannot tell a timeout before
@@ -21,10 +24,13 @@ pub mod call;
 pub mod client;
 pub mod config;
 
+mod answer;
 mod connect;
 mod decode;
+mod h2;
 mod pool;
+mod upload;
 
 pub use call::FunctionCall;
 pub use client::Client;
-pub use config::{Config, Mode, Replies};
+pub use config::{Config, Mode, Protocol, Replies};

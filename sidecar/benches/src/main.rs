@@ -1,9 +1,9 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
-//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`, `token`,
-//! `kafka`), and what they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare client),
-//! `load` (the producers), `function` (the function), `process` (what the system says of a process). The README beside
-//! this folder explains each figure.
+//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`, `hop`,
+//! `token`, `kafka`), and what they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare
+//! client), `load` (the producers), `function` (the function), `process` (what the system says of a process). The README
+//! beside this folder explains each figure.
 //!
 //! Deliberately absent: a harness that repeats until numbers look stable. Peers take turns on one busy machine, and the
 //! table shows the least and the most beside the median.
@@ -11,6 +11,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts of events and bytes are far below 2^52")]
 
 mod function;
+mod hop;
 mod ingress;
 mod kafka;
 mod lanes;
@@ -64,6 +65,12 @@ enum Peer {
     /// The bare POST loop alone
     #[command(hide = true)]
     PostLoop(post::Options),
+    /// A bare proxy
+    #[command(hide = true)]
+    HopBare(hop::bare::Options),
+    /// The function behind a hop
+    #[command(hide = true)]
+    HopFunction(hop::function::Options),
     /// A bare consumer of a topic
     #[command(hide = true)]
     KafkaBare(kafka::bare::Options),
@@ -98,6 +105,8 @@ fn main() -> Result<ExitCode> {
     match options.peer {
         Some(Peer::Server(options)) => runtime.block_on(server::run(options))?,
         Some(Peer::PostLoop(options)) => runtime.block_on(post::run(options))?,
+        Some(Peer::HopBare(options)) => runtime.block_on(hop::bare::run(options))?,
+        Some(Peer::HopFunction(options)) => runtime.block_on(hop::function::run(options))?,
         Some(Peer::KafkaBare(options)) => runtime.block_on(kafka::bare::run(options))?,
         Some(Peer::KafkaPath(options)) => runtime.block_on(kafka::path::run(options))?,
         None => return runtime.block_on(measure(options)),
@@ -124,7 +133,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
         bench.outrigger.display()
     );
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
-    println!("measuring {} rounds of each figure; with five it takes about twelve minutes", bench.rounds);
+    println!("measuring {} rounds of each figure; with five it takes about fourteen minutes", bench.rounds);
     let mut report = Report::default();
     if wanted(ingress::NAME) {
         ingress::measure(&bench, &mut report).await?;
@@ -149,6 +158,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     }
     if wanted(token::CHECKED) || wanted(token::SEEN) {
         token::measure(&bench, &mut report).await?;
+    }
+    if options.only.as_deref().is_none_or(|only| only.starts_with(hop::NAME)) {
+        hop::measure(&bench, &mut report).await?;
     }
     kafka::measure(&bench, &mut report, wanted).await?;
     let path = report.write(out)?;

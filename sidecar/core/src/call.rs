@@ -1,7 +1,7 @@
 //! Calling a target with events.
 
 use crate::{BoxFuture, Event, Reply, Result, TargetId, Timeline};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a call knows besides its events.
 #[derive(Debug, Clone)]
@@ -12,6 +12,10 @@ pub struct CallCx {
     pub attempt: u32,
     /// The caller's own deadline, if there is one before the target's timeout.
     pub deadline: Option<Instant>,
+    /// For an answer that is passed on as it comes: timeout and deadline end with its head, and from then on, as in
+    /// the request's body, only a rest of this length without a byte ends it. `None` for an event, whose answer must
+    /// be whole in time.
+    pub stream: Option<Duration>,
     /// The event's timeline.
     pub timeline: Timeline,
 }

@@ -1,14 +1,14 @@
 //! One connection's time: how long its client may take over headers and between requests.
 //!
 //! hyper's own header timeout sets a timer per request and also ends idle connections. Here a single
-//! timer per connection is looked at only when it fires, so a request costs two counts and no timer.
+//! timer per connection is looked at only when it fires, so a request costs two stores and no timer.
 
 use std::{
     io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -20,19 +20,26 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::limits::Limits;
+use crate::{head::HeadScan, limits::Limits};
 
 /// How many more requests a client may take back than it lets end (HTTP/2 rapid reset, CVE-2023-44487).
 const TAKEN_BACK_MAX: u32 = 100;
 
-/// What a connection is doing, and since when. HTTP/2's requests run on tasks of their own, hence the atomics.
+/// What a connection is doing, and since when. Written by its own task only; the atomics are there
+/// because the task may move between threads.
 pub(crate) struct Phase {
     start: Instant,
-    /// Milliseconds since `start`, times two, plus one of the constants below; while nothing is in flight.
+    /// Milliseconds since `start`, times four, plus one of the constants below.
     packed: AtomicU64,
-    /// Requests that the handler has; over HTTP/1.1 one at most.
-    in_flight: AtomicU32,
-    /// Requests that were taken back, less those that ended.
+    /// Milliseconds since `start`, plus one, from when on the client has taken no byte that waits for it; else 0.
+    stuck: AtomicU64,
+    /// Requests that are handled; with HTTP/2 several at once.
+    handled: AtomicU32,
+    /// Frames of HTTP/2 come at any time, so a byte does not mean that a request begins.
+    frames: AtomicBool,
+    /// The head that came last has a `Content-Length`.
+    length: AtomicBool,
+    /// Requests that were taken back before their answer, less those that were answered.
     taken_back: AtomicU32,
     too_many_taken_back: Notify,
 }
@@ -41,6 +48,8 @@ pub(crate) struct Phase {
 const IDLE: u64 = 0;
 /// The first byte of a request is here, its last header is not.
 const HEAD: u64 = 1;
+/// The handler has it.
+const BUSY: u64 = 2;
 
 impl Phase {
     /// A new connection: its client owes us headers.
@@ -48,30 +57,23 @@ impl Phase {
         Arc::new(Phase {
             start: Instant::now(),
             packed: AtomicU64::new(HEAD),
-            in_flight: AtomicU32::new(0),
+            stuck: AtomicU64::new(0),
+            handled: AtomicU32::new(0),
+            frames: AtomicBool::new(false),
+            length: AtomicBool::new(false),
             taken_back: AtomicU32::new(0),
             too_many_taken_back: Notify::new(),
         })
     }
 
-    /// Marks a request as handled until the guard is dropped.
-    pub(crate) fn busy(self: &Arc<Phase>) -> Busy {
-        self.in_flight.fetch_add(1, Relaxed);
-        Busy { phase: Arc::clone(self), ended: false }
-    }
-
-    /// When to look again, or `None` when the client's time is up.
-    pub(crate) fn look_again_at(&self, limits: &Limits) -> Option<Instant> {
-        let now = Instant::now();
-        // What it does may change at any time, and then the deadline is no sooner than this.
-        let soonest = limits.header_timeout.min(limits.idle_timeout);
-        let packed = self.packed.load(Relaxed);
-        if self.in_flight.load(Relaxed) > 0 {
-            return Some(now + soonest);
+    /// Marks a request as handled until the guard is dropped. `frames` says that it came over HTTP/2.
+    pub(crate) fn busy(self: &Arc<Phase>, frames: bool) -> Busy {
+        self.handled.fetch_add(1, Relaxed);
+        self.packed.store(BUSY, Relaxed);
+        if frames {
+            self.frames.store(true, Relaxed);
         }
-        let allowed = if packed % 2 == HEAD { limits.header_timeout } else { limits.idle_timeout };
-        let deadline = self.start + Duration::from_millis(packed / 2) + allowed;
-        (deadline > now).then(|| deadline.min(now + soonest))
+        Busy { phase: Arc::clone(self), answered: false }
     }
 
     /// Ends when the client's time is up. Cancel safe.
@@ -86,58 +88,126 @@ impl Phase {
         self.too_many_taken_back.notified().await;
     }
 
-    fn read(&self) {
-        if self.packed.load(Relaxed) % 2 == IDLE {
-            self.enter(HEAD);
-        }
-    }
-
-    fn enter(&self, phase: u64) {
-        let since_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX / 2);
-        self.packed.store(since_ms * 2 + phase, Relaxed);
-    }
-
     fn took_back(&self) {
         if self.taken_back.fetch_add(1, Relaxed) >= TAKEN_BACK_MAX {
             self.too_many_taken_back.notify_one();
         }
     }
 
-    fn let_end(&self) {
-        // Two that end at once may count as one, which is no harm.
+    fn answered(&self) {
+        // Two that are answered at once may count as one, which is no harm.
         let taken_back = self.taken_back.load(Relaxed);
         if taken_back > 0 {
             self.taken_back.store(taken_back - 1, Relaxed);
         }
     }
+
+    /// Whether the head that came last has a `Content-Length`, though hyper may not show it. Of requests that
+    /// were sent before the last one was answered only the first one's head is looked at.
+    pub(crate) fn has_length(&self) -> bool {
+        self.length.load(Relaxed)
+    }
+
+    /// When to look again, or `None` when the client's time is up.
+    pub(crate) fn look_again_at(&self, limits: &Limits) -> Option<Instant> {
+        let packed = self.packed.load(Relaxed);
+        let since = self.start + Duration::from_millis(packed / 4);
+        let now = Instant::now();
+        // What it does may change at any time, and then the deadline is no sooner than this.
+        let soonest = limits.header_timeout.min(limits.idle_timeout);
+        let allowed = match packed % 4 {
+            BUSY if self.is_stuck(limits) => return None,
+            BUSY => return Some(now + soonest),
+            HEAD => limits.header_timeout,
+            _ => limits.idle_timeout,
+        };
+        let deadline = since + allowed;
+        (deadline > now).then(|| deadline.min(now + soonest))
+    }
+
+    /// Bytes came. A head's are looked through.
+    fn read(&self, bytes: &[u8], scan: &mut HeadScan) {
+        match self.packed.load(Relaxed) % 4 {
+            BUSY => return,
+            IDLE if self.frames.load(Relaxed) => return,
+            IDLE => {
+                *scan = HeadScan::default();
+                self.length.store(false, Relaxed);
+                self.enter(HEAD);
+            }
+            _ => {}
+        }
+        if scan.take(bytes) {
+            self.length.store(true, Relaxed);
+        }
+    }
+
+    /// Bytes were written, or must wait until the client takes some.
+    fn wrote<T>(&self, polled: Poll<T>) -> Poll<T> {
+        let stuck = self.stuck.load(Relaxed) != 0;
+        if polled.is_pending() && !stuck {
+            self.stuck.store(self.elapsed_ms() + 1, Relaxed);
+        } else if polled.is_ready() && stuck {
+            self.stuck.store(0, Relaxed);
+        }
+        polled
+    }
+
+    fn is_stuck(&self, limits: &Limits) -> bool {
+        let since_ms = self.stuck.load(Relaxed);
+        since_ms != 0 && Duration::from_millis(self.elapsed_ms() + 1 - since_ms) >= limits.idle_timeout
+    }
+
+    fn enter(&self, phase: u64) {
+        self.packed.store(self.elapsed_ms() * 4 + phase, Relaxed);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX / 4)
+    }
 }
 
-/// The handler has a request; see [`Phase::busy`]. Dropped before [`Busy::end`], the client took it back.
+/// The handler has a request; see [`Phase::busy`].
 pub(crate) struct Busy {
     phase: Arc<Phase>,
-    ended: bool,
+    answered: bool,
 }
 
 impl Busy {
-    /// The handler answered.
-    pub(crate) fn end(mut self) {
-        self.ended = true;
+    /// The handler answered; until then the client takes the request back by going away from it.
+    pub(crate) fn answered(mut self) -> Busy {
+        self.answered = true;
+        self
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        // In this order: what is not in flight has its new time already.
-        self.phase.enter(IDLE);
-        self.phase.in_flight.fetch_sub(1, Relaxed);
-        if self.ended { self.phase.let_end() } else { self.phase.took_back() }
+        if self.phase.handled.fetch_sub(1, Relaxed) == 1 {
+            self.phase.enter(IDLE);
+        }
+        if self.answered { self.phase.answered() } else { self.phase.took_back() }
     }
 }
 
 /// A stream that tells its [`Phase`] when bytes come.
 pub(crate) struct Watched<T> {
-    pub(crate) stream: T,
-    pub(crate) phase: Arc<Phase>,
+    stream: T,
+    phase: Arc<Phase>,
+    scan: HeadScan,
+    /// Bytes that were read to look at them, and are to be read once more.
+    ahead: Vec<u8>,
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(stream: T, phase: &Arc<Phase>) -> Watched<T> {
+        Watched { stream, phase: Arc::clone(phase), scan: HeadScan::default(), ahead: Vec::new() }
+    }
+
+    /// Gives `bytes` to the next reader, before all others.
+    pub(crate) fn again(&mut self, bytes: &[u8]) {
+        self.ahead = bytes.to_vec();
+    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
@@ -146,10 +216,28 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.ahead.is_empty() {
+            let count = this.ahead.len().min(buf.remaining());
+            buf.put_slice(&this.ahead[..count]);
+            this.ahead.drain(..count);
+            if !this.ahead.is_empty() || buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            this.ahead = Vec::new(); // an idle connection keeps no buffer
+            // What came behind it in the same read: a reader that gets a few bytes first makes room for another
+            // buffer. There are bytes in any case, so an error or the end is told by the next read.
+            let before = buf.filled().len();
+            let _ = Pin::new(&mut this.stream).poll_read(cx, buf);
+            if buf.filled().len() > before {
+                this.phase.read(&buf.filled()[before..], &mut this.scan);
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.phase.read();
+            this.phase.read(&buf.filled()[before..], &mut this.scan);
         }
         polled
     }
@@ -157,7 +245,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.phase.wrote(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -173,7 +262,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.phase.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -198,6 +288,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
 
+    fn came(phase: &Phase) {
+        phase.read(b"G", &mut HeadScan::default());
+    }
+
     fn alive(phase: &Phase) -> bool {
         phase.look_again_at(&LIMITS).is_some()
     }
@@ -206,7 +300,7 @@ mod tests {
     async fn a_new_connection_has_the_header_timeout_and_bytes_do_not_prolong_it() {
         let phase = Phase::new();
         pass(9).await;
-        phase.read();
+        came(&phase);
         assert!(alive(&phase));
         pass(1).await;
         assert!(!alive(&phase));
@@ -215,9 +309,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handled_request_has_no_deadline_here() {
         let phase = Phase::new();
-        let _busy = phase.busy();
+        let _busy = phase.busy(false);
         pass(3600).await;
-        phase.read();
+        came(&phase);
         assert!(alive(&phase));
     }
 
@@ -225,17 +319,46 @@ mod tests {
     async fn between_requests_the_idle_timeout_holds_until_a_byte_comes() {
         let phase = Phase::new();
         pass(5).await;
-        drop(phase.busy());
+        drop(phase.busy(false));
         pass(59).await;
         assert!(alive(&phase));
-        phase.read();
+        came(&phase);
         pass(9).await;
         assert!(alive(&phase));
         pass(1).await;
         assert!(!alive(&phase), "the header timeout counts from the first byte");
 
-        drop(phase.busy());
+        drop(phase.busy(false));
         pass(60).await;
+        assert!(!alive(&phase));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_of_its_answer_has_the_idle_timeout() {
+        let phase = Phase::new();
+        let _busy = phase.busy(false);
+        let _ = phase.wrote(Poll::<()>::Pending);
+        pass(59).await;
+        let _ = phase.wrote(Poll::<()>::Pending);
+        assert!(alive(&phase));
+        pass(1).await;
+        assert!(!alive(&phase), "it counts from when the first byte had to wait");
+        let _ = phase.wrote(Poll::Ready(()));
+        assert!(alive(&phase));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http2_is_idle_after_its_last_request_whatever_frames_come() {
+        let phase = Phase::new();
+        let (first, second) = (phase.busy(true), phase.busy(true));
+        drop(first);
+        pass(3600).await;
+        assert!(alive(&phase));
+        drop(second);
+        came(&phase);
+        pass(59).await;
+        assert!(alive(&phase));
+        pass(1).await;
         assert!(!alive(&phase));
     }
 
@@ -245,25 +368,11 @@ mod tests {
         for limits in [Limits { idle_timeout: soon, ..LIMITS }, Limits { header_timeout: soon, ..LIMITS }] {
             let phase = Phase::new();
             assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
-            let busy = phase.busy();
+            let busy = phase.busy(false);
             assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
             drop(busy);
             assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn while_one_of_several_requests_is_handled_nothing_is_up() {
-        let phase = Phase::new();
-        let (first, second) = (phase.busy(), phase.busy());
-        first.end();
-        pass(3600).await;
-        assert!(alive(&phase));
-        second.end();
-        pass(59).await;
-        assert!(alive(&phase), "idle since the last one ended");
-        pass(1).await;
-        assert!(!alive(&phase));
     }
 
     #[tokio::test]
@@ -271,15 +380,15 @@ mod tests {
         let phase = Phase::new();
         let flooded = || futures_util::FutureExt::now_or_never(phase.flooded()).is_some();
         for _ in 0..1000 {
-            drop(phase.busy());
-            phase.busy().end();
+            drop(phase.busy(true));
+            drop(phase.busy(true).answered());
         }
         assert!(!flooded());
         for _ in 0..TAKEN_BACK_MAX {
-            drop(phase.busy());
+            drop(phase.busy(true));
         }
         assert!(!flooded());
-        drop(phase.busy());
+        drop(phase.busy(true));
         assert!(flooded());
     }
 }

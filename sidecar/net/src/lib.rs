@@ -28,5 +28,7 @@ pub mod token;
 
 mod connection;
 mod gunzip;
+mod head;
+mod protocol;
 mod stamp;
 mod watched;

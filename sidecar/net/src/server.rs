@@ -1,11 +1,11 @@
 //! The accept loop: HTTP over a TCP port, with or without TLS, or a Unix socket, within [`Limits`].
 //!
 //! One task per connection. The loop itself never ends by an error: running out of file descriptors makes
-//! it wait, a handler that panics costs its request a 500. HTTP/1.1 and HTTP/2 are both spoken: within TLS as
-//! ALPN settles it, without it (h2c) when a client begins with HTTP/2's preface. `speak` has one connection.
-//! Routing, bodies and what an answer says are the service's.
+//! it wait, a handler that panics costs its request a 500. A connection that its service upgrades leaves
+//! the loop with the answer: what speaks over it then is the service's to bound. HTTP/1.1 and HTTP/2 are both
+//! spoken: within TLS as ALPN settles it, without it (h2c) when a client begins with HTTP/2's preface. `speak`
+//! has one connection. Routing, bodies and what an answer says are the service's.
 
-mod sniff;
 mod speak;
 
 use std::{
@@ -56,6 +56,8 @@ pub struct Counts {
     pub timed_out: AtomicU64,
     /// Peers of a Unix socket that were neither its owner nor root.
     pub strangers: AtomicU64,
+    /// Requests with both `Content-Length` and `Transfer-Encoding`; each was answered 400.
+    pub ambiguous: AtomicU64,
     /// Handlers that panicked; each was answered 500.
     pub panics: AtomicU64,
     /// HTTP/2 connections closed because their client took back far more requests than it let end.
@@ -106,12 +108,11 @@ impl Refused {
 /// Serves `listener` until `until` resolves and the requests in flight then are answered.
 ///
 /// After `until` nothing is accepted, the listener is closed, idle connections are closed and each
-/// remaining answer says `Connection: close`, or its connection GOAWAY. How long that may take is the
-/// caller's to bound: dropping the future closes every connection.
+/// remaining answer says `Connection: close`. How long that may take is the caller's to bound: dropping
+/// the future closes every connection.
 ///
 /// `service` is called once per request; when the client goes away its future is dropped, wherever it is.
-/// It must read the body within bounds ([`crate::body::collect`]). Where the client proved by a certificate who it is,
-/// the request has an `Arc<`[`Peer`](crate::tls::Peer)`>` among its extensions. When it panics the client gets an empty
+/// It must read the body within bounds ([`crate::body::collect`]). When it panics the client gets an empty
 /// 500 and [`Counts::panics`] says so.
 ///
 /// # Cancellation
@@ -125,15 +126,41 @@ pub async fn serve<S, F, B>(
 ) where
     S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Default + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    serve_each(listener, limits, counts, move |_| service.clone(), until).await;
+}
+
+/// Who is at the other end of a connection, as the system says: nothing that it sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remote {
+    /// Its address; none of a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+}
+
+/// The same as [`serve`], with a service for each connection that knows its [`Remote`].
+pub async fn serve_each<M, S, F, B>(
+    listener: Listener,
+    limits: Limits,
+    counts: Arc<Counts>,
+    make: M,
+    until: impl Future<Output = ()>,
+) where
+    M: Fn(Remote) -> S,
+    S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     match listener {
-        Listener::Tcp(listener) => accept_all(listener, limits, counts, service, until).await,
-        Listener::Unix(socket) => accept_all(socket, limits, counts, service, until).await,
+        Listener::Tcp(listener) => accept_all(listener, limits, counts, make, until).await,
+        Listener::Unix(socket) => accept_all(socket, limits, counts, make, until).await,
         Listener::Tls(listener, tls) => {
             let keep = Arc::clone(&tls);
-            let accepting = accept_all(Secured { listener, tls }, limits, counts, service, until);
+            let accepting = accept_all(Secured { listener, tls }, limits, counts, make, until);
             tokio::select! {
                 () = accepting => {}
                 () = keep.keep() => {}
@@ -141,6 +168,8 @@ pub async fn serve<S, F, B>(
         }
     }
 }
+
+type Accepted<T> = io::Result<Option<(T, Remote)>>;
 
 /// Where connections come from.
 trait Accept {
@@ -151,24 +180,19 @@ trait Accept {
         None
     }
 
-    /// Where the stream comes from, for the log.
-    fn client(_stream: &Self::Stream) -> Option<SocketAddr> {
-        None
-    }
-
     /// The next connection; `Ok(None)` is one that was turned away.
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Self::Stream>>>;
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<Self::Stream>>;
 }
 
 impl Accept for TcpListener {
     type Stream = TcpStream;
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<TcpStream>>> {
-        let (stream, _) = ready!(TcpListener::poll_accept(self, cx))?;
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<TcpStream>> {
+        let (stream, address) = ready!(TcpListener::poll_accept(self, cx))?;
         // Small answers must not wait for an acknowledgement (Nagle); a socket that is gone already
         // refuses the option, and its connection will find out.
         let _ = stream.set_nodelay(true);
-        Poll::Ready(Ok(Some(stream)))
+        Poll::Ready(Ok(Some((stream, Remote { address: Some(address), tls: false }))))
     }
 }
 
@@ -185,35 +209,33 @@ impl Accept for Secured {
         Some(&self.tls)
     }
 
-    fn client(stream: &TcpStream) -> Option<SocketAddr> {
-        stream.peer_addr().ok()
-    }
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<TcpStream>>> {
-        Accept::poll_accept(&self.listener, cx)
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<TcpStream>> {
+        let accepted = ready!(Accept::poll_accept(&self.listener, cx))?;
+        Poll::Ready(Ok(accepted.map(|(stream, remote)| (stream, Remote { tls: true, ..remote }))))
     }
 }
 
 impl Accept for OwnerSocket {
     type Stream = UnixStream;
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<UnixStream>>> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<UnixStream>> {
         let (stream, _) = ready!(self.listener().poll_accept(cx))?;
-        Poll::Ready(Ok(self.allows(&stream).then_some(stream)))
+        Poll::Ready(Ok(self.allows(&stream).then_some((stream, Remote { address: None, tls: false }))))
     }
 }
 
-async fn accept_all<L, S, F, B>(
+async fn accept_all<L, M, S, F, B>(
     listener: L,
     limits: Limits,
     counts: Arc<Counts>,
-    service: S,
+    make: M,
     until: impl Future<Output = ()>,
 ) where
     L: Accept,
-    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    M: Fn(Remote) -> S,
+    S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Default + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut until = pin!(until);
@@ -241,18 +263,15 @@ async fn accept_all<L, S, F, B>(
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok(Some(stream)) => {
+            Ok(Some((stream, remote))) => {
                 trouble.accepted();
                 counts.accepted.fetch_add(1, Relaxed);
                 let open = Open::new(&counts);
-                let (service, ended, requests) = (service.clone(), ended.clone(), Arc::clone(&requests));
-                let talk = Talk { limits, open, service, ended, requests };
+                let (ended, requests) = (ended.clone(), Arc::clone(&requests));
+                let talk = Arc::new(Talk { limits, open, service: make(remote), ended, requests });
                 match listener.tls() {
                     None => connections.spawn(talk.plain(stream)),
-                    Some(tls) => {
-                        let client = L::client(&stream);
-                        connections.spawn(talk.secured(stream, Arc::clone(tls), client))
-                    }
+                    Some(tls) => connections.spawn(talk.secured(stream, Arc::clone(tls), remote)),
                 };
             }
             Ok(None) => {
@@ -275,19 +294,28 @@ async fn accept_all<L, S, F, B>(
 }
 
 /// The service's answer, or a 500 when it panics. The panic's message is printed by the panic hook.
-async fn guarded<S, F, B>(service: &S, request: Request<Incoming>, counts: &Counts) -> Response<B>
+async fn guarded<S, F, B>(
+    service: &S,
+    request: &mut Option<Request<Incoming>>,
+    counts: &Counts,
+) -> Response<B>
 where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Default,
 {
-    let mut answer = pin!(async move { service(request).await });
-    let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
-        Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => Poll::Ready(None),
+    // In one expression, so that it has one place: what a request needs is in every connection's memory.
+    let mut answer = pin!(catch_unwind(AssertUnwindSafe(|| request.take().map(service))).unwrap_or_default());
+    let outcome = poll_fn(|cx| {
+        let Some(answer) = answer.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        match catch_unwind(AssertUnwindSafe(|| answer.poll(cx))) {
+            Ok(Poll::Ready(answer)) => Poll::Ready(Some(answer)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        }
     });
-    outcome.await.unwrap_or_else(|| {
+    let outcome = outcome.await;
+    outcome.unwrap_or_else(|| {
         counts.panics.fetch_add(1, Relaxed);
         tracing::error!("a request's handler panicked; the client got a 500, the others are not affected");
         let mut answer = Response::new(B::default());

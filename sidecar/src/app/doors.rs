@@ -6,20 +6,22 @@ use crate::{
     admit::Keys,
     cmd::Failure,
     config::{Config, Http},
+    dispatch::Target,
     guard,
     ingress::{Answering, Ingress, cloudevents::CloudEvents},
+    proxy::{self, Proxy},
     registry::Storage,
     telemetry::Metrics,
     tls::{self, Watched},
 };
 use fastrand::Rng;
-use outrigger_core::{Drain, Intake};
+use outrigger_core::{Drain, Exchange, Intake};
 use outrigger_net::{
     auth::Guard,
     body::BodyLimits,
     limits::Limits,
     listen::Listener,
-    server::{Counts, serve},
+    server::{Counts, serve, serve_each},
     tls::{ServerSettings, ServerTls},
 };
 use std::{net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
@@ -27,9 +29,11 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
 /// The open addresses, and who may enter.
 pub(super) struct Doors {
     ingress: Option<Door>,
+    proxy: Option<Door>,
     public: Option<Door>,
     owner: Listener,
     guard: Option<Arc<Guard>>,
+    proxy_guard: Option<Arc<Guard>>,
 }
 
 /// An open address, and what happens there.
@@ -50,6 +54,21 @@ pub(super) struct IngressDoor {
     guard: Option<Arc<Guard>>,
 }
 
+/// The open address of the proxy.
+pub(super) struct ProxyDoor {
+    door: Option<Door>,
+    guard: Option<Arc<Guard>>,
+}
+
+/// What lies behind the doors.
+#[derive(Clone, Copy)]
+pub(super) struct Inside<'a> {
+    pub(super) config: &'a Config,
+    pub(super) intake: &'a Intake,
+    pub(super) storage: Option<&'a Storage>,
+    pub(super) metrics: &'a Arc<Metrics>,
+}
+
 impl Doors {
     /// Opens all of them: a port in use, or a certificate without its key, must be known before anything has happened.
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
@@ -58,6 +77,13 @@ impl Doors {
             Some(http) => {
                 let tls = http.tls.as_ref().map(|tls| tls::listener(tls, http.http2_streams_max > 0));
                 Some(Door::open("ingress.http", http.listen, tls).await?)
+            }
+            None => None,
+        };
+        let proxy = match &config.proxy {
+            Some(proxy) => {
+                let tls = proxy.tls.as_ref().map(|tls| tls::listener(tls, true));
+                Some(Door::open("proxy", proxy.listen, tls).await?)
             }
             None => None,
         };
@@ -71,18 +97,22 @@ impl Doors {
         let jitter = || config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
         let guard = http.map(|http| guard::start("ingress.http", &http.auth, jitter())).transpose();
         let guard = guard.map_err(wrong)?;
-        Ok(Self { ingress, public, owner: owner(&config.admin.socket).await?, guard })
+        let proxy_guard = config.proxy.as_ref().map(|it| guard::start(proxy::NAME, &it.auth, jitter()));
+        let proxy_guard = proxy_guard.transpose().map_err(wrong)?;
+        let owner = owner(&config.admin.socket).await?;
+        Ok(Self { ingress, proxy, public, owner, guard, proxy_guard })
     }
 
     /// Those that metrics tell of.
     pub(super) fn watched(&self) -> Vec<Watched> {
-        self.ingress.iter().chain(&self.public).map(|door| door.watched.clone()).collect()
+        self.ingress.iter().chain(&self.proxy).chain(&self.public).map(|door| door.watched.clone()).collect()
     }
 
-    /// Those that are served first, and the one that is served last.
-    pub(super) fn split(self) -> (AdminDoors, IngressDoor) {
+    /// Those that are served first, and those that are served last.
+    pub(super) fn split(self) -> (AdminDoors, IngressDoor, ProxyDoor) {
         let admin = AdminDoors { public: self.public, owner: self.owner };
-        (admin, IngressDoor { door: self.ingress, guard: self.guard })
+        let ingress = IngressDoor { door: self.ingress, guard: self.guard };
+        (admin, ingress, ProxyDoor { door: self.proxy, guard: self.proxy_guard })
     }
 }
 
@@ -120,31 +150,76 @@ impl AdminDoors {
 }
 
 impl IngressDoor {
-    /// Takes events until `drain` starts, and holds it until the last request is answered.
-    pub(super) fn serve(
-        self,
-        config: &Config,
-        intake: &Intake,
-        storage: Option<&Storage>,
-        metrics: &Arc<Metrics>,
-        drain: Drain,
-    ) {
-        let (Some(http), Some(Door { listener, watched }), Some(guard)) =
-            (&config.ingress.http, self.door, self.guard)
-        else {
-            return;
-        };
+    /// Takes events until `drain` starts, and holds it until the last request is answered. Gives back the ingress,
+    /// for those who come another way.
+    pub(super) fn serve(self, inside: &Inside<'_>, drain: Drain) -> Option<Arc<Ingress>> {
+        let http = inside.config.ingress.http.as_ref()?;
+        let Door { listener, watched } = self.door?;
+        let guard = self.guard?;
         if !guard.is_open() {
-            metrics.guarded(HTTP);
+            inside.metrics.guarded(HTTP);
         }
         let address = listener.address().unwrap_or(http.listen);
         let tls = watched.tls.is_some();
         tracing::info!(%address, path = http.path, sync = http.sync, tls, "events are taken");
-        let ingress = ingress(http, config, guard, intake, storage, metrics);
+        let ingress = ingress(http, inside, guard);
+        let taken = ingress.clone();
         let service = move |request| ingress.clone().handle(request);
         let limits = limits(http);
         tokio::spawn(async move {
             serve(listener, limits, watched.counts, service, started(drain.clone())).await;
+        });
+        Some(taken)
+    }
+}
+
+impl ProxyDoor {
+    /// Passes requests through until `drain` starts, and holds it until the last one is answered.
+    pub(super) fn serve(
+        self,
+        inside: &Inside<'_>,
+        target: &Arc<Target>,
+        exchange: Arc<dyn Exchange>,
+        ingress: Option<Arc<Ingress>>,
+        drain: &Drain,
+    ) {
+        let (Some(config), Some(Door { listener, watched }), Some(guard)) =
+            (&inside.config.proxy, self.door, self.guard)
+        else {
+            return;
+        };
+        if !guard.is_open() {
+            inside.metrics.guarded(proxy::NAME);
+        }
+        let address = listener.address().unwrap_or(config.listen);
+        tracing::info!(%address, tls = watched.tls.is_some(), "requests pass through");
+        let proxy = Proxy::new(
+            config,
+            proxy::Parts {
+                target: target.clone(),
+                exchange,
+                ingress,
+                guard,
+                metrics: inside.metrics.clone(),
+                drain: drain.clone(),
+            },
+        );
+        let limits = Limits {
+            connections_max: config.connections_max,
+            headers_max: config.headers_max,
+            header_bytes_max: config.header_bytes_max,
+            header_timeout: config.header_timeout,
+            idle_timeout: config.idle_timeout,
+            ..Limits::default()
+        };
+        let each = move |remote| {
+            let visitor = proxy.visited_by(remote);
+            // Boxed, so that a connection that rests keeps no room for it.
+            move |request| Box::pin(visitor.clone().handle(request))
+        };
+        let drain = drain.clone();
+        tokio::spawn(async move {
+            serve_each(listener, limits, watched.counts, each, started(drain.clone())).await;
         });
     }
 }
@@ -163,14 +238,8 @@ async fn owner(path: &Path) -> Result<Listener, Failure> {
     Listener::unix(path, "admin.socket").await.map_err(wrong)
 }
 
-fn ingress(
-    http: &Http,
-    config: &Config,
-    guard: Arc<Guard>,
-    intake: &Intake,
-    storage: Option<&Storage>,
-    metrics: &Arc<Metrics>,
-) -> Arc<Ingress> {
+fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>) -> Arc<Ingress> {
+    let Inside { config, intake, storage, metrics } = *inside;
     let answering = match storage {
         Some(storage) if !http.sync => Answering::Durable { accept: storage.accept.clone() },
         _ => Answering::Sync {

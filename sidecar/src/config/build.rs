@@ -6,8 +6,8 @@ use super::{
     auth::Rule,
     checked::{
         Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress,
-        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Outgoing, Output, Replies, Restart, RetryBudget,
-        Runtime, Storage, Window,
+        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Outgoing, Output, Protocol, Replies, Restart,
+        RetryBudget, Runtime, Storage, Window,
     },
     env::{Env, KUBERNETES_VARIABLE},
     kafka::Start,
@@ -28,6 +28,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
         ingress: Ingress { http: values.http(&journal), kafka: values.kafka_ingress() },
         kafka: values.kafka(),
+        proxy: values.proxy(),
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
             mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
@@ -97,6 +98,7 @@ impl Values {
             port: self.some_count("function.port").and_then(|port| u16::try_from(port).ok()),
             port_env: self.text("function.port_env"),
             mode: if self.word("function.mode") == "binary" { Mode::Binary } else { Mode::Structured },
+            protocol: if self.word("function.protocol") == "h2c" { Protocol::H2c } else { Protocol::Http1 },
             connect_timeout: self.span("function.connect_timeout"),
             idle_timeout: self.span("function.idle_timeout"),
             timeout: self.span("function.timeout"),
@@ -224,6 +226,7 @@ readers! {
     some_text -> Option<String> { Value::Text(text) => Some(text.clone()), Value::Absent => None }
     list -> Option<Vec<String>> { Value::List(list) => Some(list.clone()), Value::Absent => None }
     some_file -> Option<PathBuf> { Value::File(path) => Some(path.clone()), Value::Absent => None }
+    routes -> std::collections::BTreeMap<String, &'static str> { Value::Routes(routes) => routes.clone() }
     start -> Start { Value::Start(start) => *start }
     properties -> std::collections::BTreeMap<String, String> { Value::Properties(map) => map.clone() }
     file -> PathBuf { Value::File(path) => path.clone() }

@@ -6,6 +6,7 @@
 use super::{
     auth::Auth,
     kafka::{Ingress as KafkaIngress, Kafka},
+    proxy::Proxy,
     tls::{FunctionTls, ListenerTls},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -23,6 +24,8 @@ pub struct Config {
     pub ingress: Ingress,
     /// The Kafka cluster; none where no broker is named.
     pub kafka: Option<Kafka>,
+    /// Requests that pass through; none where it is off.
+    pub proxy: Option<Proxy>,
     /// Where events go that the function answers with.
     pub replies: Replies,
     /// Where events go that are given up, if not into the journal.
@@ -73,6 +76,8 @@ pub struct Function {
     pub port_env: String,
     /// How an event is written into the request.
     pub mode: Mode,
+    /// What the function speaks.
+    pub protocol: Protocol,
     /// Bound of making a connection.
     pub connect_timeout: Duration,
     /// How long an unused connection is kept.
@@ -115,6 +120,15 @@ pub enum Mode {
     Binary,
     /// All of it as one JSON.
     Structured,
+}
+
+/// What the function speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 without TLS.
+    H2c,
 }
 
 /// What a status is made to mean.

@@ -100,6 +100,8 @@ pub(crate) enum Kind {
     Header,
     /// Who may send what.
     Rules,
+    /// Paths, with a method before them or not, to where requests go.
+    Routes,
     /// The word, which stands for the absence of a value, or what the kind says.
     Or(&'static str, &'static Kind),
 }
@@ -120,6 +122,7 @@ pub(crate) enum Value {
     Listen(SocketAddr),
     Statuses(BTreeMap<String, &'static str>),
     Properties(BTreeMap<String, String>),
+    Routes(BTreeMap<String, &'static str>),
     Start(Start),
     Header(http::HeaderName),
     Rules(Vec<Rule>),
@@ -139,7 +142,7 @@ const A_SPIFFE_ID: &str =
 /// What a function's status may be made to mean.
 pub(crate) const VERDICTS: &[&str] = &["delivered", "retry", "refused"];
 /// The most entries of a list or map in one setting.
-const ENTRIES_MAX: usize = 1_000;
+pub(super) const ENTRIES_MAX: usize = 1_000;
 /// The longest text of one setting, in bytes.
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -164,6 +167,7 @@ impl Kind {
             }),
             Self::Statuses => statuses(key, node),
             Self::Rules => rules::rules(key, node),
+            Self::Routes => super::proxy::routes(key, node),
             Self::Words(words) => rules::some_words(key, node, words),
             Self::Lines => list(key, node, "a list of texts", is_line, "a text of one line"),
             Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
@@ -280,6 +284,7 @@ impl Kind {
                     .to_owned()
             }
             Self::Listen => "an IP address and a port, such as 127.0.0.1:8080".to_owned(),
+            Self::Routes => "a map such as POST /events: ingress (to function, ingress, refuse)".to_owned(),
             Self::Statuses => {
                 format!("a map such as \"404\": refused or \"5xx\": retry (to {})", VERDICTS.join(", "))
             }

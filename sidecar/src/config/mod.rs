@@ -14,6 +14,7 @@ mod kafka;
 mod kafka_rules;
 mod kind;
 mod problems;
+mod proxy;
 mod raw;
 mod rules;
 mod settings;
@@ -34,6 +35,7 @@ pub use self::{
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
+    proxy::{Proxy, Route, To},
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
 };
 

@@ -28,12 +28,13 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     }
     rules.function(purpose);
     super::kafka_rules::check(&mut rules);
+    super::proxy::check(&mut rules);
     super::tls::check(&mut rules);
 }
 
 pub(super) struct Rules<'a> {
     pub(super) config: &'a Config,
-    raw: &'a Raw,
+    pub(super) raw: &'a Raw,
     /// The paths with a mistake.
     unread: Vec<String>,
     problems: &'a mut Problems,
@@ -78,7 +79,7 @@ impl Rules<'_> {
     }
 
     /// The place of a contradiction is the key that the file names; a default is nobody's mistake.
-    fn given<'k>(&self, keys: [&'k str; 2]) -> &'k str {
+    pub(super) fn given<'k>(&self, keys: [&'k str; 2]) -> &'k str {
         if self.raw.get(keys[0]).is_some() { keys[0] } else { keys[1] }
     }
 
@@ -195,8 +196,9 @@ impl Rules<'_> {
         let port = super::port_of(url);
         let http = self.config.ingress.http.as_ref().map(|http| http.listen.port());
         let admin = self.config.admin.listen.map(|listen| listen.port());
-        let ports_read = self.are_read(&["ingress.http.listen", "admin.listen"]);
-        if local && ports_read && [http, admin].contains(&Some(port)) {
+        let proxy = self.config.proxy.as_ref().map(|proxy| proxy.listen.port());
+        let ports_read = self.are_read(&["ingress.http.listen", "admin.listen", "proxy.listen"]);
+        if local && ports_read && [http, admin, proxy].contains(&Some(port)) {
             self.wrong(key, format!("outrigger's own port {port}"), "the port that the function listens on");
         }
         if purpose == Purpose::Start && !local {

@@ -5,6 +5,7 @@
 
 mod auth;
 mod kafka;
+mod proxy;
 mod table;
 mod tls;
 
@@ -83,6 +84,15 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("kafka.producer", "How records are written."),
     section("replies", "Where events go that the function answers with; without a place they are dropped."),
     section("dead_letters", "Where events go that are given up, if not into the journal."),
+    section("proxy", "HTTP requests that pass through to the function, or by its rules to the ingress."),
+    section_or(
+        "none",
+        "proxy.auth",
+        "Who may pass; each way in is an alternative. `auth: none` lets anyone who can connect, also beyond loopback.",
+    ),
+    section("proxy.auth.oidc", "Tokens (JWT) of an OpenID Connect issuer."),
+    section("proxy.auth.hmac", "Not for the proxy, which passes bodies through unread: a rule refuses it."),
+    section("proxy.tls", "TLS for it; files that change are read again."),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),

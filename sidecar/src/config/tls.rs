@@ -84,10 +84,10 @@ impl Values {
 
 /// Checks those that could be read.
 pub(super) fn check(rules: &mut Rules<'_>) {
-    for section in ["function.tls", "ingress.http.tls", "admin.tls"] {
+    for section in ["function.tls", "ingress.http.tls", "proxy.tls", "admin.tls"] {
         halves(rules, section);
     }
-    for section in ["ingress.http.tls", "admin.tls"] {
+    for section in ["ingress.http.tls", "proxy.tls", "admin.tls"] {
         clients(rules, section);
     }
     let url = rules.config.function.url.as_ref();

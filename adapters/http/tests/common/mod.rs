@@ -46,7 +46,13 @@ pub(crate) async fn one(call: &FunctionCall, event: &Event) -> Result<Reply> {
 }
 
 pub(crate) fn cx() -> CallCx {
-    CallCx { target: TargetId("function".into()), attempt: 1, deadline: None, timeline: Timeline::off() }
+    CallCx {
+        target: TargetId("function".into()),
+        attempt: 1,
+        deadline: None,
+        stream: None,
+        timeline: Timeline::off(),
+    }
 }
 
 pub(crate) fn event(id: &str) -> Event {

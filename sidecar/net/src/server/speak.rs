@@ -3,22 +3,20 @@
 use std::{
     convert::Infallible,
     error::Error,
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::RETRY_AFTER};
-use http_body::Body;
-use hyper::{
-    body::Incoming,
-    rt::{Read, Write},
-    server::conn::{http1, http2},
-    service::{HttpService, service_fn},
+use http::{
+    HeaderValue, Request, Response, StatusCode, Version,
+    header::{CONNECTION, RETRY_AFTER, TRANSFER_ENCODING},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::{Semaphore, watch},
@@ -26,24 +24,14 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{
-    Open, guarded,
-    sniff::{Sniffed, sniff},
-};
+use super::{Counts, Open, Remote, guarded};
 use crate::{
-    connection::{Phase, Watched},
+    connection::{Busy, Phase, Watched},
     limits::Limits,
+    protocol::{self, Polite},
     tls::{Peer, Refusal, ServerTls, server::H2},
 };
 
-/// What an HTTP/2 client may send ahead, of one request and of all: with it, reading is bounded per connection.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
-/// What of one answer is kept for an HTTP/2 client that does not read it.
-const SEND_BYTES_MAX: usize = 64 << 10;
-/// Requests that were reset before anybody looked at them: beyond it the connection is closed with GOAWAY
-/// (`ENHANCE_YOUR_CALM`). Those that the service had already are counted by [`Phase`].
-const RESETS_MAX: usize = 20;
 /// What is read of a client that was refused.
 const PART_BYTES_MAX: u64 = 64 << 10;
 /// How long a client has to take notice of the end.
@@ -63,48 +51,48 @@ pub(super) struct Talk<S> {
 
 impl<S, F, B> Talk<S>
 where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Default + Send + 'static,
+    B: Body<Data = Bytes> + Default + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Speaks without TLS.
-    pub(super) async fn plain<T>(mut self, stream: T)
+    pub(super) async fn plain<T>(self: Arc<Self>, stream: T)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let phase = Phase::new();
-        if self.limits.http2_streams_max == 0 {
-            return self.http1(Sniffed::untouched(stream), phase, None).await;
-        }
-        let sniffed = tokio::select! {
-            biased;
-            sniffed = sniff(stream) => sniffed,
-            _ = self.ended.changed() => return,
-            () = phase.expired(&self.limits) => return self.timed_out(),
+        let mut stream = Watched::new(stream, &phase);
+        let is_http2 = if self.limits.http2_streams_max == 0 {
+            Ok(false)
+        } else {
+            tokio::select! {
+                biased;
+                is_http2 = protocol::is_http2(&mut stream) => is_http2,
+                () = self.over() => return,
+                () = phase.expired(&self.limits) => return timed_out(&self.open.0),
+            }
         };
-        match sniffed {
-            // Boxed, so that a connection of HTTP/1.1 needs no room for it.
-            Ok((stream, true)) => Box::pin(self.http2(stream, phase, None)).await,
-            Ok((stream, false)) => self.http1(stream, phase, None).await,
-            Err(_) => {} // it went away
+        if let Ok(is_http2) = is_http2 {
+            self.converse(stream, phase, None, is_http2).await; // else it went away
         }
     }
 
     /// Speaks with TLS; a handshake that fails is counted and said.
-    pub(super) async fn secured<T>(mut self, stream: T, tls: Arc<ServerTls>, client: Option<SocketAddr>)
+    pub(super) async fn secured<T>(self: Arc<Self>, stream: T, tls: Arc<ServerTls>, remote: Remote)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let phase = Phase::new();
-        let refused = |refusal, words: &str| self.open.0.refused.note(refusal, words, tls.section(), client);
+        let refused =
+            |refusal, words: &str| self.open.0.refused.note(refusal, words, tls.section(), remote.address);
         let accepted = tokio::select! {
             biased;
             accepted = TlsAcceptor::from(tls.config()).accept(stream).into_fallible() => accepted,
-            _ = self.ended.changed() => return,
+            () = self.over() => return,
             () = phase.expired(&self.limits) => {
                 refused(Refusal::Late, "the client did not finish the handshake in time");
-                return self.timed_out();
+                return timed_out(&self.open.0);
             }
         };
         let stream = match accepted {
@@ -117,107 +105,122 @@ where
         };
         drop(tls); // it keeps what it began with, and old material goes with its last connection
         let (peer, is_http2) = settled(&stream);
-        let stream = Sniffed::untouched(stream);
-        if is_http2 {
-            Box::pin(self.http2(stream, phase, peer)).await;
-        } else {
-            self.http1(stream, phase, peer).await;
-        }
+        let stream = Watched::new(stream, &phase);
+        self.converse(stream, phase, peer, is_http2).await;
     }
 
-    async fn http1<T>(self, stream: Sniffed<T>, phase: Arc<Phase>, peer: Option<Arc<Peer>>)
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let io = TokioIo::new(Watched { stream, phase: Arc::clone(&phase) });
-        let handle = service_fn(|mut request: Request<Incoming>| {
-            let busy = phase.busy();
-            let (service, counts) = (&self.service, &self.open.0);
-            if let Some(peer) = &peer {
-                request.extensions_mut().insert(Arc::clone(peer));
-            }
-            async move {
-                let answer = guarded(service, request, counts).await;
-                busy.end();
-                Ok::<_, Infallible>(answer)
-            }
-        });
-        let conn = http1::Builder::new()
-            .max_headers(self.limits.headers_max)
-            .max_header_size(self.limits.header_bytes_max.max(Limits::HEADER_BYTES_MAX_LEAST))
-            .header_read_timeout(None)
-            .serve_connection(io, handle);
-        self.drive(pin!(conn), &phase).await;
+    /// Ends when the listener does. Cancel safe.
+    async fn over(&self) {
+        let _ = self.ended.clone().changed().await;
     }
 
-    async fn http2<T>(self, stream: Sniffed<T>, phase: Arc<Phase>, peer: Option<Arc<Peer>>)
-    where
+    async fn converse<T>(
+        self: Arc<Self>,
+        stream: Watched<T>,
+        phase: Arc<Phase>,
+        peer: Option<Arc<Peer>>,
+        is_http2: bool,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (limits, service, counts) = (self.limits, self.service.clone(), Arc::clone(&self.open.0));
-        let (phases, requests) = (Arc::clone(&phase), Arc::clone(&self.requests));
-        let handle = service_fn(move |mut request: Request<Incoming>| {
-            let busy = phases.busy();
-            let (service, counts, requests) = (service.clone(), Arc::clone(&counts), Arc::clone(&requests));
-            if let Some(peer) = &peer {
-                request.extensions_mut().insert(Arc::clone(peer));
-            }
+        let handle = service_fn(|request: Request<Incoming>| {
+            let busy = phase.busy(request.version() == Version::HTTP_2);
+            let two_lengths = request.headers().contains_key(TRANSFER_ENCODING) && phase.has_length();
+            let (talk, peer) = (Arc::clone(&self), peer.clone());
+            // Used in its place: by value it would be copied from one future into the next.
+            let mut request = Some(request);
             async move {
-                // The list's bytes are bounded by the protocol itself, its length is not.
-                let answer = if request.headers().len() > limits.headers_max {
-                    refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-                } else {
-                    match timeout(limits.header_timeout, requests.acquire()).await {
-                        Ok(_permit) => guarded(&service, request, &counts).await,
+                let Talk { limits, open, service, requests, .. } = &*talk;
+                let answer = match at_the_door(&mut request, peer, two_lengths, limits, &open.0) {
+                    Some(answer) => answer,
+                    None if !is_http2 => guarded(service, &mut request, &open.0).await,
+                    None => match timeout(limits.header_timeout, requests.acquire()).await {
+                        Ok(_permit) => guarded(service, &mut request, &open.0).await,
                         Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE),
-                    }
+                    },
                 };
-                busy.end();
-                Ok::<_, Infallible>(answer)
+                let busy = busy.answered();
+                Ok::<_, Infallible>(answer.map(|body| Held { body, _busy: busy }))
             }
         });
-        let header_bytes_max = limits.header_bytes_max.max(Limits::HEADER_BYTES_MAX_LEAST);
-        let conn = http2::Builder::new(TokioExecutor::new())
-            .max_concurrent_streams(limits.http2_streams_max)
-            .max_header_list_size(u32::try_from(header_bytes_max).unwrap_or(u32::MAX))
-            .max_pending_accept_reset_streams(RESETS_MAX)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_send_buf_size(SEND_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), handle);
-        self.drive(pin!(conn), &phase).await;
+        let (limits, counts, ended) = (&self.limits, &self.open.0, self.ended.clone());
+        let in_time = if is_http2 {
+            let conn = protocol::http2(limits).serve_connection(TokioIo::new(stream), handle);
+            // Boxed, so that a connection of HTTP/1.1 needs no room for it.
+            let mut conn = Box::pin(conn);
+            serve_one(conn.as_mut(), &phase, limits, ended, counts).await
+        } else {
+            let conn = protocol::http1(limits).serve_connection(TokioIo::new(stream), handle).with_upgrades();
+            serve_one(pin!(conn), &phase, limits, ended, counts).await
+        };
+        if !in_time {
+            timed_out(counts);
+        }
     }
+}
 
-    /// Polls the connection to its end, by itself or by ours.
-    async fn drive<C: Connection>(&self, mut conn: Pin<&mut C>, phase: &Phase) {
-        let (mut ended, mut ending) = (self.ended.clone(), false);
-        while let Some(at) = phase.look_again_at(&self.limits) {
-            tokio::select! {
-                biased;
-                // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
-                _ = conn.as_mut() => return,
-                _ = ended.changed(), if !ending => {
-                    ending = true;
-                    conn.as_mut().finish();
-                }
-                () = phase.flooded() => {
-                    self.open.0.floods.fetch_add(1, Relaxed);
-                    tracing::debug!("a client took back far more requests than it let end; its connection is closed");
-                    return;
-                }
-                () = sleep_until(at) => {}
+/// What is answered without the service; else the request has its client's name.
+fn at_the_door<B: Default>(
+    request: &mut Option<Request<Incoming>>,
+    peer: Option<Arc<Peer>>,
+    two_lengths: bool,
+    limits: &Limits,
+    counts: &Counts,
+) -> Option<Response<B>> {
+    if two_lengths {
+        // Whoever stood before us may have believed the other one, so the connection goes too.
+        counts.ambiguous.fetch_add(1, Relaxed);
+        tracing::debug!("a request with both Content-Length and Transfer-Encoding was refused");
+        let mut answer = refusal(StatusCode::BAD_REQUEST);
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return Some(answer);
+    }
+    let request = request.as_mut()?;
+    // Over HTTP/2 the list's bytes are bounded by the protocol itself, its length is not.
+    if request.headers().len() > limits.headers_max {
+        return Some(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    }
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    None
+}
+
+/// Polls the connection to its end, by itself or by ours. Whether its client was in time.
+async fn serve_one<C: Polite>(
+    mut conn: Pin<&mut C>,
+    phase: &Phase,
+    limits: &Limits,
+    mut ended: watch::Receiver<()>,
+    counts: &Counts,
+) -> bool {
+    let mut ending = false;
+    while let Some(at) = phase.look_again_at(limits) {
+        tokio::select! {
+            biased;
+            // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
+            _ = conn.as_mut() => return true,
+            _ = ended.changed(), if !ending => {
+                ending = true;
+                conn.as_mut().finish();
             }
+            () = phase.flooded() => {
+                counts.floods.fetch_add(1, Relaxed);
+                tracing::debug!("a client took back far more requests than it let end; its connection is closed");
+                return true;
+            }
+            () = sleep_until(at) => {}
         }
-        if C::SAYS_FAREWELL {
-            conn.as_mut().finish();
-            let _ = timeout(FAREWELL, conn).await;
-        }
-        self.timed_out();
     }
+    if C::SAYS_FAREWELL {
+        conn.as_mut().finish();
+        let _ = timeout(FAREWELL, conn).await;
+    }
+    false
+}
 
-    fn timed_out(&self) {
-        self.open.0.timed_out.fetch_add(1, Relaxed);
-    }
+fn timed_out(counts: &Counts) {
+    counts.timed_out.fetch_add(1, Relaxed);
 }
 
 /// An answer without the service.
@@ -250,40 +253,28 @@ fn settled<T>(stream: &TlsStream<T>) -> (Option<Arc<Peer>>, bool) {
     (peer, session.alpn_protocol() == Some(H2))
 }
 
-/// What hyper's two kinds of connection have in common.
-trait Connection: Future {
-    /// Whether the other side can be told that the connection ends while it is idle.
-    const SAYS_FAREWELL: bool;
-
-    /// Takes no further requests.
-    fn finish(self: Pin<&mut Self>);
+/// An answer's body: its request counts as handled until the last byte is out.
+struct Held<B> {
+    body: B,
+    _busy: Busy,
 }
 
-impl<I, S, B> Connection for http1::Connection<I, S>
-where
-    S: HttpService<Incoming, ResBody = B, Error = Infallible>,
-    I: Read + Write + Unpin,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    const SAYS_FAREWELL: bool = false;
+impl<B: Body + Unpin> Body for Held<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
     }
-}
 
-impl<I, S, B, E> Connection for http2::Connection<I, S, E>
-where
-    S: HttpService<Incoming, ResBody = B, Error = Infallible>,
-    I: Read + Write + Unpin,
-    B: Body + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
-{
-    const SAYS_FAREWELL: bool = true;
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
 
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

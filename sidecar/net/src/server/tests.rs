@@ -237,6 +237,65 @@ async fn a_unix_socket_is_served_alike() {
     assert!(!path.exists(), "the socket's file goes with its listener");
 }
 
+#[tokio::test]
+async fn two_lengths_are_refused_in_either_order_and_the_connection_goes() {
+    let f = Fixture::start(Limits::default()).await;
+    let chunked = "transfer-encoding: chunked\r\n";
+    for headers in [format!("content-length: 5\r\n{chunked}"), format!("{chunked}Content-Length: 5\r\n")] {
+        let mut stream = f.connect().await;
+        let request = format!("POST / HTTP/1.1\r\nhost: x\r\n{headers}\r\n0\r\n\r\n{GET}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("connection: close"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "what follows is not answered: {answer}");
+    }
+    assert_eq!(f.counts.ambiguous.load(SeqCst), 2);
+    // Chunks after a request with a length are not mistaken for such a one, nor is a part's header in a body.
+    let mut stream = f.connect().await;
+    let with_length = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nxx";
+    assert!(exchange(&mut stream, with_length).await.starts_with("HTTP/1.1 200"));
+    let part = "--a\r\ncontent-length: 2\r\n\r\nxx";
+    let chunks =
+        format!("POST / HTTP/1.1\r\nhost: x\r\n{chunked}\r\n{:x}\r\n{part}\r\n0\r\n\r\n", part.len());
+    assert!(exchange(&mut stream, &chunks).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn http2_is_spoken_by_its_preface_and_goes_away_at_a_drain() {
+    let mut f = Fixture::start(Limits::default()).await;
+    let io = hyper_util::rt::TokioIo::new(f.connect().await);
+    let handshake = hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io);
+    let (mut sender, connection) = handshake.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let get = |path: &str| Request::get(format!("http://x{path}")).body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(sender.send_request(get("/")).await.unwrap().status(), 200);
+    let waiting = tokio::spawn(sender.send_request(get("/wait")));
+    f.waiting.notified().await;
+    f.end.take().unwrap().send(()).unwrap();
+    while TcpStream::connect(f.address).await.is_ok() {
+        tokio::task::yield_now().await; // until the drain has begun
+    }
+    f.release.notify_one();
+    let body = waiting.await.unwrap().unwrap().into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "answer");
+    f.served.await.unwrap();
+    connection.await.unwrap().expect("it was told to go, not cut");
+    assert!(sender.ready().await.is_err());
+}
+
+#[tokio::test]
+async fn a_connection_of_http1_rests_in_little_memory() {
+    let (stream, _client) = tokio::io::duplex(8);
+    let (_end, ended) = watch::channel(());
+    let open = Open::new(&Arc::new(Counts::default()));
+    let service = service(Arc::default(), Arc::default(), Arc::default());
+    let requests = Arc::new(Semaphore::new(1));
+    let talk = Arc::new(Talk { limits: Limits::default(), open, service, ended, requests });
+    let bytes = std::mem::size_of_val(&talk.plain(stream));
+    assert!(bytes <= 1536, "{bytes} bytes for each connection");
+}
+
 #[test]
 fn a_shortage_is_waited_out_longer_and_longer_and_a_reset_is_not() {
     let mut trouble = Trouble::default();

@@ -147,3 +147,6 @@ macro_rules! auth {
 
 /// Those of the ingress; they follow the rest of `ingress.http`.
 pub(super) const INGRESS: &[Setting] = auth!("ingress.http");
+
+/// Those of the proxy.
+pub(super) const PROXY: &[Setting] = auth!("proxy");

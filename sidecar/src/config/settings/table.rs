@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, kafka, tls};
+use super::{Setting, auth, kafka, proxy, tls};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -16,6 +16,9 @@ const ALL: &[&[Setting]] = &[
     tls::INGRESS,
     kafka::SOURCE,
     kafka::CLUSTER,
+    proxy::PROXY,
+    auth::PROXY,
+    tls::PROXY,
     INSIDE,
     tls::ADMIN,
     PROCESS,
@@ -67,6 +70,12 @@ const FUNCTION: &[Setting] = &[
         Kind::Word(&["binary", "structured"]),
         "binary",
         "How an event is written into the request: attributes as ce- headers, or all of it as one JSON.",
+    ),
+    setting(
+        "function.protocol",
+        Kind::Word(&["http1", "h2c"]),
+        "http1",
+        "What it speaks: HTTP/1.1, or HTTP/2 without TLS from the first byte on (gRPC).",
     ),
     setting("function.connect_timeout", TO_AN_HOUR, "1s", "How long a connection may take to be made."),
     setting(
@@ -416,5 +425,5 @@ pub(super) const fn size(min: u64, max: u64) -> Kind {
 }
 
 pub(super) const TO_AN_HOUR: Kind = span(MILLISECOND, HOUR);
-const TO_A_DAY: Kind = span(MILLISECOND, DAY);
+pub(super) const TO_A_DAY: Kind = span(MILLISECOND, DAY);
 const PAUSE: Kind = span(Duration::ZERO, HOUR);

@@ -53,6 +53,8 @@ macro_rules! listener {
 
 /// Of the HTTP ingress.
 pub(super) const INGRESS: &[Setting] = listener!("ingress.http.tls");
+/// Of the proxy.
+pub(super) const PROXY: &[Setting] = listener!("proxy.tls");
 /// Of health and metrics.
 pub(super) const ADMIN: &[Setting] = listener!("admin.tls");
 

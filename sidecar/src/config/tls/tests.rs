@@ -85,6 +85,7 @@ fn half_of_a_pair_and_a_line_without_effect_are_told() {
     ] {
         for (section, text) in [
             ("ingress.http.tls", format!("ingress: {{http: {{tls: {{{tls}}}}}}}")),
+            ("proxy.tls", format!("proxy: {{tls: {{{tls}}}}}")),
             ("admin.tls", format!("admin: {{tls: {{{tls}}}}}")),
         ] {
             let found = messages(&text);

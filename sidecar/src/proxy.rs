@@ -1,0 +1,325 @@
+//! The way through by HTTP: a request goes to the function as it is, and its answer comes back, byte by byte as they
+//! come.
+//!
+//! It enters the path at the [`Exchange`], where plugins are, and asks the [`Target`] for its turn, so readiness,
+//! breaker, rate, concurrency and time-outs are those of the events. Nothing is kept in memory but what is on its way,
+//! and nothing is tried again: what a request does is its sender's to know. By its rules a request may enter the
+//! ingress instead, and is an event from there on.
+
+mod answer;
+mod headers;
+mod routes;
+mod tunnel;
+
+pub use answer::Answer;
+
+use crate::{
+    config::{self, To},
+    dispatch::{Passage, Patience, Target, now},
+    ingress::Ingress,
+    telemetry::Metrics,
+};
+use answer::Refusal;
+use headers::{Telling, WhoAsks};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, UPGRADE},
+};
+use http_body_util::BodyExt as _;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
+use outrigger_net::{
+    auth::{Denial, Entry, Guard, Why},
+    server::Remote,
+};
+use routes::Routes;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Its name in metrics and the audit log.
+pub const NAME: &str = "proxy";
+
+/// What the proxy works with.
+pub struct Parts {
+    /// Whose turns it takes.
+    pub target: Arc<Target>,
+    /// How the function is asked.
+    pub exchange: Arc<dyn Exchange>,
+    /// Where requests go that are events; needed where a rule says so.
+    pub ingress: Option<Arc<Ingress>>,
+    /// Who may enter.
+    pub guard: Arc<Guard>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Held by what outlives its connection's HTTP.
+    pub drain: Drain,
+}
+
+/// The proxy; see the module.
+pub struct Proxy {
+    parts: Parts,
+    routes: Routes,
+    telling: Telling,
+    patience: Patience,
+    upload_timeout: Duration,
+    rest_max: Duration,
+    upgrades: Arc<Semaphore>,
+}
+
+/// One connection's client.
+pub struct Visitor {
+    proxy: Arc<Proxy>,
+    who: WhoAsks,
+}
+
+impl Proxy {
+    /// A proxy as the configuration says.
+    #[must_use]
+    pub fn new(config: &config::Proxy, parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            routes: Routes::new(config.routes.clone()),
+            telling: Telling {
+                x_forwarded: config.x_forwarded,
+                forwarded: config.forwarded,
+                trusts: config.trusts_forwarded,
+            },
+            patience: Patience { wait: config.wait, waiting_max: config.waiting_max },
+            upload_timeout: config.upload_timeout,
+            rest_max: config.stream_idle_timeout,
+            upgrades: Arc::new(Semaphore::new(config.upgrades_max)),
+        })
+    }
+
+    /// Its answers to one connection.
+    #[must_use]
+    pub fn visited_by(self: &Arc<Self>, remote: Remote) -> Arc<Visitor> {
+        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote.address) })
+    }
+
+    /// Whether the guard lets the request in, which it gets back. Where the ingress has a guard of its own, that one
+    /// decides about events: it may know more, such as who signed the body.
+    async fn admit(&self, request: &mut Option<Request<Incoming>>) -> Result<(), Refusal> {
+        let guard = &self.parts.guard;
+        if guard.is_open() {
+            return Ok(());
+        }
+        let (parts, body) = request.take().expect(ONCE).into_parts();
+        let admitted = match guard.enter(&parts).await {
+            Ok(Entry::Known(pass)) => {
+                guard.request(&pass, &parts).inspect(|()| guard.granted(&pass, &parts, 0))
+            }
+            Ok(Entry::Signed(_)) => Err(Denial::new(Why::Missing, "bodies are passed through unread here")),
+            Err(denial) => Err(denial),
+        };
+        *request = Some(Request::from_parts(parts, body));
+        admitted.map_err(|denial| {
+            self.parts.metrics.refused(NAME, denial.why);
+            Refusal::denied(denial)
+        })
+    }
+
+    /// What is refused at the door, before anything of the request is used.
+    fn at_the_door(&self, request: &mut Request<Incoming>) -> Result<To, Refusal> {
+        if request.method() == Method::CONNECT {
+            let told = "CONNECT is not for here";
+            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "connect", told));
+        }
+        let version = request.version();
+        let mut uri = std::mem::take(request.uri_mut());
+        let settled = headers::settle_host(&mut uri, version, request.headers_mut());
+        *request.uri_mut() = uri;
+        settled.map_err(|ambiguous| Refusal::new(StatusCode::BAD_REQUEST, "host", ambiguous.why()))?;
+        match self.routes.of(request.method(), request.uri().path()) {
+            Some(To::Refuse) => {
+                Err(Refusal::new(StatusCode::NOT_FOUND, "route", "there is nothing at this path"))
+            }
+            Some(to) => Ok(to),
+            None => {
+                let told = "the path can be read in more than one way";
+                Err(Refusal::new(StatusCode::BAD_REQUEST, "path", told))
+            }
+        }
+    }
+
+    /// A turn, and the rest with it. Takes the request out of its place when it is sent.
+    async fn pass(
+        &self,
+        who: &WhoAsks,
+        request: &mut Option<Request<Incoming>>,
+        started: Instant,
+    ) -> Result<Response<Answer>, Refusal> {
+        let upgrade = self.prepare(who, request.as_mut().expect(ONCE))?;
+        let target = &self.parts.target;
+        let mut passage = target.enter(&self.patience, started).await.map_err(|error| Refusal::of(&error))?;
+        let cx = CallCx {
+            target: target.id.clone(),
+            attempt: 1,
+            deadline: Some(started + self.upload_timeout),
+            stream: Some(self.rest_max),
+            timeline: Timeline::off(),
+        };
+        let sending = self.parts.exchange.send(request.take().expect(ONCE).map(body), &cx);
+        let outcome = sending.await;
+        let ended = now();
+        passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), ended);
+        let answer = outcome.map_err(|error| Refusal::of(&error))?;
+        let answer = self.answer(answer, upgrade, passage)?;
+        self.parts.metrics.proxied(answer.status().as_u16(), ended - started);
+        Ok(answer)
+    }
+
+    /// Makes the request the next hop's.
+    fn prepare(&self, who: &WhoAsks, request: &mut Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
+        let upgrade = self.upgrade(request)?;
+        headers::strip(request.headers_mut());
+        who.tell(self.telling, request.headers_mut());
+        if let Some(upgrade) = &upgrade {
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            request.headers_mut().insert(UPGRADE, upgrade.to.clone());
+        }
+        *request.version_mut() = Version::HTTP_11;
+        Ok(upgrade)
+    }
+
+    /// The function's answer, for the client.
+    fn answer(
+        &self,
+        mut answer: Response<Body>,
+        upgrade: Option<Upgrade>,
+        passage: Passage,
+    ) -> Result<Response<Answer>, Refusal> {
+        *answer.version_mut() = Version::HTTP_11;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            headers::strip(answer.headers_mut());
+            return Ok(answer.map(|body| Answer::passing(body, passage)));
+        }
+        let to = answer.headers().get(UPGRADE).cloned();
+        let (Some(upgrade), Some(to)) = (upgrade, to) else {
+            let error =
+                Error::new(Kind::BadAnswer, "the function switched to a protocol that nobody asked for");
+            return Err(Refusal::of(&error));
+        };
+        let function = hyper::upgrade::on(&mut answer);
+        tunnel::open(upgrade.client, function, self.rest_max, upgrade.permit, self.parts.drain.clone());
+        headers::strip(answer.headers_mut());
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        answer.headers_mut().insert(UPGRADE, to);
+        Ok(answer.map(|_| Answer::default()))
+    }
+
+    /// What a request wants to speak instead of HTTP/1.1. HTTP/2 is not among it: a request for it could be answered
+    /// by the function, past all that is decided here.
+    fn upgrade(&self, request: &mut Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
+        let Some(to) = wanted_upgrade(request.version(), request.headers()) else { return Ok(None) };
+        let Ok(permit) = self.upgrades.clone().try_acquire_owned() else {
+            let told = "too many upgraded connections";
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "upgrades", told));
+        };
+        Ok(Some(Upgrade { to, client: hyper::upgrade::on(request), permit }))
+    }
+}
+
+/// A wish to speak something else, and the right to.
+struct Upgrade {
+    to: HeaderValue,
+    client: OnUpgrade,
+    permit: OwnedSemaphorePermit,
+}
+
+fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut wanted = headers.get_all(UPGRADE).iter();
+    let (to, None) = (wanted.next()?, wanted.next()) else { return None };
+    let named = headers.get_all(CONNECTION).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    });
+    let name = to.as_bytes().trim_ascii();
+    let is_http2 = name.len() >= 2 && name[..2].eq_ignore_ascii_case(b"h2")
+        || name.len() >= 4 && name[..4].eq_ignore_ascii_case(b"http");
+    (version == Version::HTTP_11 && named && !is_http2 && !name.contains(&b',')).then(|| to.clone())
+}
+
+const ONCE: &str = "a request is there until it is sent";
+
+impl Visitor {
+    /// Answers one request.
+    pub fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Answer>> + Send + 'static {
+        // Used in its place: by value it would be copied from one future into the next.
+        let mut request = Some(request);
+        async move {
+            let started = now();
+            match self.enter(&mut request, started).await {
+                Ok(answer) => answer,
+                Err(refusal) => self.refuse(&refusal, started),
+            }
+        }
+    }
+
+    async fn enter(
+        &self,
+        request: &mut Option<Request<Incoming>>,
+        started: Instant,
+    ) -> Result<Response<Answer>, Refusal> {
+        let proxy = &self.proxy;
+        let to = proxy.at_the_door(request.as_mut().expect(ONCE));
+        let ingress = proxy.parts.ingress.as_ref();
+        let guarded =
+            matches!(to, Ok(To::Ingress)) && ingress.is_some_and(|ingress| !ingress.guard.is_open());
+        if !guarded {
+            proxy.admit(request).await?; // who is not known is not told either whether a path is there
+        }
+        match (to?, ingress) {
+            (To::Ingress, Some(ingress)) => {
+                let answer = Box::pin(ingress.clone().take(request.take().expect(ONCE))).await;
+                Ok(answer.map(Answer::whole))
+            }
+            _ => proxy.pass(&self.who, request, started).await,
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal, started: Instant) -> Response<Answer> {
+        self.proxy.parts.metrics.proxy_refused(refusal.reason);
+        self.proxy.parts.metrics.proxied(refusal.status.as_u16(), now() - started);
+        tracing::debug!(
+            status = refusal.status.as_u16(),
+            refusal.reason,
+            refusal.detail,
+            "not passed through"
+        );
+        refusal.answer()
+    }
+}
+
+/// A body that its sender breaks off is its sender's fault, not the function's.
+fn body(incoming: Incoming) -> Body {
+    if http_body::Body::is_end_stream(&incoming) {
+        return Body::default();
+    }
+    let broke = |error: hyper::Error| Error::new(Kind::Invalid, format!("the request broke off: {error}"));
+    incoming.map_err(broke).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of what `handle` gives back.
+    fn bytes<A>(_: impl Fn(Arc<Visitor>, Request<Incoming>) -> A) -> usize {
+        std::mem::size_of::<A>()
+    }
+
+    #[test]
+    fn what_a_connection_keeps_for_its_requests_is_small() {
+        let bytes = bytes(Visitor::handle);
+        assert!(bytes <= 1024, "each connection keeps {bytes} bytes for the request that it has or had");
+    }
+}

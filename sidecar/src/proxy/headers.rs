@@ -1,0 +1,259 @@
+//! What of a request's and an answer's headers is meant for the next hop only, and what tells who asked.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri, Version,
+    header::{
+        CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRANSFER_ENCODING, UPGRADE,
+    },
+};
+use std::net::{IpAddr, SocketAddr};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+
+/// Headers by which a function may tell who asked. A client's own are lies until somebody vouches for them.
+const WHO_ASKED: [HeaderName; 6] = [
+    FORWARDED,
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Takes out what belongs to one connection (RFC 9110, section 7.6.1), also what `Connection` names. `TE: trailers`
+/// stays: our own client and server pass trailers on.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    if !headers.keys().any(is_of_the_hop) {
+        return; // most have none
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        // Whose place in the message is fixed cannot be named away.
+        .filter(|name| ![HOST, CONTENT_LENGTH, TE].contains(name))
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    let trailers = headers.get_all(TE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+    if trailers {
+        headers.insert(TE, TRAILERS);
+    }
+}
+
+fn is_of_the_hop(name: &HeaderName) -> bool {
+    [CONNECTION, TRANSFER_ENCODING, TE, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION].contains(name)
+        || *name == KEEP_ALIVE
+        || *name == PROXY_CONNECTION
+}
+
+/// Why a request cannot be told from another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ambiguous {
+    /// No `Host` where HTTP/1.1 asks for one.
+    NoHost,
+    /// Several.
+    Hosts,
+    /// One that is no host.
+    BadHost,
+}
+
+impl Ambiguous {
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Ambiguous::NoHost => "the request has no Host",
+            Ambiguous::Hosts => "the request has more than one Host",
+            Ambiguous::BadHost => "the request's Host is no host",
+        }
+    }
+}
+
+/// Makes `Host` say which host was asked for, once: the target's own goes before the header's (RFC 9112, section
+/// 3.2.2), and is taken out of the target.
+pub(super) fn settle_host(uri: &mut Uri, version: Version, headers: &mut HeaderMap) -> Result<(), Ambiguous> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(Ambiguous::Hosts),
+        (Some(host), None) if !host.as_bytes().iter().copied().all(may_be_in_a_host) => {
+            return Err(Ambiguous::BadHost);
+        }
+        (None, None) if version == Version::HTTP_11 => return Err(Ambiguous::NoHost),
+        _ => {}
+    }
+    if let Some(authority) = uri.authority() {
+        if authority.as_str().contains('@') {
+            return Err(Ambiguous::BadHost);
+        }
+        headers.insert(HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| Ambiguous::BadHost)?);
+        let path = uri.path_and_query().cloned();
+        *uri = path.map(Uri::from).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// A list or a user in a host would be read by one as this host and by another as that.
+fn may_be_in_a_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(&byte)
+}
+
+/// What the function is told about who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Telling {
+    pub(super) x_forwarded: bool,
+    pub(super) forwarded: bool,
+    /// Whether what the client says of it passes.
+    pub(super) trusts: bool,
+}
+
+/// A connection's client, written once for all of its requests.
+#[derive(Debug, Clone)]
+pub(super) struct WhoAsks {
+    address: HeaderValue,
+    node: String,
+}
+
+impl WhoAsks {
+    pub(super) fn of(address: Option<SocketAddr>) -> Self {
+        let ip = address.map(|address| address.ip().to_canonical());
+        let node = match ip {
+            Some(IpAddr::V4(ip)) => ip.to_string(),
+            Some(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
+            None => "unknown".to_owned(),
+        };
+        let address = ip.and_then(|ip| HeaderValue::try_from(ip.to_string()).ok());
+        Self { address: address.unwrap_or(HeaderValue::from_static("unknown")), node }
+    }
+
+    /// Takes out what is not vouched for, and says what is to be said.
+    pub(super) fn tell(&self, telling: Telling, headers: &mut HeaderMap) {
+        if !telling.trusts && headers.keys().any(|name| WHO_ASKED.contains(name)) {
+            for name in &WHO_ASKED {
+                headers.remove(name);
+            }
+        }
+        if telling.x_forwarded {
+            headers.append(X_FORWARDED_FOR, self.address.clone());
+            if let (false, Some(host)) = (headers.contains_key(X_FORWARDED_HOST), headers.get(HOST).cloned())
+            {
+                headers.insert(X_FORWARDED_HOST, host);
+            }
+            if !headers.contains_key(X_FORWARDED_PROTO) {
+                headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+            }
+        }
+        if telling.forwarded {
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+            let element = format!("for={};host=\"{host}\";proto=http", self.node);
+            if let Ok(element) = HeaderValue::try_from(element) {
+                headers.append(FORWARDED, element);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map<const N: usize>(headers: [(&'static str, &'static str); N]) -> HeaderMap {
+        let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.into_iter().map(header).collect()
+    }
+
+    #[test]
+    fn what_is_of_the_hop_goes_and_what_connection_names_with_it() {
+        let mut headers = map([
+            ("connection", "close, X-Secret , traceparent-like"),
+            ("connection", "other"),
+            ("x-secret", "1"),
+            ("other", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authorization", "Basic x"),
+            ("te", "gzip"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("traceparent", "00-1"),
+            ("trailer", "x-sum"),
+        ]);
+        strip(&mut headers);
+        assert_eq!(headers, map([("traceparent", "00-1"), ("trailer", "x-sum")]));
+    }
+
+    #[test]
+    fn trailers_are_still_asked_for_and_what_frames_the_message_cannot_be_named_away() {
+        let mut headers = map([
+            ("connection", "te, host, content-length"),
+            ("te", "trailers"),
+            ("host", "x"),
+            ("content-length", "3"),
+        ]);
+        strip(&mut headers);
+        assert_eq!(headers, map([("te", "trailers"), ("host", "x"), ("content-length", "3")]));
+    }
+
+    fn host(uri: &str, hosts: &[&'static str]) -> Result<(String, HeaderMap), Ambiguous> {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, HeaderValue::from_static(host));
+        }
+        let mut uri = uri.parse().unwrap();
+        settle_host(&mut uri, Version::HTTP_11, &mut headers).map(|()| (uri.to_string(), headers))
+    }
+
+    #[test]
+    fn there_is_one_host_and_the_targets_own_goes_before() {
+        assert_eq!(host("/a?b", &["x:80"]).unwrap(), ("/a?b".into(), map([("host", "x:80")])));
+        assert_eq!(host("http://y/a?b", &["x"]).unwrap(), ("/a?b".into(), map([("host", "y")])));
+        assert_eq!(host("/", &[]), Err(Ambiguous::NoHost));
+        assert_eq!(host("/", &["x", "x"]), Err(Ambiguous::Hosts));
+        for bad in ["x, y", "a@x", "x/y", "x y"] {
+            assert_eq!(host("/", &[bad]), Err(Ambiguous::BadHost), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_clients_word_on_who_it_is_counts_only_where_it_is_vouched_for() {
+        let asks = WhoAsks::of(Some("192.0.2.7:1".parse().unwrap()));
+        let sent = || map([("host", "x"), ("x-forwarded-for", "10.0.0.1"), ("x-real-ip", "10.0.0.1")]);
+        let nothing = Telling { x_forwarded: false, forwarded: false, trusts: false };
+        let mut headers = sent();
+        asks.tell(nothing, &mut headers);
+        assert_eq!(headers, map([("host", "x")]));
+        let mut headers = sent();
+        asks.tell(Telling { x_forwarded: true, forwarded: true, trusts: true }, &mut headers);
+        let all: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().collect();
+        assert_eq!(all, ["10.0.0.1", "192.0.2.7"]);
+        assert_eq!(headers["forwarded"], "for=192.0.2.7;host=\"x\";proto=http");
+        assert_eq!(headers["x-forwarded-host"], "x");
+    }
+
+    #[test]
+    fn an_ipv6_address_is_quoted_in_forwarded_and_bare_elsewhere() {
+        let asks = WhoAsks::of(Some("[2001:db8::1]:1".parse().unwrap()));
+        assert_eq!(
+            (asks.node.as_str(), asks.address.to_str().unwrap()),
+            ("\"[2001:db8::1]\"", "2001:db8::1")
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! What passes through the shipped binary: clients of hyper, raw sockets and a WebSocket on one side, a function that
+//! streams on the other.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod edge;
+mod hop;
+mod path;
+mod rig;
+mod stream;
+mod wait;
