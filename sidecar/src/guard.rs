@@ -9,6 +9,7 @@ use outrigger_net::{
         hmac::{Encoding, Form, Hash, Signed},
         oidc::{Oidc, Settings},
     },
+    client::Proxies,
     token::TokenFile,
 };
 use std::{fmt::Display, sync::Arc, time::Instant};
@@ -20,7 +21,11 @@ use std::{fmt::Display, sync::Arc, time::Instant};
 pub fn check(config: &config::Config) -> Result<()> {
     let ingress = config.ingress.http.as_ref().map(|http| ("ingress.http", &http.auth));
     let proxy = config.proxy.as_ref().map(|proxy| ("proxy", &proxy.auth));
-    ingress.into_iter().chain(proxy).try_for_each(|(listener, auth)| build(listener, auth).map(drop))
+    let outgoing = &config.outgoing;
+    ingress
+        .into_iter()
+        .chain(proxy)
+        .try_for_each(|(listener, auth)| build(listener, auth, outgoing).map(drop))
 }
 
 /// The guard of a listener, by the name of its settings. The keys of an issuer are fetched in the background from now
@@ -28,15 +33,24 @@ pub fn check(config: &config::Config) -> Result<()> {
 ///
 /// # Errors
 /// What is wrong with a file, with the setting that names it. An issuer that is down is none: that passes.
-pub fn start(listener: &str, auth: &config::Auth, jitter: Rng) -> Result<Arc<Guard>> {
-    let (guard, oidc) = build(listener, auth)?;
+pub fn start(
+    listener: &str,
+    auth: &config::Auth,
+    outgoing: &config::Outgoing,
+    jitter: Rng,
+) -> Result<Arc<Guard>> {
+    let (guard, oidc) = build(listener, auth, outgoing)?;
     if let Some(oidc) = oidc {
         tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), jitter));
     }
     Ok(Arc::new(guard))
 }
 
-fn build(listener: &str, auth: &config::Auth) -> Result<(Guard, Option<Arc<Oidc>>)> {
+fn build(
+    listener: &str,
+    auth: &config::Auth,
+    outgoing: &config::Outgoing,
+) -> Result<(Guard, Option<Arc<Oidc>>)> {
     if auth.is_open() {
         return Ok((Guard::open(listener), None));
     }
@@ -46,7 +60,8 @@ fn build(listener: &str, auth: &config::Auth) -> Result<(Guard, Option<Arc<Oidc>
     let now = Instant::now();
     let bearer = auth.bearer_file.as_ref().map(|file| TokenFile::open(file, now)).transpose();
     let signed = auth.hmac.as_ref().map(|hmac| Signed::open(&hmac.secret_file, form(hmac), now)).transpose();
-    let oidc = auth.oidc.as_ref().map(|oidc| Oidc::new(issuer(oidc))).transpose();
+    let proxies = crate::tls::proxies(outgoing).map_err(|error| Error::new(Kind::Invalid, error))?;
+    let oidc = auth.oidc.as_ref().map(|oidc| Oidc::new(issuer(oidc, proxies))).transpose();
     let methods = Methods {
         bearer: bearer.map_err(|error| wrong("bearer_file", &error))?,
         oidc: oidc.map_err(|error| wrong("oidc.ca_file", &error))?,
@@ -58,7 +73,7 @@ fn build(listener: &str, auth: &config::Auth) -> Result<(Guard, Option<Arc<Oidc>
     Ok((Guard::new(listener, methods, rules), oidc))
 }
 
-fn issuer(oidc: &config::Oidc) -> Settings {
+fn issuer(oidc: &config::Oidc, proxies: Proxies) -> Settings {
     Settings {
         issuer: oidc.issuer.clone(),
         audiences: oidc.audiences.clone(),
@@ -72,6 +87,7 @@ fn issuer(oidc: &config::Oidc) -> Settings {
         timeout: oidc.timeout,
         answer_bytes_max: oidc.answer_bytes_max,
         tokens_max: oidc.tokens_max,
+        proxies,
     }
 }
 

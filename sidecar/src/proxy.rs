@@ -104,9 +104,6 @@ impl Proxy {
     /// decides about events: it may know more, such as who signed the body.
     async fn admit(&self, request: &mut Option<Request<Incoming>>) -> Result<(), Refusal> {
         let guard = &self.parts.guard;
-        if guard.is_open() {
-            return Ok(());
-        }
         let (parts, body) = request.take().expect(ONCE).into_parts();
         let admitted = match guard.enter(&parts).await {
             Ok(Entry::Known(pass)) => {
@@ -274,8 +271,10 @@ impl Visitor {
         let ingress = proxy.parts.ingress.as_ref();
         let guarded =
             matches!(to, Ok(To::Ingress)) && ingress.is_some_and(|ingress| !ingress.guard.is_open());
-        if !guarded {
-            proxy.admit(request).await?; // who is not known is not told either whether a path is there
+        if !guarded && !proxy.parts.guard.is_open() {
+            // Before any other refusal: who is not known is not told either whether a path is there. Boxed, so that a
+            // connection that rests keeps no room for it.
+            Box::pin(proxy.admit(request)).await?;
         }
         match (to?, ingress) {
             (To::Ingress, Some(ingress)) => {

@@ -57,6 +57,7 @@ fn oidc(issuer: &str, tokens_max: usize) -> Result<Arc<Oidc>> {
         timeout: Duration::from_secs(5),
         answer_bytes_max: 256 << 10,
         tokens_max,
+        proxies: outrigger_net::client::Proxies::default(),
     })?;
     tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), fastrand::Rng::with_seed(1)));
     Ok(oidc)

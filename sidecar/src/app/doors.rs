@@ -95,9 +95,11 @@ impl Doors {
             None => None,
         };
         let jitter = || config.runtime.seed.map_or_else(Rng::new, Rng::with_seed);
-        let guard = http.map(|http| guard::start("ingress.http", &http.auth, jitter())).transpose();
+        let guard =
+            http.map(|http| guard::start("ingress.http", &http.auth, &config.outgoing, jitter())).transpose();
         let guard = guard.map_err(wrong)?;
-        let proxy_guard = config.proxy.as_ref().map(|it| guard::start(proxy::NAME, &it.auth, jitter()));
+        let proxy_guard =
+            config.proxy.as_ref().map(|it| guard::start(proxy::NAME, &it.auth, &config.outgoing, jitter()));
         let proxy_guard = proxy_guard.transpose().map_err(wrong)?;
         let owner = owner(&config.admin.socket).await?;
         Ok(Self { ingress, proxy, public, owner, guard, proxy_guard })

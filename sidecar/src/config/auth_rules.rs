@@ -4,12 +4,19 @@ use super::{
     auth::{Auth, Oidc},
     problems::quoted,
     rules::{Rules, is_loopback},
+    tls::ListenerTls,
     units::duration_text,
 };
 use std::net::SocketAddr;
 
-/// Checks the `auth` of one listener, such as `ingress.http`.
-pub(super) fn check(rules: &mut Rules<'_>, listener: &str, listen: SocketAddr, auth: &Auth) {
+/// Checks the `auth` of one listener, such as `ingress.http`, that has this `tls`.
+pub(super) fn check(
+    rules: &mut Rules<'_>,
+    listener: &str,
+    listen: SocketAddr,
+    tls: Option<&ListenerTls>,
+    auth: &Auth,
+) {
     let at = |name: &str| format!("{listener}.auth.{name}");
     let whole = format!("{listener}.auth");
     let says_none = rules.says(&whole).is_some();
@@ -29,6 +36,12 @@ pub(super) fn check(rules: &mut Rules<'_>, listener: &str, listen: SocketAddr, a
             let expected = format!("a way to know who sends ({whole}.oidc, for example), or no rules");
             rules.wrong(&at("allow"), "rules for senders that nobody knows", expected);
         }
+    }
+    let authorities = format!("{listener}.tls.client_ca_file");
+    let verified = tls.is_some_and(|tls| tls.clients.is_some());
+    if !auth.certificates.is_empty() && !verified && rules.are_read(&[&authorities, &at("certificates")]) {
+        let expected = format!("{authorities} as well: without it no client is asked for a certificate");
+        rules.wrong(&at("certificates"), "certificates that nobody verifies", expected);
     }
     if let Some(oidc) = &auth.oidc {
         issuer(rules, &at("oidc"), oidc);

@@ -176,7 +176,7 @@ impl Rules<'_> {
                 format!("at least {body}, which is {largest}"),
             );
         }
-        super::auth_rules::check(self, "ingress.http", http.listen, &http.auth);
+        super::auth_rules::check(self, "ingress.http", http.listen, http.tls.as_ref(), &http.auth);
     }
 
     fn function(&mut self, purpose: Purpose) {

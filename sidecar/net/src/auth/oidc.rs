@@ -14,7 +14,7 @@ use super::{
     jwt::{Claims, Expected, Unverified},
     seen::{Fingerprints, Good, Seen},
 };
-use crate::client::{Client, ClientError, Trust};
+use crate::client::{Client, ClientError, Proxies, Trust};
 use fastrand::Rng;
 use fetch::Fetched;
 use http::Uri;
@@ -32,7 +32,7 @@ use tokio::{
 };
 
 /// Whose tokens, for whom, and how their keys are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The issuer, exactly as its tokens name it (`iss`): a URL without query.
     pub issuer: String,
@@ -58,6 +58,8 @@ pub struct Settings {
     pub answer_bytes_max: usize,
     /// How many tokens that were verified are known again; 0 checks each signature anew.
     pub tokens_max: usize,
+    /// The proxies on the way to the issuer.
+    pub proxies: Proxies,
 }
 
 impl Settings {
@@ -75,7 +77,7 @@ impl Settings {
             None if is_https(&self.issuer) || keys == Some("https") => Trust::System,
             None => Trust::Nobody,
         };
-        Client::new(trust, self.timeout, self.answer_bytes_max)
+        Ok(Client::new(trust, self.timeout, self.answer_bytes_max)?.through(self.proxies.clone()))
     }
 }
 

@@ -18,7 +18,8 @@ impl Env for Nothing {
 }
 
 fn look(auth: &str) -> Result<Config, Vec<String>> {
-    let text = format!("ingress:\n  http:\n    listen: 0.0.0.0:80\n    auth: {auth}\n");
+    let tls = "{certificate_file: c, key_file: k, client_ca_file: ca}";
+    let text = format!("ingress:\n  http:\n    listen: 0.0.0.0:80\n    auth: {auth}\n    tls: {tls}\n");
     read(&Nothing, "f", &text, &[], Purpose::Look).map_err(|problems| problems.lines().collect())
 }
 
@@ -184,4 +185,27 @@ fn rules_need_senders_who_are_known_and_none_is_none() {
     let both = "ingress: {http: {auth: none}}\ningress: {http: {auth: {bearer_file: t}}}\n";
     let problems = read(&Nothing, "f", both, &[], Purpose::Look).unwrap_err().to_string();
     assert!(problems.contains("ingress.http.auth: found none, and bearer_file too"), "{problems}");
+}
+
+#[test]
+fn certificates_are_for_listeners_that_ask_for_them() {
+    for (section, listen) in [("ingress:\n  http", "127.0.0.1:80"), ("proxy", "127.0.0.1:81")] {
+        let text = format!("{section}: {{listen: \"{listen}\", auth: {{certificates: any}}}}\n");
+        let problems =
+            read(&Nothing, "f", &text, &[], Purpose::Look).expect_err(&text).lines().collect::<Vec<_>>();
+        assert!(
+            problems[0].contains("auth.certificates: found certificates that nobody verifies"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn bodies_that_pass_through_unread_cannot_be_signed() {
+    let text = "proxy: {listen: \"127.0.0.1:81\", auth: {hmac: {secret_file: s}}}\n";
+    let problems = read(&Nothing, "f", text, &[], Purpose::Look).expect_err(text).lines().collect::<Vec<_>>();
+    assert!(
+        problems[0].contains("proxy.auth.hmac.secret_file: found signed bodies at the proxy"),
+        "{problems:?}"
+    );
 }

@@ -164,6 +164,7 @@ async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
         timeout: Duration::from_secs(10),
         answer_bytes_max: 1 << 16,
         tokens_max: 10,
+        proxies: crate::client::Proxies::default(),
     })
     .unwrap();
     tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), Rng::with_seed(1)));

@@ -29,6 +29,7 @@ fn settings(issuer: &str) -> Settings {
         timeout: Duration::from_secs(10),
         answer_bytes_max: 64 << 10,
         tokens_max: 100,
+        proxies: crate::client::Proxies::default(),
     }
 }
 

@@ -23,6 +23,7 @@ fn settings() -> Settings {
         timeout: Duration::from_secs(5),
         answer_bytes_max: 1 << 18,
         tokens_max: 10,
+        proxies: crate::client::Proxies::default(),
     }
 }
 
