@@ -217,6 +217,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let had = buf.filled().len();
         if !this.ahead.is_empty() {
             let count = this.ahead.len().min(buf.remaining());
             buf.put_slice(&this.ahead[..count]);
@@ -232,14 +233,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
             if buf.filled().len() > before {
                 this.phase.read(&buf.filled()[before..], &mut this.scan);
             }
-            return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        // In the same call: a reader that finds only a few bytes in its buffer asks for twice the room.
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
             this.phase.read(&buf.filled()[before..], &mut this.scan);
         }
-        polled
+        if before > had { Poll::Ready(Ok(())) } else { polled }
     }
 }
 
