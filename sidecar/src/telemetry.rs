@@ -4,13 +4,17 @@
 //! names from the configuration, codes and statuses, never anything that an event brings. Gauges are read when
 //! somebody asks.
 
+mod labels;
+mod made;
+
 use crate::registry::Series;
 use hdrhistogram::Histogram as Percentiles;
+use labels::{ByLabel, failure_label, status_label};
+use made::Maker;
 use outrigger_core::{Code, Error, Kind, Result};
 use outrigger_net::auth::Why;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 use std::{
     collections::HashMap,
@@ -54,26 +58,6 @@ pub struct Metrics {
     gauges: Mutex<HashMap<&'static str, IntGauge>>,
     shown: Mutex<HashMap<&'static str, Shown>>,
     percentiles: Mutex<Percentiles<u64>>,
-}
-
-/// Histograms by one label. Looking one up among all labels costs more than noting a value, so the few that are
-/// used are kept beside.
-struct ByLabel {
-    all: HistogramVec,
-    used: Mutex<Vec<(&'static str, Histogram)>>,
-}
-
-impl ByLabel {
-    fn observe(&self, label: &'static str, took: Duration) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = used.iter().find(|(known, _)| std::ptr::eq(*known, label));
-        if let Some((_, histogram)) = known {
-            return histogram.observe(took.as_secs_f64());
-        }
-        let histogram = self.all.with_label_values(&[label]);
-        histogram.observe(took.as_secs_f64());
-        used.push((label, histogram));
-    }
 }
 
 /// A metric of a component, registered when it is first shown.
@@ -352,126 +336,5 @@ fn percentiles() -> Result<Percentiles<u64>> {
         .map_err(|error| Error::new(Kind::Invalid, error.to_string()))
 }
 
-struct Maker<'a>(&'a Registry);
-
-impl Maker<'_> {
-    fn keep<M: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        made: prometheus::Result<M>,
-    ) -> Result<M> {
-        let kept = made.and_then(|metric| self.0.register(Box::new(metric.clone())).map(|()| metric));
-        kept.map_err(|error| Error::new(Kind::Invalid, format!("a metric cannot be registered: {error}")))
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
-        self.keep(IntCounter::new(name, help))
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
-        self.keep(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
-        self.keep(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
-        self.keep(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn histogram(&self, name: &str, help: &str) -> Result<Histogram> {
-        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec())))
-    }
-
-    fn histograms(&self, name: &str, help: &str, label: &str) -> Result<ByLabel> {
-        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        let all = self.keep(HistogramVec::new(options, &[label]))?;
-        Ok(ByLabel { all, used: Mutex::default() })
-    }
-}
-
-/// A bounded set of labels for statuses: the ones that operators look for, and classes for the rest.
-fn status_label(status: u16) -> &'static str {
-    match status {
-        200 => "200",
-        202 => "202",
-        204 => "204",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        408 => "408",
-        409 => "409",
-        413 => "413",
-        415 => "415",
-        429 => "429",
-        431 => "431",
-        500 => "500",
-        502 => "502",
-        503 => "503",
-        504 => "504",
-        _ => ["1xx", "2xx", "3xx", "4xx", "5xx"][usize::from((status / 100).clamp(1, 5) - 1)],
-    }
-}
-
-fn failure_label(error: &Error) -> &'static str {
-    match error.kind() {
-        Kind::Unreachable => "unreachable",
-        Kind::TimedOut => "timeout",
-        Kind::BadAnswer => "bad_answer",
-        _ => "interrupted",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_live_table_counts_what_happened() {
-        let metrics = Metrics::new().unwrap();
-        metrics.accepted(3);
-        metrics.delivered(Duration::from_millis(10));
-        metrics.delivered(Duration::from_millis(10));
-        metrics.dead(Code::Refused);
-        metrics.retried();
-        let totals = metrics.totals();
-        assert_eq!((totals.accepted, totals.delivered, totals.retried, totals.dead_lettered), (3, 2, 1, 1));
-        assert!((9.9..10.2).contains(&totals.p50_ms), "{totals:?}");
-    }
-
-    #[test]
-    fn a_components_counter_shows_its_rows_as_they_grow() {
-        let metrics = Metrics::new().unwrap();
-        let series = |value| Series {
-            name: "outrigger_x_total",
-            help: "x",
-            labels: &["a"],
-            is_counter: true,
-            rows: vec![(vec!["one".to_owned()], value), (vec!["two".to_owned()], 0)],
-        };
-        for (value, shown) in [(3, 3), (5, 5), (4, 5)] {
-            metrics.show(&series(value));
-            let text = metrics.render();
-            for line in [&format!("outrigger_x_total{{a=\"one\"}} {shown}"), "outrigger_x_total{a=\"two\"} 0"]
-            {
-                assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_exposition_has_every_name_and_gauges_as_set() {
-        let metrics = Metrics::new().unwrap();
-        metrics.set("outrigger_lane_events", "Events in lanes", 6);
-        metrics.set("outrigger_lane_events", "Events in lanes", 7);
-        let text = metrics.render();
-        for line in [
-            "outrigger_events_accepted_total 0",
-            "outrigger_events_dead_lettered_total{reason=\"refused\"} 0",
-            "outrigger_lane_events 7",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
-        }
-    }
-}
+mod tests;
