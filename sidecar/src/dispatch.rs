@@ -5,9 +5,11 @@
 //! (`settle.rs`) and takes the next; it ends when nothing may run. A timer starts one again when something may.
 
 mod job;
+mod parts;
 mod passage;
 
 pub(crate) use job::{Job, Running};
+pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
 
 use crate::telemetry::Metrics;
@@ -19,8 +21,6 @@ use outrigger_core::{
         budget::Budget,
         lanes::{Lanes, Ticket},
         rate::Rate,
-        step::Policy,
-        verdict::Statuses,
     },
 };
 use std::{
@@ -29,52 +29,6 @@ use std::{
     time::Instant,
 };
 use tokio::{sync::Notify, task::JoinSet};
-
-/// What happens to an event that the function failed for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnPoison {
-    /// It becomes a dead letter, and its key goes on.
-    Skip,
-    /// It holds its key until somebody releases it.
-    Park,
-}
-
-/// How a target is treated.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// When an event is given up.
-    pub policy: Policy,
-    /// What the target's answers mean.
-    pub statuses: Statuses,
-    /// What happens to an event that is given up.
-    pub on_poison: OnPoison,
-    /// Calls at the same time, at least 1.
-    pub concurrency: usize,
-    /// Calls per second.
-    pub per_second: Option<f64>,
-    /// Retries over all events: fraction of first attempts, retries per second, burst.
-    pub retry_budget: (f64, f64, f64),
-    /// When calls pause because the target is down.
-    pub breaker: breaker::Settings,
-}
-
-/// What a target works with.
-pub struct Parts {
-    /// How it is called.
-    pub call: Arc<dyn Call>,
-    /// Where given-up events rest.
-    pub dead: Arc<dyn DeadLetters>,
-    /// Where events go that it answers with; none drops them.
-    pub replies: Option<Arc<dyn Sink>>,
-    /// What is already done; asked only where deduplication is on.
-    pub ledger: Option<Arc<dyn Ledger>>,
-    /// Who sees finished events.
-    pub observers: Vec<Arc<dyn Observe>>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// The dice.
-    pub rng: Rng,
-}
 
 /// One target: the function.
 pub struct Target {

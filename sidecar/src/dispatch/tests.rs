@@ -5,7 +5,7 @@ use crate::telemetry::Metrics;
 use outrigger_core::{
     BoxFuture, CallCx, DeadLetter, Error, Event, Key, Kind, Malformed, Origin, Position, Receipt, Reply,
     Result, Settler, Timeline,
-    decide::{backoff::Backoff, breaker},
+    decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses},
 };
 use std::{collections::HashMap, time::Duration};
 
