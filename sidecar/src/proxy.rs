@@ -97,7 +97,7 @@ impl Proxy {
     /// Its answers to one connection.
     #[must_use]
     pub fn visited_by(self: &Arc<Self>, remote: Remote) -> Arc<Visitor> {
-        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote.address) })
+        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote) })
     }
 
     /// Whether the guard lets the request in, which it gets back. Where the ingress has a guard of its own, that one
@@ -256,7 +256,13 @@ impl Visitor {
             let started = now();
             match self.enter(&mut request, started).await {
                 Ok(answer) => answer,
-                Err(refusal) => self.refuse(&refusal, started),
+                Err(refusal) => {
+                    if let Some(refused) = request.take() {
+                        let (parts, body) = refused.into_parts();
+                        outrigger_net::body::linger(&parts.headers, body);
+                    }
+                    self.refuse(&refusal, started)
+                }
             }
         }
     }
