@@ -139,3 +139,24 @@ async fn requests_go_on_while_the_certificate_is_renewed() {
     let output = held.wait_with_output().await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "a word\n200 2");
 }
+
+#[tokio::test]
+async fn a_certificate_of_the_proxys_authority_is_nobodys_to_an_ingress_with_another() {
+    if !has_tools("a_certificate_of_the_proxys_authority_is_nobodys_to_an_ingress_with_another") {
+        return;
+    }
+    let elsewhere = Site::at("http://127.0.0.1:1");
+    let lax = Authority::of(&elsewhere);
+    let ca = elsewhere.path("ca.pem").to_str().unwrap().to_owned();
+    for (shared, status) in [(false, 401), (true, 202)] {
+        let secured = Secured::start(|site, authority| {
+            let site = guarded(site, authority).set("proxy.routes", "{\"POST /\": ingress}");
+            if shared { site } else { site.set("proxy.tls.client_ca_file", &ca) }
+        })
+        .await;
+        lax.issue_spiffe(&secured.through.site, "lax", BILLING);
+        let name = if shared { "billing" } else { "lax" };
+        assert_eq!(by(&secured, name, false, &[]).await, status, "{name}");
+        assert_eq!(by(&secured, name, true, &[]).await, if shared { 202 } else { 0 }, "{name}");
+    }
+}
