@@ -3,6 +3,7 @@
 use crate::{
     common::Site,
     edge::AMBIGUOUS,
+    rig::{Through, request},
     secured::{Secured, has_tools},
 };
 
@@ -116,4 +117,18 @@ async fn who_is_refused_while_sending_a_large_body_reads_the_refusal() {
         }
     }
     assert!(secured.through.function.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_authority_of_http2_goes_before_its_host_and_names_no_user() {
+    let through = Through::start().await;
+    let mut sender = through.http2().await;
+    for (target, status) in [("http://a.test/x", 200), ("http://user@a.test/y", 400)] {
+        let answer = sender.send_request(request(http::Method::GET, target, "")).await.unwrap();
+        assert_eq!(answer.status(), status, "{target}");
+    }
+    let seen = through.function.seen();
+    let hosts: Vec<_> = seen[0].headers.get_all("host").iter().collect();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(hosts, ["a.test"]);
 }
