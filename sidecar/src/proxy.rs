@@ -31,6 +31,7 @@ use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Why},
     server::Remote,
+    tls::Peer,
 };
 use routes::Routes;
 use std::{
@@ -50,6 +51,8 @@ pub struct Parts {
     pub exchange: Arc<dyn Exchange>,
     /// Where requests go that are events; needed where a rule says so.
     pub ingress: Option<Arc<Ingress>>,
+    /// Whether a certificate that was verified here is one to the ingress too: by the same authorities and rules.
+    pub certificates_shared: bool,
     /// Who may enter.
     pub guard: Arc<Guard>,
     /// What is counted.
@@ -97,7 +100,7 @@ impl Proxy {
     /// Its answers to one connection.
     #[must_use]
     pub fn visited_by(self: &Arc<Self>, remote: Remote) -> Arc<Visitor> {
-        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote.address) })
+        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote) })
     }
 
     /// Whether the guard lets the request in, which it gets back. Where the ingress has a guard of its own, that one
@@ -256,7 +259,13 @@ impl Visitor {
             let started = now();
             match self.enter(&mut request, started).await {
                 Ok(answer) => answer,
-                Err(refusal) => self.refuse(&refusal, started),
+                Err(refusal) => {
+                    if let Some(refused) = request.take() {
+                        let (parts, body) = refused.into_parts();
+                        outrigger_net::body::linger(&parts.headers, body);
+                    }
+                    self.refuse(&refusal, started)
+                }
             }
         }
     }
@@ -278,7 +287,12 @@ impl Visitor {
         }
         match (to?, ingress) {
             (To::Ingress, Some(ingress)) => {
-                let answer = Box::pin(ingress.clone().take(request.take().expect(ONCE))).await;
+                let mut request = request.take().expect(ONCE);
+                if !proxy.parts.certificates_shared {
+                    // Any authority can write any name: to the ingress, another's is nobody's.
+                    request.extensions_mut().remove::<Arc<Peer>>();
+                }
+                let answer = Box::pin(ingress.clone().take(request)).await;
                 Ok(answer.map(Answer::whole))
             }
             _ => proxy.pass(&self.who, request, started).await,

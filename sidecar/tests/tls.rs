@@ -2,44 +2,15 @@
 
 mod common;
 
-use common::Site;
+use common::{Site, authority::Authority};
 use outrigger_function::{Function, Program};
 use outrigger_testkit::{Process, process::WAIT_MAX, skip};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    KeyUsagePurpose, SanType,
-};
+use rcgen::{CertificateParams, SanType};
 use std::{
     process::{Command, Stdio},
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
-
-/// The authority of one site; its certificate is in `ca.pem`.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn of(site: &Site) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        std::fs::write(site.path("ca.pem"), authority.pem()).unwrap();
-        Self(authority)
-    }
-
-    /// Writes `NAME.pem` and `NAME.key` for `CN=NAME` and localhost.
-    fn issue(&self, site: &Site, name: &str, change: impl FnOnce(&mut CertificateParams)) {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name);
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        std::fs::write(site.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
-        std::fs::write(site.path(&format!("{name}.pem")), certificate.pem()).unwrap();
-    }
-}
 
 /// A site whose ingress speaks TLS, with a server's certificate.
 fn secured(function: &Function) -> (Site, Authority) {

@@ -5,7 +5,7 @@ use crate::{
     admin::Admin,
     admit::Keys,
     cmd::Failure,
-    config::{Config, Http},
+    config::{Config, Http, ListenerTls},
     dispatch::Target,
     guard,
     ingress::{Answering, Ingress, cloudevents::CloudEvents},
@@ -195,12 +195,16 @@ impl ProxyDoor {
         }
         let address = listener.address().unwrap_or(config.listen);
         tracing::info!(%address, tls = watched.tls.is_some(), "requests pass through");
+        let clients = |tls: Option<&ListenerTls>| tls.and_then(|tls| tls.clients.clone());
+        let theirs = inside.config.ingress.http.as_ref().and_then(|http| clients(http.tls.as_ref()));
+        let both = clients(config.tls.as_ref()).zip(theirs);
         let proxy = Proxy::new(
             config,
             proxy::Parts {
                 target: target.clone(),
                 exchange,
                 ingress,
+                certificates_shared: both.is_some_and(|(ours, theirs)| ours.knows_as(&theirs)),
                 guard,
                 metrics: inside.metrics.clone(),
                 drain: drain.clone(),

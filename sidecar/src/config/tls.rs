@@ -39,6 +39,14 @@ pub struct ClientCertificates {
     pub spiffe_ids: Vec<String>,
 }
 
+impl ClientCertificates {
+    /// Whether a name in a certificate means the same client to both: the same authorities, and the same rules.
+    #[must_use]
+    pub fn knows_as(&self, other: &Self) -> bool {
+        self.ca == other.ca && self.subjects == other.subjects && self.spiffe_ids == other.spiffe_ids
+    }
+}
+
 /// TLS toward the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionTls {

@@ -7,7 +7,8 @@ use http::{
         TRANSFER_ENCODING, UPGRADE,
     },
 };
-use std::net::{IpAddr, SocketAddr};
+use outrigger_net::server::Remote;
+use std::net::IpAddr;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -16,14 +17,18 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
-/// Headers by which a function may tell who asked. A client's own are lies until somebody vouches for them.
-const WHO_ASKED: [HeaderName; 6] = [
+/// Headers by which a function may tell who asked, certificates among them (RFC 9440, section 4). A client's own are
+/// lies until somebody vouches for them.
+const WHO_ASKED: [HeaderName; 9] = [
     FORWARDED,
     X_FORWARDED_FOR,
     X_FORWARDED_HOST,
     X_FORWARDED_PROTO,
     HeaderName::from_static("x-forwarded-port"),
     HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-client-cert"),
+    HeaderName::from_static("client-cert"),
+    HeaderName::from_static("client-cert-chain"),
 ];
 
 /// Takes out what belongs to one connection (RFC 9110, section 7.6.1), also what `Connection` names. `TE: trailers`
@@ -130,18 +135,20 @@ pub(super) struct Telling {
 pub(super) struct WhoAsks {
     address: HeaderValue,
     node: String,
+    scheme: &'static str,
 }
 
 impl WhoAsks {
-    pub(super) fn of(address: Option<SocketAddr>) -> Self {
-        let ip = address.map(|address| address.ip().to_canonical());
+    pub(super) fn of(remote: Remote) -> Self {
+        let ip = remote.address.map(|address| address.ip().to_canonical());
         let node = match ip {
             Some(IpAddr::V4(ip)) => ip.to_string(),
             Some(IpAddr::V6(ip)) => format!("\"[{ip}]\""),
             None => "unknown".to_owned(),
         };
         let address = ip.and_then(|ip| HeaderValue::try_from(ip.to_string()).ok());
-        Self { address: address.unwrap_or(HeaderValue::from_static("unknown")), node }
+        let scheme = if remote.tls { "https" } else { "http" };
+        Self { address: address.unwrap_or(HeaderValue::from_static("unknown")), node, scheme }
     }
 
     /// Takes out what is not vouched for, and says what is to be said.
@@ -158,12 +165,12 @@ impl WhoAsks {
                 headers.insert(X_FORWARDED_HOST, host);
             }
             if !headers.contains_key(X_FORWARDED_PROTO) {
-                headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+                headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(self.scheme));
             }
         }
         if telling.forwarded {
             let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-            let element = format!("for={};host=\"{host}\";proto=http", self.node);
+            let element = format!("for={};host=\"{host}\";proto={}", self.node, self.scheme);
             if let Ok(element) = HeaderValue::try_from(element) {
                 headers.append(FORWARDED, element);
             }
@@ -232,9 +239,22 @@ mod tests {
         }
     }
 
+    fn by(address: &str, tls: bool) -> WhoAsks {
+        WhoAsks::of(Remote { address: Some(address.parse().unwrap()), tls })
+    }
+
+    #[test]
+    fn the_function_is_told_whether_the_client_spoke_tls() {
+        let telling = Telling { x_forwarded: true, forwarded: true, trusts: false };
+        let mut headers = map([("host", "x"), ("x-forwarded-proto", "http")]);
+        by("192.0.2.7:1", true).tell(telling, &mut headers);
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["forwarded"], "for=192.0.2.7;host=\"x\";proto=https");
+    }
+
     #[test]
     fn a_clients_word_on_who_it_is_counts_only_where_it_is_vouched_for() {
-        let asks = WhoAsks::of(Some("192.0.2.7:1".parse().unwrap()));
+        let asks = by("192.0.2.7:1", false);
         let sent = || map([("host", "x"), ("x-forwarded-for", "10.0.0.1"), ("x-real-ip", "10.0.0.1")]);
         let nothing = Telling { x_forwarded: false, forwarded: false, trusts: false };
         let mut headers = sent();
@@ -250,7 +270,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_is_quoted_in_forwarded_and_bare_elsewhere() {
-        let asks = WhoAsks::of(Some("[2001:db8::1]:1".parse().unwrap()));
+        let asks = by("[2001:db8::1]:1", false);
         assert_eq!(
             (asks.node.as_str(), asks.address.to_str().unwrap()),
             ("\"[2001:db8::1]\"", "2001:db8::1")

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(missing_docs, unreachable_pub, reason = "nothing here is an interface")]
 
+pub mod authority;
 pub mod child;
 pub mod real;
 

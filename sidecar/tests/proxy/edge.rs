@@ -10,7 +10,7 @@ use tokio::{
 
 /// Requests that one reader ends here and another there, after the public collections of such (RFC 9112 section 11.2,
 /// "HTTP Desync Attacks" and their successors). Each hides `GET /smuggled`.
-const AMBIGUOUS: &[(&str, &str)] = &[
+pub(crate) const AMBIGUOUS: &[(&str, &str)] = &[
     ("both, length first", "content-length: 6\r\ntransfer-encoding: chunked\r\n"),
     ("both, chunks first", "transfer-encoding: chunked\r\ncontent-length: 6\r\n"),
     ("both, in other cases", "Transfer-Encoding: chunked\r\nCONTENT-LENGTH: 6\r\n"),

@@ -4,9 +4,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod certificates;
 mod edge;
 mod hop;
 mod path;
 mod rig;
+mod secured;
 mod stream;
+mod tokens;
+mod tricks;
 mod wait;
