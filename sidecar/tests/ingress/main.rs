@@ -9,7 +9,7 @@ use bytes::Bytes;
 use common::{Site, gzip, headers};
 use http::Response;
 use outrigger_function::{Function, Program, program::Action};
-use outrigger_testkit::{Mode, Outgoing, Process, Producer, process::WAIT_MAX};
+use outrigger_testkit::{Mode, Oracle, Outgoing, Process, Producer, process::WAIT_MAX};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -38,7 +38,7 @@ async fn a_webhook_of_a_known_origin_is_granted_and_its_callback_never_called() 
     assert_eq!(known.send(&Outgoing::new("fresh", None), Mode::Binary).await.unwrap().status(), 202);
     door.function.wait_for(|stats| stats.ended == 1).await;
     let asked: Vec<_> = door.function.log().into_iter().map(|call| call.id).collect();
-    assert_eq!(asked, [Some("fresh".to_owned())], "the callback was not called");
+    assert_eq!(asked, [Some("fresh".into())], "the callback was not called");
     assert!(door.process.is_running());
 }
 
