@@ -63,6 +63,9 @@ ce-id: \1\nce-source: \2\nce-type: \3/p' <<<"$line")
         sed '1,/^$/s/^ce-/ce_/' "$corpus/http_binary/demo-$number" >"$corpus/kafka_record/demo-$number"
         printf '\0\310%s' "$(<"$corpus/http_binary/demo-$number")" >"$corpus/function_answer/demo-$number"
         gzip -nc <<<"$data" >"$corpus/gzip_body/demo-$number"
+        # The bare deflate stream within it: ten bytes of header before, eight of checksum and length behind.
+        gzip -nc <<<"$data" | tail -c +11 | head -c -8 >"$corpus/gzip_body/deflate-$number"
+        if command -v zstd >/dev/null; then zstd -qc <<<"$data" >"$corpus/gzip_body/zstd-$number"; fi
         batch="$batch${batch:+,}$line"
         if [ $((number % 4)) -eq 0 ]; then
             printf '[%s]' "$batch" >"$corpus/json_batch/demo-$number"

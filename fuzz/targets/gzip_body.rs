@@ -1,4 +1,4 @@
-//! A compressed request body: it unpacks within its limit or is refused.
+//! A compressed request body, by each compression: it unpacks within its limit or is refused.
 #![no_main]
 
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 use http_body_util::Full;
-use outrigger_net::body::{BodyLimits, collect};
+use outrigger_net::body::{ACCEPT_ENCODING, BodyLimits, collect};
 use tokio::runtime::{Builder, Runtime};
 
 const LIMITS: BodyLimits =
@@ -17,11 +17,13 @@ thread_local! {
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    let body = Full::new(Bytes::copy_from_slice(data));
-    let collected = RUNTIME.with(|runtime| runtime.block_on(collect(&headers, body, &LIMITS)));
-    if let Ok(unpacked) = collected {
-        assert!(unpacked.len() <= LIMITS.decompressed_bytes_max);
+    for coding in ACCEPT_ENCODING.split(", ") {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        let body = Full::new(Bytes::copy_from_slice(data));
+        let collected = RUNTIME.with(|runtime| runtime.block_on(collect(&headers, body, &LIMITS)));
+        if let Ok(unpacked) = collected {
+            assert!(unpacked.len() <= LIMITS.decompressed_bytes_max);
+        }
     }
 });

@@ -4,11 +4,16 @@
 //! function's own answer after one attempt. Everything else is a refusal that leaves the event with its sender.
 
 pub mod cloudevents;
+mod webhook;
 
-use crate::{admit::Keys, dispatch::now, settle::unix_ms, telemetry::Metrics};
+use crate::{admit::Keys, config::Webhook, dispatch::now, settle::unix_ms, telemetry::Metrics};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::ALLOW, request::Parts};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT_ENCODING, ALLOW},
+    request::Parts,
+};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use outrigger_core::{
@@ -17,9 +22,11 @@ use outrigger_core::{
 };
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Pass},
-    body::{self, BodyLimits},
+    body::{self, BodyError, BodyLimits},
 };
 use std::{sync::Arc, time::Duration};
+
+use self::webhook::Handshake;
 
 /// Keeps events, and what came with them and is none, on storage that outlives the pod.
 pub trait Accept: Send + Sync + 'static {
@@ -64,6 +71,8 @@ pub struct Ingress {
     pub guard: Arc<Guard>,
     /// The bounds of a body.
     pub body: BodyLimits,
+    /// Who is granted leave to send by webhook.
+    pub webhook: Webhook,
     /// How requests are read and answered.
     pub inbound: Arc<dyn Inbound>,
     /// The ordering key.
@@ -114,7 +123,7 @@ impl Ingress {
             Ok(body) => body,
             Err(error) => {
                 body::linger(&parts.headers, incoming);
-                return Err(Error::status(error.status(), None, error.to_string()));
+                return Ok(unread(&error));
             }
         };
         let pass = match entry {
@@ -157,9 +166,24 @@ impl Ingress {
             let status = if asked { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED };
             let mut answer = cloudevents::text(status, "events are sent by POST");
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+            if asked {
+                self.shake_hands(parts, &mut answer);
+            }
             return Some(answer);
         }
         None
+    }
+
+    /// Grants a sender of webhooks leave to send, where it asked and may have it.
+    fn shake_hands(&self, parts: &Parts, answer: &mut Response<Bytes>) {
+        match webhook::handshake(&self.webhook, &parts.headers) {
+            Handshake::No => {}
+            Handshake::Refused => tracing::debug!(
+                origin = ?parts.headers.get("webhook-request-origin"),
+                "a webhook's handshake was refused: ingress.http.webhook.origins does not name its origin"
+            ),
+            Handshake::Granted(headers) => answer.headers_mut().extend(headers),
+        }
     }
 
     /// Whether the sender may send all of it: what is refused in part would be sent again whole.
@@ -285,6 +309,17 @@ impl Ingress {
     fn origin(&self) -> Origin {
         Origin { source: self.name.clone(), position: Position::none(), headers: Vec::new() }
     }
+}
+
+/// What a sender is told whose body could not be read.
+fn unread(error: &BodyError) -> Response<Bytes> {
+    tracing::debug!(%error, "a request was refused");
+    let mut answer = cloudevents::failure(&Error::status(error.status(), None, error.to_string()));
+    if matches!(error, BodyError::UnsupportedEncoding { .. }) {
+        // Tells a sender that it is the encoding, not the format, and which to take (RFC 9110, section 12.5.3).
+        answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING));
+    }
+    answer
 }
 
 fn not_an_event(why: String) -> Reason {

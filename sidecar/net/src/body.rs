@@ -13,11 +13,14 @@ use http::{
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use crate::gunzip::Gunzip;
+use crate::unpack::{Coding, Unpack};
 
 /// How much of a refused body is read all the same, and for how long.
 const LINGER_BYTES_MAX: usize = 16 << 20;
 const LINGER_MAX: Duration = Duration::from_secs(2);
+
+/// The compressions that [`collect`] unpacks, as `Accept-Encoding` names them.
+pub const ACCEPT_ENCODING: &str = "gzip, deflate, zstd";
 
 /// The bounds of one body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +48,16 @@ pub enum BodyError {
         /// The limit.
         bytes_max: usize,
     },
-    /// Not gzip, cut off, a wrong checksum, or something after the end.
-    #[error("the body is no valid gzip stream: {detail}")]
-    CorruptGzip {
+    /// Not what `Content-Encoding` says, cut off, a wrong checksum, a zstd window over 8 MiB, or something after the end.
+    #[error("the body is no valid {coding} stream: {detail}")]
+    Corrupt {
+        /// The compression.
+        coding: &'static str,
         /// What the decoder says.
         detail: String,
     },
-    /// Another compression than gzip.
-    #[error("the Content-Encoding {found:?} is not supported; send gzip or none")]
+    /// Another compression than those of [`ACCEPT_ENCODING`], or several.
+    #[error("the Content-Encoding {found:?} is not supported; send one of {ACCEPT_ENCODING}, or none")]
     UnsupportedEncoding {
         /// The start of the header's value.
         found: String,
@@ -83,12 +88,12 @@ impl BodyError {
             BodyError::TooLarge { .. } | BodyError::TooLargeDecompressed { .. } => 413,
             BodyError::UnsupportedEncoding { .. } => 415,
             BodyError::TimedOut { .. } => 408,
-            BodyError::CorruptGzip { .. } | BodyError::Disconnected { .. } => 400,
+            BodyError::Corrupt { .. } | BodyError::Disconnected { .. } => 400,
         }
     }
 }
 
-/// The whole body, unpacked where `Content-Encoding` says gzip.
+/// The whole body, unpacked where `Content-Encoding` says how it is packed.
 ///
 /// The bytes are a copy, sized to the body: a slice of the connection's read buffer would keep that whole
 /// buffer in memory for as long as the event waits. Trailers are dropped. Memory grows with what has
@@ -110,10 +115,9 @@ where
         return Err(BodyError::TooLarge { bytes_max });
     }
     let declared = hint.exact().and_then(|n| usize::try_from(n).ok()).unwrap_or(bytes_max);
-    let mut sink = if is_gzip(headers)? {
-        Sink::Gzip(Box::new(Gunzip::new(limits.decompressed_bytes_max)))
-    } else {
-        Sink::Plain { bytes: Vec::new(), declared }
+    let mut sink = match coding(headers)? {
+        Some(coding) => Sink::Packed(coding.unpack(limits.decompressed_bytes_max)),
+        None => Sink::Plain { bytes: Vec::new(), declared },
     };
     let mut received = 0;
     let read = read(body, bytes_max, &mut sink, &mut received);
@@ -147,24 +151,23 @@ where
     tokio::spawn(tokio::time::timeout(LINGER_MAX, drop_rest));
 }
 
-/// Whether the body is to be unpacked. `identity` and an empty value say nothing; more than one
-/// compression is not supported, because nobody sends it but to multiply a bomb.
-fn is_gzip(headers: &HeaderMap) -> Result<bool, BodyError> {
-    let mut gzip = false;
+/// How the body is packed. `identity` and an empty value say nothing; more than one compression is not supported,
+/// because nobody sends it but to multiply a bomb.
+fn coding(headers: &HeaderMap) -> Result<Option<Coding>, BodyError> {
+    let mut packed = None;
     for value in headers.get_all(CONTENT_ENCODING) {
-        for coding in value.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii) {
-            let is = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
-            if coding.is_empty() || is("identity") {
+        for name in value.as_bytes().split(|&b| b == b',').map(<[u8]>::trim_ascii) {
+            if name.is_empty() || name.eq_ignore_ascii_case(b"identity") {
                 continue;
             }
-            if gzip || !(is("gzip") || is("x-gzip")) {
+            let known = Coding::of(name).filter(|_| packed.is_none());
+            packed = Some(known.ok_or_else(|| {
                 let found = String::from_utf8_lossy(value.as_bytes()).chars().take(32).collect();
-                return Err(BodyError::UnsupportedEncoding { found });
-            }
-            gzip = true;
+                BodyError::UnsupportedEncoding { found }
+            })?);
         }
     }
-    Ok(gzip)
+    Ok(packed)
 }
 
 async fn read<B>(body: B, bytes_max: usize, sink: &mut Sink, received: &mut usize) -> Result<(), BodyError>
@@ -188,13 +191,13 @@ where
 
 enum Sink {
     Plain { bytes: Vec<u8>, declared: usize },
-    Gzip(Box<Gunzip>),
+    Packed(Box<dyn Unpack>),
 }
 
 impl Sink {
     fn push(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         match self {
-            Sink::Gzip(gunzip) => gunzip.push(piece),
+            Sink::Packed(packed) => packed.push(piece),
             Sink::Plain { bytes, declared } => {
                 let needed = bytes.len() + piece.len();
                 if needed > bytes.capacity() {
@@ -209,7 +212,7 @@ impl Sink {
 
     fn finish(self) -> Result<Bytes, BodyError> {
         match self {
-            Sink::Gzip(gunzip) => gunzip.finish(),
+            Sink::Packed(packed) => packed.finish(),
             Sink::Plain { mut bytes, .. } => {
                 bytes.shrink_to_fit();
                 Ok(bytes.into())

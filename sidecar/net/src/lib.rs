@@ -27,8 +27,8 @@ pub mod tls;
 pub mod token;
 
 mod connection;
-mod gunzip;
 mod head;
 mod protocol;
 mod stamp;
+mod unpack;
 mod watched;

@@ -264,6 +264,7 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>) -> Arc<Ingress> 
             timeout: http.body_timeout,
         },
         inbound: Arc::new(CloudEvents { batch_events_max: http.batch_events_max }),
+        webhook: http.webhook.clone(),
         keys: Keys(config.delivery.key.clone()),
         answering,
         metrics: metrics.clone(),

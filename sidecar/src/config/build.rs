@@ -164,6 +164,7 @@ impl Values {
             idle_timeout: self.span("ingress.http.idle_timeout"),
             http2_streams_max: self.count("ingress.http.http2_streams_max"),
             tls: self.listener_tls("ingress.http.tls"),
+            webhook: self.webhook(),
         })
     }
 

@@ -290,6 +290,8 @@ pub struct Http {
     pub http2_streams_max: u32,
     /// TLS; none speaks without.
     pub tls: Option<ListenerTls>,
+    /// Who is granted leave to send by webhook.
+    pub webhook: super::Webhook,
 }
 
 /// The file that holds events and dead letters.

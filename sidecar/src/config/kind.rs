@@ -13,7 +13,7 @@ use super::{
     kafka::Start,
     problems::{Place, Problem, nearest, quoted},
     raw::{Node, Shape},
-    units,
+    units, webhook,
 };
 
 /// What may stand at a key. Every bound includes its ends.
@@ -100,6 +100,8 @@ pub(crate) enum Kind {
     Header,
     /// Who may send what.
     Rules,
+    /// Origins of webhooks.
+    Origins,
     /// Paths, with a method before them or not, to where requests go.
     Routes,
     /// The word, which stands for the absence of a value, or what the kind says.
@@ -170,6 +172,7 @@ impl Kind {
             Self::Routes => super::proxy::routes(key, node),
             Self::Words(words) => rules::some_words(key, node, words),
             Self::Lines => list(key, node, "a list of texts", is_line, "a text of one line"),
+            Self::Origins => list(key, node, "a list of origins", webhook::is_origin, webhook::AN_ORIGIN),
             Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
@@ -294,6 +297,7 @@ impl Kind {
             Self::Issuer => "a URL such as https://accounts.google.com, without a query".to_owned(),
             Self::Header => "the name of a header".to_owned(),
             Self::Rules => "a list of rules, at most 100".to_owned(),
+            Self::Origins => format!("{}, or a list of them", webhook::AN_ORIGIN),
             Self::Or(word, kind) => format!("{}, or {word}", kind.expected()),
         }
     }

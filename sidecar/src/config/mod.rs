@@ -22,6 +22,7 @@ mod settings;
 mod tests;
 mod tls;
 pub mod units;
+mod webhook;
 
 use std::{
     io::Read as _,
@@ -37,6 +38,7 @@ pub use self::{
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
+    webhook::Webhook,
 };
 
 /// What the configuration is wanted for: whether it must say where the function is.

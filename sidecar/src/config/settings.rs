@@ -8,6 +8,7 @@ mod kafka;
 mod proxy;
 mod table;
 mod tls;
+mod webhook;
 
 use super::{
     kind::{Kind, Value},
@@ -74,6 +75,10 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("ingress.http.auth.oidc", "Tokens (JWT) of an OpenID Connect issuer."),
     section("ingress.http.auth.hmac", "Bodies that are signed with a shared secret, such as GitHub's."),
     section("ingress.http.tls", "TLS for it; files that change are read again."),
+    section(
+        "ingress.http.webhook",
+        "The handshake (OPTIONS) by which senders of CloudEvents webhooks ask whether they may deliver here.",
+    ),
     section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",

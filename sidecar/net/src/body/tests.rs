@@ -107,16 +107,25 @@ async fn a_client_that_goes_away_is_told_apart() {
     assert!(matches!(refused, BodyError::Disconnected { received: 10, .. }), "{refused:?}");
 }
 
-#[tokio::test]
-async fn encodings_are_gzip_nothing_or_unsupported() {
+#[test]
+fn encodings_are_known_nothing_or_unsupported() {
     for none in [&[][..], &[""], &["identity"], &["Identity, identity"]] {
-        assert_eq!(is_gzip(&encoded(none)), Ok(false), "{none:?}");
+        assert_eq!(coding(&encoded(none)), Ok(None), "{none:?}");
     }
     for gzip in [&["gzip"][..], &["GZip"], &["x-gzip"], &["identity, gzip"], &["identity", "gzip"]] {
-        assert_eq!(is_gzip(&encoded(gzip)), Ok(true), "{gzip:?}");
+        assert_eq!(coding(&encoded(gzip)), Ok(Some(Coding::Gzip)), "{gzip:?}");
     }
-    for other in [&["br"][..], &["gzip, gzip"], &["gzip", "gzip"], &["deflate"], &["gzip;q=1"]] {
-        assert_eq!(is_gzip(&encoded(other)).unwrap_err().status(), 415, "{other:?}");
+    assert_eq!(coding(&encoded(&["Deflate"])), Ok(Some(Coding::Deflate)));
+    assert_eq!(coding(&encoded(&["zstd, identity"])), Ok(Some(Coding::Zstd)));
+    for name in ACCEPT_ENCODING.split(", ") {
+        assert!(Coding::of(name.as_bytes()).is_some(), "{name} is said to be accepted");
+    }
+    for other in
+        [&["br"][..], &["gzip, gzip"], &["gzip", "zstd"], &["deflate, gzip"], &["gzip;q=1"], &["x-zstd"]]
+    {
+        let refused = coding(&encoded(other)).unwrap_err();
+        assert_eq!(refused.status(), 415, "{other:?}");
+        assert!(refused.to_string().contains(ACCEPT_ENCODING), "{refused}");
     }
 }
 

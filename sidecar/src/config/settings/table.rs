@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, kafka, proxy, tls};
+use super::{Setting, auth, kafka, proxy, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -14,6 +14,7 @@ const ALL: &[&[Setting]] = &[
     INWARD,
     auth::INGRESS,
     tls::INGRESS,
+    webhook::INGRESS,
     kafka::SOURCE,
     kafka::CLUSTER,
     proxy::PROXY,
@@ -235,7 +236,7 @@ const INWARD: &[Setting] = &[
         "ingress.http.decompressed_bytes_max",
         size(1, GIB),
         "4MiB",
-        "The largest body after gzip; beyond it 413.",
+        "The largest body after gzip, deflate or zstd; beyond it 413.",
     ),
     setting("ingress.http.headers_max", count(8, 1_000), "100", "The most headers; beyond it 431."),
     setting(
