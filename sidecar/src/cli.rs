@@ -222,6 +222,16 @@ pub enum ConfigCommand {
     Example,
     /// Print every setting as a Markdown table
     Table,
+    /// Print every setting as a JSON Schema (draft 2020-12), for editors
+    ///
+    /// An editor that knows it completes keys, shows units, defaults and bounds, and marks what is wrong.
+    /// Most take it from a line at the top of the configuration:
+    ///     outrigger config schema > outrigger.schema.json
+    ///     # yaml-language-server: $schema=outrigger.schema.json
+    ///
+    /// `outrigger check` finds more: what two settings may not say together, and bounds of 30s and 1MiB.
+    #[command(verbatim_doc_comment)]
+    Schema,
 }
 
 /// What `outrigger send` takes.

@@ -3,6 +3,7 @@
 //! Pure, and knows no setting by name: those are in the table ([`super::settings`]).
 
 mod rules;
+mod schema;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The configuration: from a YAML file and a few flags to typed values, or to every mistake with its place.
 //!
 //! `raw` reads what the file says, `settings` is the table of what may be said, `kind` reads one value, `build`
-//! makes the typed [`Config`], `rules` finds what contradicts itself. `example` prints the table.
+//! makes the typed [`Config`], `rules` finds what contradicts itself. `example` and `schema` print the table.
 //! It decides nothing at run time and is not read again.
 
 mod auth;
@@ -17,6 +17,7 @@ mod problems;
 mod proxy;
 mod raw;
 mod rules;
+mod schema;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use self::{
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
+    schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
     webhook::Webhook,
 };

@@ -72,7 +72,8 @@ pub enum To {
     Refuse,
 }
 
-const PLACES: &[&str] = &["function", "ingress", "refuse"];
+/// Where a rule may send a request.
+pub(super) const PLACES: &[&str] = &["function", "ingress", "refuse"];
 const A_RULE: &str = "a path, or a method and a path, such as /admin/* or POST /events";
 
 /// Reads the rules.

@@ -157,6 +157,20 @@ impl Node {
         matches!(&self.shape, Shape::Text(text) if text == word)
     }
 
+    /// The same as JSON, as an editor's validator sees it.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match &self.shape {
+            Shape::Null => serde_json::Value::Null,
+            Shape::Flag(flag) => (*flag).into(),
+            Shape::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
+            Shape::Text(text) => text.as_str().into(),
+            Shape::List(entries) => entries.iter().map(Self::json).collect(),
+            Shape::Map(entries) => {
+                entries.iter().map(|(name, node)| (name.name.clone(), node.json())).collect()
+            }
+        }
+    }
+
     /// Puts what is written in place of numbers that the YAML reader took through a float and so may have rounded.
     fn unround(&mut self, lines: &[&str]) {
         match &mut self.shape {

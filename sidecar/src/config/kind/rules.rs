@@ -1,6 +1,8 @@
 //! Who may enter and send what, as it stands in a file: rules, certificates, issuers, words of a list.
 
-use super::{ENTRIES_MAX, Kind, TEXT_BYTES_MAX, Value, is_line, list, token_url};
+use serde_json::{Value as Json, json};
+
+use super::{ENTRIES_MAX, Kind, TEXT_BYTES_MAX, Value, is_line, list, schema::line, token_url};
 use crate::config::{
     auth::Rule,
     problems::{Problem, nearest, quoted},
@@ -28,6 +30,30 @@ pub(super) fn rules(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
         }
     }
     if bad.is_empty() { Ok(Value::Rules(good)) } else { Err(bad) }
+}
+
+/// The same as JSON Schema.
+pub(super) fn schema() -> Json {
+    let entries = json!({"type": "object", "additionalProperties": claim(), "minProperties": 1, "maxProperties": RULES_MAX});
+    let of = |key: &str| match key {
+        "claims" => entries.clone(),
+        "certificates" => Kind::Peers.schema(),
+        "methods" => Kind::Words(METHODS).schema(),
+        _ => Kind::Lines.schema(),
+    };
+    let properties: serde_json::Map<_, _> = KEYS.map(|key| (key.to_owned(), of(key))).into_iter().collect();
+    let rule = json!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+        "minProperties": 1,
+    });
+    json!({"type": "array", "items": rule, "minItems": 1, "maxItems": RULES_MAX})
+}
+
+/// A claim's pattern, or several.
+fn claim() -> Json {
+    json!({"anyOf": [line(), {"type": "array", "items": line(), "minItems": 1}]})
 }
 
 fn rule(key: &str, node: &Node) -> Result<Rule, Vec<Problem>> {

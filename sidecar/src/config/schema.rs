@@ -1,0 +1,63 @@
+//! The table of settings as a JSON Schema, with which an editor completes, explains and checks a configuration.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    raw,
+    settings::{SECTIONS, SETTINGS, Section, Setting},
+};
+
+/// Every setting with its unit, default and bounds, as JSON Schema (draft 2020-12). What two settings may not say
+/// together is not in it: `outrigger check` tells that too.
+#[must_use]
+pub fn schema() -> String {
+    format!("{:#}\n", json())
+}
+
+fn json() -> Json {
+    let mut root = object("");
+    root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    root["title"] = json!("Outrigger's configuration");
+    root
+}
+
+/// The map of what stands directly under a section, or nothing: all lines below a key may be commented out.
+fn object(path: &str) -> Json {
+    let sections = SECTIONS.iter().filter(|section| parent(section.path) == path);
+    let settings = SETTINGS.iter().filter(|setting| parent(setting.path) == path);
+    let sections = sections.map(|section| (last(section.path), of_section(section)));
+    let settings = settings.map(|setting| (last(setting.path), of_setting(setting)));
+    let properties: Map<_, _> = sections.chain(settings).map(|(name, of)| (name.to_owned(), of)).collect();
+    json!({"type": ["object", "null"], "properties": properties, "additionalProperties": false})
+}
+
+fn of_section(section: &Section) -> Json {
+    let map = object(section.path);
+    let mut of = match section.word {
+        Some(word) => json!({"anyOf": [{"const": word}, map]}),
+        None => map,
+    };
+    of["description"] = json!(section.doc);
+    of
+}
+
+fn of_setting(setting: &Setting) -> Json {
+    let mut of = setting.kind.schema();
+    let (doc, expected, default) = (setting.doc, setting.kind.expected(), setting.default);
+    of["description"] = json!(format!("{doc} May be: {expected}. Default: {default}."));
+    if let Ok(default) = raw::parse(default) {
+        of["default"] = default.json();
+    }
+    of
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(parent, _)| parent)
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests;
