@@ -20,7 +20,7 @@ use serde_json::json;
 use std::{
     fmt::Write as _,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -67,6 +67,8 @@ pub struct Admin {
     pub replays: Option<Arc<dyn Replays>>,
     /// The addresses that are listened on.
     pub listeners: Vec<Watched>,
+    /// The settings of the configuration's file that count after a restart.
+    pub needs_restart: Mutex<Vec<&'static str>>,
     /// Whether the process is stopping.
     pub draining: AtomicBool,
     /// Whether the ingress listens, if there is one.
@@ -94,6 +96,7 @@ impl Admin {
             homes: brokers.homes.clone(),
             replays: brokers.replays.clone(),
             listeners,
+            needs_restart: Mutex::default(),
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),
         }
@@ -178,6 +181,7 @@ impl Admin {
         });
         let parts = [
             ("process", Some(drain)),
+            ("configuration", Some(Ok(self.configuration()))),
             ("ingress", Some(ingress)),
             ("journal", journal),
             ("function", Some(function)),
@@ -197,6 +201,15 @@ impl Admin {
         }
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         line(status, text.trim_end())
+    }
+
+    fn configuration(&self) -> String {
+        let waiting = self.needs_restart.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_empty() {
+            "ok".to_owned()
+        } else {
+            format!("ok; restart to apply {}", waiting.join(", "))
+        }
     }
 
     fn exposition(&self) -> Answer {

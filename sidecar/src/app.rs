@@ -11,6 +11,7 @@ use crate::{
     dispatch::{Parts, Target, now},
     ready::{self, Probe},
     registry::{self, Brokers, Homeless, Homes, Storage},
+    reload::Reload,
     supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
     tls,
@@ -41,10 +42,19 @@ const HTTP: &str = "http";
 ///
 /// # Errors
 /// One line with what to do, for everything that keeps it from starting, and for a fault of the storage.
-pub async fn run(config: Config, command: Vec<OsString>, env: Arc<dyn Env>) -> Result<Exit, Failure> {
+pub async fn run(
+    config: Config,
+    command: Vec<OsString>,
+    env: Arc<dyn Env>,
+    reload: Option<Reload>,
+) -> Result<Exit, Failure> {
     // From here on no signal is lost: not one during the start, nor a second one at any time of the drain.
     let mut signals = Signals::listen();
+    let reload = reload.map(Reload::listening);
     let mut app = App::start(config, command, env).await?;
+    if let Some(reload) = reload {
+        tokio::spawn(reload.keep(app.admin.clone()));
+    }
     let end = app.end(&mut signals).await;
     app.stop(end, &mut signals).await
 }

@@ -51,7 +51,11 @@ pub enum Command {
     #[command(verbatim_doc_comment)]
     Check(CheckArgs),
     /// Print what can be configured
-    #[command(subcommand)]
+    ///
+    /// A running outrigger reads its file again on SIGHUP, and when it has changed. Those settings that
+    /// say so (log.level, log.audit) count at once; others that differ need a restart, and are named in
+    /// the log and in /readyz. A file with a mistake changes nothing.
+    #[command(subcommand, verbatim_doc_comment)]
     Config(ConfigCommand),
     /// Send events to an ingress
     ///

@@ -36,6 +36,24 @@ pub enum Ended {
     Duplicate,
 }
 
+/// What became of a configuration that was read again.
+#[derive(Debug, Clone, Copy)]
+pub enum Reloaded {
+    /// It holds, as far as it can without a restart.
+    Applied,
+    /// It has mistakes, and the old one holds.
+    Refused,
+}
+
+impl Reloaded {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// All counters of the process.
 pub struct Metrics {
     registry: Registry,
@@ -55,6 +73,7 @@ pub struct Metrics {
     proxy_seconds: ByLabel,
     proxy_refused: IntCounterVec,
     restarts: IntCounter,
+    reloads: IntCounterVec,
     gauges: Mutex<HashMap<&'static str, IntGauge>>,
     shown: Mutex<HashMap<&'static str, Shown>>,
     percentiles: Mutex<Percentiles<u64>>,
@@ -101,6 +120,7 @@ impl Metrics {
             dead.with_label_values(&[code.name()]);
         }
         Ok(Self {
+            reloads: reloads(&made)?,
             accepted: made.counter("outrigger_events_accepted_total", "Events accepted by the ingress")?,
             delivered: made.counter("outrigger_events_delivered_total", "Events that the function has")?,
             retried: made
@@ -249,6 +269,11 @@ impl Metrics {
         self.refused.with_label_values(&[listener, why.name()]).inc();
     }
 
+    /// The configuration was read again.
+    pub fn reloaded(&self, result: Reloaded) {
+        self.reloads.with_label_values(&[result.name()]).inc();
+    }
+
     /// The supervised function was started again.
     pub fn restarted(&self) {
         self.restarts.inc();
@@ -329,6 +354,16 @@ impl Metrics {
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         String::from_utf8(text).unwrap_or_default()
     }
+}
+
+/// By what became of them, from zero on.
+fn reloads(made: &Maker<'_>) -> Result<IntCounterVec> {
+    let (name, help) = ("outrigger_config_reloads_total", "Configurations that were read again");
+    let reloads = made.counters(name, help, &["result"])?;
+    for result in [Reloaded::Applied, Reloaded::Refused] {
+        reloads.with_label_values(&[result.name()]);
+    }
+    Ok(reloads)
 }
 
 fn percentiles() -> Result<Percentiles<u64>> {

@@ -23,9 +23,7 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
     let file = locate(env, args.file.as_deref());
     let checked = load(env, file.as_deref(), &[], Purpose::Look);
     if let Ok(config) = &checked {
-        let mut wrong = tls::check(config, SystemTime::now());
-        wrong.extend(registry::check_brokers(config).err().map(|error| keyed(&error)));
-        wrong.extend(guard::check(config).err().map(|error| keyed(&error)));
+        let wrong = findings(config);
         if !wrong.is_empty() {
             return refused(args, file.as_deref(), &wrong);
         }
@@ -45,6 +43,14 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
         (Err(problems), false) => eprintln!("{problems}"),
     }
     Ok(exit)
+}
+
+/// What is wrong with the files that it names, or for an adapter alone: the setting's name, and what.
+pub(crate) fn findings(config: &Config) -> Vec<(String, String)> {
+    let mut wrong = tls::check(config, SystemTime::now());
+    wrong.extend(registry::check_brokers(config).err().map(|error| keyed(&error)));
+    wrong.extend(guard::check(config).err().map(|error| keyed(&error)));
+    wrong
 }
 
 /// What is known by its files, or to an adapter alone, to be wrong: it has no place in the file, but the setting's name.

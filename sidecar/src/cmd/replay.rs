@@ -68,7 +68,7 @@ async fn alone(mut config: Config, socket: &Path, uri: String) -> Result<Value, 
     if let Some(kafka) = &mut config.ingress.kafka {
         kafka.topics.clear(); // how records are read stays as it is configured
     }
-    let mut running = tokio::spawn(app::run(config, Vec::new(), Arc::new(Process)));
+    let mut running = tokio::spawn(app::run(config, Vec::new(), Arc::new(Process), None));
     let deadline = Instant::now() + START_TIMEOUT;
     while !answers(socket).await? {
         if running.is_finished() || Instant::now() >= deadline {

@@ -4,13 +4,16 @@ use super::{Exit, Failure};
 use crate::{
     app,
     cli::RunArgs,
-    config::{self, Audit, LogFormat, Process, Purpose},
+    config::{self, Audit, Config, LogFormat, Process, Purpose},
+    reload::{Reload, Source},
 };
 use outrigger_net::auth::guard::AUDIT;
 use std::{io::IsTerminal as _, sync::Arc};
 use tracing_subscriber::{
+    Registry,
     filter::{LevelFilter, Targets},
     layer::SubscriberExt as _,
+    reload::{Handle, Layer},
     util::SubscriberInitExt as _,
 };
 
@@ -21,10 +24,15 @@ use tracing_subscriber::{
 pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let purpose = if args.command.is_empty() { Purpose::Call } else { Purpose::Start };
     let file = config::locate(&Process, args.config.as_deref());
-    let config = config::load(&Process, file.as_deref(), &args.flags(), purpose);
-    let config = config.map_err(|problems| Failure::Wrong(problems.to_string()))?;
-    log(&config.log);
-    runtime(config.runtime.threads)?.block_on(app::run(config, args.command, Arc::new(Process)))
+    let source = Source::new(file, args.flags(), purpose);
+    let started = source.read(&Process).map_err(|problems| Failure::Wrong(problems.to_string()))?;
+    let config = started.config.clone();
+    let wanted = log(&config.log);
+    let apply = Box::new(move |config: &Config| drop(wanted.reload(targets(&config.log))));
+    let reload = Reload::new(source, Arc::new(Process), started, apply);
+    let threads = config.runtime.threads;
+    let running = app::run(config, args.command, Arc::new(Process), Some(reload));
+    runtime(threads)?.block_on(running)
 }
 
 /// One thread costs the least CPU per event; more are by configuration.
@@ -39,19 +47,14 @@ pub(super) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure
     Ok(builder.enable_all().build()?)
 }
 
-pub(super) fn log(settings: &config::Log) {
+/// Begins the log; what it lets pass can be changed by what is given back.
+pub(super) fn log(settings: &config::Log) -> Handle<Targets, Registry> {
     let json = match settings.format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let level = settings.level.parse().unwrap_or(tracing::Level::INFO);
-    let audit = match settings.audit {
-        Audit::Off => LevelFilter::OFF,
-        Audit::Refused => LevelFilter::WARN,
-        Audit::All => LevelFilter::INFO,
-    };
-    let wanted = Targets::new().with_default(level).with_target(AUDIT, audit);
+    let (wanted, handle) = Layer::new(targets(settings));
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
     let log = tracing_subscriber::registry().with(wanted);
     if json {
@@ -59,4 +62,16 @@ pub(super) fn log(settings: &config::Log) {
     } else {
         log.with(lines.with_ansi(std::io::stderr().is_terminal())).init();
     }
+    handle
+}
+
+/// What the log lets pass.
+fn targets(settings: &config::Log) -> Targets {
+    let level = settings.level.parse().unwrap_or(tracing::Level::INFO);
+    let audit = match settings.audit {
+        Audit::Off => LevelFilter::OFF,
+        Audit::Refused => LevelFilter::WARN,
+        Audit::All => LevelFilter::INFO,
+    };
+    Targets::new().with_default(level).with_target(AUDIT, audit)
 }

@@ -72,10 +72,11 @@ fn either_case(env: &dyn Env, name: &str) -> Option<String> {
 
 /// The value of every setting of the table. The readers below are named after the kinds; that each fits its
 /// setting is settled by any one call of [`build`], as the table is constant.
+#[derive(Debug, Clone)]
 pub(super) struct Values(HashMap<&'static str, Value>);
 
 impl Values {
-    fn read(raw: &Raw, problems: &mut Problems) -> Self {
+    pub(super) fn read(raw: &Raw, problems: &mut Problems) -> Self {
         let mut values = HashMap::new();
         for setting in SETTINGS {
             let given = raw.get(setting.path).map(|node| setting.kind.read(setting.path, node));
@@ -90,6 +91,11 @@ impl Values {
             values.insert(setting.path, value);
         }
         Self(values)
+    }
+
+    /// Whether both say the same of a setting.
+    pub(super) fn agree(&self, other: &Self, path: &str) -> bool {
+        self.0.get(path) == other.0.get(path)
     }
 
     fn function(&self) -> Function {

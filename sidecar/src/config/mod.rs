@@ -2,7 +2,7 @@
 //!
 //! `raw` reads what the file says, `settings` is the table of what may be said, `kind` reads one value, `build`
 //! makes the typed [`Config`], `rules` finds what contradicts itself. `example` and `schema` print the table.
-//! It decides nothing at run time and is not read again.
+//! It decides nothing at run time; `reading` tells what a later one has otherwise.
 
 mod auth;
 mod auth_rules;
@@ -16,6 +16,7 @@ mod kind;
 mod problems;
 mod proxy;
 mod raw;
+mod reading;
 mod rules;
 mod schema;
 mod settings;
@@ -38,6 +39,7 @@ pub use self::{
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
+    reading::{Changes, Reading},
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
     webhook::Webhook,
@@ -83,9 +85,22 @@ pub fn load(
     flags: &[Flag],
     purpose: Purpose,
 ) -> Result<Config, Problems> {
+    load_reading(env, file, flags, purpose).map(|reading| reading.config)
+}
+
+/// The same, to be held against a later one.
+///
+/// # Errors
+/// Every mistake in it, in the order of the file.
+pub fn load_reading(
+    env: &dyn Env,
+    file: Option<&Path>,
+    flags: &[Flag],
+    purpose: Purpose,
+) -> Result<Reading, Problems> {
     let name = file.map(|file| file.display().to_string()).unwrap_or_default();
     match file.map(text_of).transpose() {
-        Ok(text) => read(env, &name, text.as_deref().unwrap_or_default(), flags, purpose),
+        Ok(text) => reading(env, &name, text.as_deref().unwrap_or_default(), flags, purpose),
         Err(problem) => Err(Problems { file: name, list: vec![*problem] }),
     }
 }
@@ -101,6 +116,16 @@ pub fn read(
     flags: &[Flag],
     purpose: Purpose,
 ) -> Result<Config, Problems> {
+    reading(env, name, text, flags, purpose).map(|reading| reading.config)
+}
+
+fn reading(
+    env: &dyn Env,
+    name: &str,
+    text: &str,
+    flags: &[Flag],
+    purpose: Purpose,
+) -> Result<Reading, Problems> {
     let mut problems = Problems::of(name);
     let mut raw = raw::Raw::read(text, &mut problems);
     for flag in flags {
@@ -109,7 +134,13 @@ pub fn read(
     let config = build::build(&raw, env, &mut problems);
     rules::check(&config, &raw, purpose, &mut problems);
     problems.sort();
-    if problems.list.is_empty() { Ok(config) } else { Err(problems) }
+    if !problems.list.is_empty() {
+        return Err(problems);
+    }
+    let values = build::Values::read(&raw, &mut problems);
+    let words = settings::SECTIONS.iter().map(|section| section.path);
+    let words = words.filter(|path| raw.get(path).is_some()).collect();
+    Ok(Reading { config, values, words })
 }
 
 /// The port that a URL means: its own, else its scheme's.

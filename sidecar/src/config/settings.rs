@@ -39,6 +39,8 @@ pub(crate) struct Setting {
     pub default: &'static str,
     /// What it is for, in one line.
     pub doc: &'static str,
+    /// Whether a change of it counts without a restart.
+    pub live: bool,
 }
 
 const fn section(path: &'static str, doc: &'static str) -> Section {
@@ -107,6 +109,11 @@ pub(crate) static SECTIONS: &[Section] = &[
 ];
 
 impl Setting {
+    /// The same, as one whose change counts without a restart.
+    const fn live(self) -> Self {
+        Self { live: true, ..self }
+    }
+
     /// The default, read as if it stood in a file; that each can be read is tested.
     pub(crate) fn default_value(&self) -> Value {
         let value = raw::parse(self.default).map_err(|problem| vec![problem]);

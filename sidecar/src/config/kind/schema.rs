@@ -27,22 +27,22 @@ impl Kind {
             Self::Size { .. } => pattern("^[0-9]+([KMG]i?)?B$"),
             Self::Rate { .. } => pattern(r"^([0-9]*[1-9][0-9]*(\.[0-9]*)?|[0-9]*\.[0-9]*[1-9][0-9]*)/[smh]$"),
             Self::Word(words) => json!({"enum": written(words)}),
-            Self::Words(words) => list(json!({"enum": words})),
+            Self::Words(words) => list(&json!({"enum": words})),
             Self::Variable => variable(),
-            Self::Variables => list(variable()),
-            Self::Attributes => list(scalar("^[a-z0-9]{1,64}$")),
+            Self::Variables => list(&variable()),
+            Self::Attributes => list(&scalar("^[a-z0-9]{1,64}$")),
             Self::Url | Self::TokenUrl => pattern(&format!(r"{URL}([?#]\S*)?$")),
             Self::Issuer => pattern(&format!("{URL}$")),
             Self::UrlPath => pattern(r"^/[^\u0000-\u0020]*$"),
             Self::Listen => pattern(r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]+$"),
             Self::File | Self::Line => line(),
-            Self::Lines => list(line()),
-            Self::Brokers => list(pattern("^[^,/ ]+:[+]?[0-9]+$")),
+            Self::Lines => list(&line()),
+            Self::Brokers => list(&pattern("^[^,/ ]+:[+]?[0-9]+$")),
             Self::Topic => scalar("^[A-Za-z0-9._-]{1,249}$"),
-            Self::Topics => list(scalar(r"^(\^.*|[A-Za-z0-9._-]{1,249})$")),
-            Self::Subjects => list(pattern("=")),
-            Self::SpiffeIds => list(pattern("^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/[*])?$")),
-            Self::Peers => list(pattern("^(any$|spiffe://|(subject|dns|uri|email):.)")),
+            Self::Topics => list(&scalar(r"^(\^.*|[A-Za-z0-9._-]{1,249})$")),
+            Self::Subjects => list(&pattern("=")),
+            Self::SpiffeIds => list(&pattern("^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/[*])?$")),
+            Self::Peers => list(&pattern("^(any$|spiffe://|(subject|dns|uri|email):.)")),
             Self::Header => scalar("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
             Self::Start => pattern(&format!("^(earliest|latest|offset:[+]?[0-9]+|{TIME})$")),
             Self::Statuses => map(&json!({"pattern": "^[1-5](xx|[0-9]{2})$"}), &json!({"enum": VERDICTS})),
@@ -82,7 +82,7 @@ pub(super) fn line() -> Json {
 }
 
 /// Several of these, or a text that is the only one.
-pub(super) fn list(entry: Json) -> Json {
+pub(super) fn list(entry: &Json) -> Json {
     json!({"anyOf": [
         {"allOf": [{"type": "string"}, entry]},
         {"type": "array", "items": entry, "minItems": 1, "maxItems": ENTRIES_MAX, "uniqueItems": true},

@@ -373,8 +373,9 @@ const PROCESS: &[Setting] = &[
         "log.level",
         Kind::Word(&["error", "warn", "info", "debug", "trace"]),
         "info",
-        "The least level.",
-    ),
+        "The least level; a change counts at once.",
+    )
+    .live(),
     setting(
         "log.format",
         Kind::Word(&["auto", "text", "json"]),
@@ -385,8 +386,10 @@ const PROCESS: &[Setting] = &[
         "log.audit",
         Kind::Word(&["off", "refused", "all"]),
         "refused",
-        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second.",
-    ),
+        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second. A change \
+         counts at once.",
+    )
+    .live(),
     setting("runtime.threads", count(1, 256), "1", "Worker threads; one costs the least per event."),
     setting(
         "runtime.seed",
@@ -402,7 +405,7 @@ pub(super) const fn setting(
     default: &'static str,
     doc: &'static str,
 ) -> Setting {
-    Setting { path, kind, default, doc }
+    Setting { path, kind, default, doc, live: false }
 }
 
 pub(super) const KIB: u64 = 1 << 10;

@@ -1,0 +1,186 @@
+//! The configuration is read again on SIGHUP, or when its file has changed: what counts at once is applied, what
+//! needs a restart is named, and a file with a mistake changes nothing.
+
+use crate::{
+    admin::Admin,
+    cmd::check,
+    config::{self, Changes, Config, Env, Flag, Purpose, Reading},
+    telemetry::Reloaded,
+};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How often the file is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the configuration came from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    file: Option<PathBuf>,
+    flags: Vec<Flag>,
+    purpose: Purpose,
+    /// The file as it was before it was first read: what changes meanwhile is seen by the next look.
+    seen: Option<Stamp>,
+}
+
+impl Source {
+    /// The file (none has nothing that could change), the flags that go before it, and what it is wanted for.
+    #[must_use]
+    pub fn new(file: Option<PathBuf>, flags: Vec<Flag>, purpose: Purpose) -> Self {
+        let seen = file.as_deref().and_then(Stamp::of);
+        Self { file, flags, purpose, seen }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn read(&self, env: &dyn Env) -> Result<Reading, config::Problems> {
+        config::load_reading(env, self.file.as_deref(), &self.flags, self.purpose)
+    }
+}
+
+/// What reads it again.
+pub struct Reload {
+    source: Source,
+    env: Arc<dyn Env>,
+    started: Reading,
+    current: Reading,
+    apply: Box<dyn Fn(&Config) + Send>,
+    hangup: Option<Signal>,
+    /// The file as it was at the last look, where it has changed: it must rest for one look, as it may be half
+    /// written.
+    fresh: Option<Stamp>,
+}
+
+impl Reload {
+    /// Of what was read from `source` at the start; `apply` is given each later configuration.
+    #[must_use]
+    pub fn new(
+        source: Source,
+        env: Arc<dyn Env>,
+        started: Reading,
+        apply: Box<dyn Fn(&Config) + Send>,
+    ) -> Self {
+        let current = started.clone();
+        Self { source, env, started, current, apply, hangup: None, fresh: None }
+    }
+
+    /// From here on SIGHUP does not end the process.
+    #[must_use]
+    pub fn listening(mut self) -> Self {
+        self.hangup = signal(SignalKind::hangup()).ok();
+        self
+    }
+
+    /// Reads the file again whenever there is a reason to; never ends.
+    pub async fn keep(mut self, admin: Arc<Admin>) {
+        loop {
+            let asked = tokio::select! {
+                () = next(&mut self.hangup) => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            if asked {
+                self.source.seen = self.source.file.as_deref().and_then(Stamp::of);
+            } else if !self.has_changed() {
+                continue;
+            }
+            // A file of the largest size takes a while to check.
+            let read = tokio::task::spawn_blocking(move || {
+                let changes = self.again();
+                (self, changes)
+            });
+            let Ok((reload, changes)) = read.await else {
+                return tracing::error!("reading the configuration again failed; it is not read any more");
+            };
+            self = reload;
+            self.tell(&admin, changes);
+        }
+    }
+
+    /// Reads it and applies what counts at once; gives back what differs, from what holds and from the start.
+    ///
+    /// # Errors
+    /// Every mistake, a line each; nothing is changed then.
+    pub fn again(&mut self) -> Result<Changes, String> {
+        let newer = self.source.read(&*self.env).map_err(|problems| problems.to_string())?;
+        let found = check::findings(&newer.config);
+        if !found.is_empty() {
+            let lines: Vec<_> = found.into_iter().map(|(key, what)| format!("{key}: {what}")).collect();
+            return Err(lines.join("\n"));
+        }
+        let live = self.current.changes(&newer).live;
+        let restart = self.started.changes(&newer).restart;
+        if !live.is_empty() {
+            (self.apply)(&newer.config);
+        }
+        self.current = newer;
+        Ok(Changes { live, restart })
+    }
+
+    fn tell(&self, admin: &Admin, changes: Result<Changes, String>) {
+        let file = self.source.file.as_deref().unwrap_or(Path::new("no file")).display();
+        match changes {
+            Ok(Changes { live, restart }) => {
+                admin.metrics.reloaded(Reloaded::Applied);
+                let (applied, needs_restart) = (live.join(", "), restart.join(", "));
+                if restart.is_empty() {
+                    tracing::info!(%file, applied, "the configuration was read again");
+                } else {
+                    tracing::warn!(%file, applied, needs_restart, "the configuration was read again; restart for the rest");
+                }
+                *admin.needs_restart.lock().unwrap_or_else(PoisonError::into_inner) = restart;
+            }
+            Err(mistakes) => {
+                admin.metrics.reloaded(Reloaded::Refused);
+                tracing::error!(%file, mistakes, "the new configuration is refused, the old one holds; mend the file");
+            }
+        }
+    }
+
+    /// Whether the file is another one, and has been since the last look.
+    fn has_changed(&mut self) -> bool {
+        let now = self.source.file.as_deref().and_then(Stamp::of);
+        if now == self.source.seen {
+            self.fresh = None;
+            return false;
+        }
+        if self.fresh != now || now.is_none() {
+            self.fresh = now;
+            return false;
+        }
+        (self.source.seen, self.fresh) = (now, None);
+        true
+    }
+}
+
+async fn next(hangup: &mut Option<Signal>) {
+    match hangup {
+        Some(hangup) => drop(hangup.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// What changes when the file is written anew or replaced (a mounted one is: its link is swapped).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &Path) -> Option<Self> {
+        let m = fs::metadata(file).ok()?;
+        Some(Self { file: (m.dev(), m.ino()), size: m.size(), changed: (m.ctime(), m.ctime_nsec()) })
+    }
+}
+
+#[cfg(test)]
+mod tests;
