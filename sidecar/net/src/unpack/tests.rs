@@ -68,7 +68,7 @@ fn is_corrupt(result: &Result<Bytes, BodyError>) -> bool {
 
 #[test]
 fn what_was_packed_comes_out_in_whole_and_byte_by_byte() {
-    let plain: Vec<u8> = (0..200_000_u64).map(|n| (n * n >> 7) as u8).collect();
+    let plain: Vec<u8> = (0..200_000_u64).map(|n| u8::try_from(((n * n) >> 7) % 256).unwrap()).collect();
     for (name, coding, pack) in PACKERS {
         for length in [0, 1, 2, 31_999, super::BLOCK, super::BLOCK + 1, plain.len()] {
             let packed = pack(&plain[..length]);
@@ -158,7 +158,7 @@ fn row_30_a_bomb_is_cut_at_the_decompressed_limit() {
 #[test]
 fn no_more_is_held_than_the_limit() {
     let mut bounded = Bounded::new(1 << 20);
-    let refused = (0..100).find_map(|_| bounded.push(&[0; BLOCK]).err());
+    let refused = (0..100).find_map(|_| bounded.push(&block()).err());
     assert_eq!(refused, Some(BodyError::TooLargeDecompressed { bytes_max: 1 << 20 }));
     assert!(bounded.out.capacity() <= 2 << 20, "{} bytes for 1 MiB", bounded.out.capacity());
 }
@@ -223,7 +223,7 @@ fn what_the_usual_tools_pack_is_unpacked() {
     for (coding, command) in commands {
         match by_command(command, &plain) {
             Some(packed) => {
-                assert_eq!(unpack(coding, [&*packed], plain.len()).unwrap(), plain, "{command:?}")
+                assert_eq!(unpack(coding, [&*packed], plain.len()).unwrap(), plain, "{command:?}");
             }
             None => eprintln!("{} is absent, so its output is not tried", command[0]),
         }
