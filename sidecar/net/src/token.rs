@@ -257,7 +257,7 @@ mod tests {
             (&endless, "more than 8192 bytes"),
         ] {
             let error = Fixture::new(content).open().unwrap_err().to_string();
-            assert!(error.contains(reason) && !error.contains("qq"), "{error}");
+            assert!(error.contains(reason) && !error.contains("qqq"), "{error}");
         }
         let absent = TokenFile::open("/nonexistent/token", Instant::now()).unwrap_err().to_string();
         assert!(absent.starts_with("the token file \"/nonexistent/token\" cannot be read"), "{absent}");

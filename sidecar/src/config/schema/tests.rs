@@ -51,6 +51,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["spiffe://a.b/c", "[spiffe://a/*]"],
         &["spiffe://A/b", "https://a/b", "spiffe://a//b"],
     ),
+    (
+        "ingress.http.webhook.origins",
+        &["\"*\"", "a.example", "[a.example, b_c.example]"],
+        &["https://a", "a..b", "-a", "[]"],
+    ),
     ("proxy.auth.certificates", &["any", "[spiffe://a/*, \"dns:*.b\"]"], &["someone", "dns:", "[]"]),
     ("ingress.http.auth.oidc.audience", &["me", "[me, 7]"], &["[]", "\"\"", "7"]),
     ("ingress.http.auth.oidc.algorithms", &["RS256", "[RS256, EdDSA]"], &["HS256", "[none]", "[]"]),
