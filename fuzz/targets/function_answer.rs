@@ -44,7 +44,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let call = FunctionCall::new(&config, Arc::new(Answer { status, headers, body }));
     let events = [Event::new("1", "/fuzz", "fuzz").expect("a good event")];
     let target = TargetId("function".into());
-    let cx = CallCx { target, attempt: 1, deadline: None, timeline: Timeline::off() };
+    let cx = CallCx { target, attempt: 1, deadline: None, stream: None, timeline: Timeline::off() };
     match RUNTIME.with(|runtime| runtime.block_on(call.call(&events, &cx))) {
         Ok(replies) => {
             assert_eq!(replies.len(), 1);
