@@ -7,9 +7,8 @@ use crate::{
     config::{self, Changes, Config, Env, Flag, Purpose, Reading},
     telemetry::Reloaded,
 };
+use outrigger_net::stamp::Stamp;
 use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
     time::Duration,
@@ -33,7 +32,7 @@ impl Source {
     /// The file (none has nothing that could change), the flags that go before it, and what it is wanted for.
     #[must_use]
     pub fn new(file: Option<PathBuf>, flags: Vec<Flag>, purpose: Purpose) -> Self {
-        let seen = file.as_deref().and_then(Stamp::of);
+        let seen = file.as_deref().and_then(Stamp::now);
         Self { file, flags, purpose, seen }
     }
 
@@ -87,7 +86,7 @@ impl Reload {
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
             if asked {
-                self.source.seen = self.source.file.as_deref().and_then(Stamp::of);
+                self.source.seen = self.source.file.as_deref().and_then(Stamp::now);
             } else if !self.has_changed() {
                 continue;
             }
@@ -146,7 +145,7 @@ impl Reload {
 
     /// Whether the file is another one, and has been since the last look.
     fn has_changed(&mut self) -> bool {
-        let now = self.source.file.as_deref().and_then(Stamp::of);
+        let now = self.source.file.as_deref().and_then(Stamp::now);
         if now == self.source.seen {
             self.fresh = None;
             return false;
@@ -164,21 +163,6 @@ async fn next(hangup: &mut Option<Signal>) {
     match hangup {
         Some(hangup) => drop(hangup.recv().await),
         None => std::future::pending().await,
-    }
-}
-
-/// What changes when the file is written anew or replaced (a mounted one is: its link is swapped).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(file: &Path) -> Option<Self> {
-        let m = fs::metadata(file).ok()?;
-        Some(Self { file: (m.dev(), m.ino()), size: m.size(), changed: (m.ctime(), m.ctime_nsec()) })
     }
 }
 

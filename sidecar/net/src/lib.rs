@@ -9,6 +9,7 @@
 //! | [`client`] | one small answer over HTTP or HTTPS, in bounded time and memory |
 //! | [`client_credentials`] | a bearer token of ours, fetched and kept fresh |
 //! | [`tls`] | certificates and keys from files, for listeners and clients; who the other side is |
+//! | [`stamp`] | whether a file is another one than before |
 //! | [`listen`] | taking a TCP port or an owner-only Unix socket, with errors that say what to do |
 //! | [`server`] | the accept loop over either: TLS, HTTP/1.1, HTTP/2 |
 //!
@@ -23,12 +24,12 @@ pub mod client;
 pub mod client_credentials;
 pub mod listen;
 pub mod server;
+pub mod stamp;
 pub mod tls;
 pub mod token;
 
 mod connection;
 mod head;
 mod protocol;
-mod stamp;
 mod unpack;
 mod watched;

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 /// What changes when a file is written anew or replaced (a mounted secret is: its link is swapped).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     inode: u64,
     device: u64,
     size: u64,
@@ -14,7 +14,8 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// Of the file that has the name now; `None` where there is none that can be asked.
-    pub(crate) fn now(path: &Path) -> Option<Stamp> {
+    #[must_use]
+    pub fn now(path: &Path) -> Option<Stamp> {
         fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
     }
 

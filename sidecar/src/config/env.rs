@@ -50,6 +50,25 @@ fn is_volatile(filesystem_type: u64) -> bool {
     matches!(filesystem_type, TMPFS | RAMFS | OVERLAYFS)
 }
 
+/// An environment with nothing in it.
+#[cfg(test)]
+pub(super) struct Nothing;
+
+#[cfg(test)]
+impl Env for Nothing {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn exists(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn volatile(&self, _: &Path) -> bool {
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::Process;
+use std::fs;
 use std::sync::Mutex;
 
 struct Rig {

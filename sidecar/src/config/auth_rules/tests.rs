@@ -1,21 +1,5 @@
-use super::super::{Auth, Config, Env, Purpose, read};
-use std::path::Path;
-
-struct Nothing;
-
-impl Env for Nothing {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn exists(&self, _: &Path) -> bool {
-        false
-    }
-
-    fn volatile(&self, _: &Path) -> bool {
-        false
-    }
-}
+use super::super::{Auth, Config, Purpose, read};
+use crate::config::env::Nothing;
 
 fn look(auth: &str) -> Result<Config, Vec<String>> {
     let tls = "{certificate_file: c, key_file: k, client_ca_file: ca}";

@@ -1,21 +1,5 @@
-use crate::config::{Config, Env, Kafka, Problems, Purpose, Sasl, read};
-use std::path::Path;
-
-struct Nothing;
-
-impl Env for Nothing {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn exists(&self, _: &Path) -> bool {
-        false
-    }
-
-    fn volatile(&self, _: &Path) -> bool {
-        false
-    }
-}
+use crate::config::env::Nothing;
+use crate::config::{Config, Kafka, Problems, Purpose, Sasl, read};
 
 fn look(kafka: &str) -> Result<Config, Problems> {
     read(&Nothing, "f", &format!("kafka: {kafka}"), &[], Purpose::Look)
