@@ -152,3 +152,14 @@ pub fn settle(fake: &Fake, op: &str, more: &str, token: &str) -> Result<(), Stri
         more => panic!("{more:?}"),
     }
 }
+
+/// Reports that `test` was not run, as `scripts/lib.sh` does: `SKIPPED <test>: <why>`.
+pub fn skip(test: &str, why: &str) {
+    let line = format!("SKIPPED {test}: {}\n", why.split_whitespace().collect::<Vec<_>>().join(" "));
+    // Not `eprintln!`: the test harness would swallow that for a test that passes.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    #[expect(clippy::disallowed_methods, reason = "where skips are collected is said by the environment")]
+    let Some(file) = std::env::var_os("OUTRIGGER_SKIPS_FILE").filter(|name| !name.is_empty()) else { return };
+    let open = std::fs::File::options().create(true).append(true).open(&file);
+    open.and_then(|mut file| file.write_all(line.as_bytes())).expect("the file of skips can be written");
+}
