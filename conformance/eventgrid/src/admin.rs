@@ -180,6 +180,7 @@ pub(crate) fn push_json(push: &Push) -> Value {
     let (waiting, in_flight) = push.left();
     json!({
         "standing": push.standing,
+        "unanswered": push.unanswered,
         "counts": push.counts,
         "waiting": waiting,
         "in_flight": in_flight,

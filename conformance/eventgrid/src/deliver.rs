@@ -178,6 +178,7 @@ impl Subscription {
                 push.standing = standing;
             }
         });
+        self.hooks.grid.change(|_| {});
         let mut attempts = JoinSet::new();
         loop {
             let mut changes = self.hooks.grid.changes();
@@ -191,7 +192,8 @@ impl Subscription {
             tokio::select! {
                 _ = changes.changed() => {}
                 Some(_) = attempts.join_next() => {}
-                () = sleep_until(&self.hooks.grid, due) => {}
+                // What was due may have ended a handshake, which somebody waits to hear of.
+                () = sleep_until(&self.hooks.grid, due) => self.hooks.grid.change(|_| {}),
             }
         }
     }
@@ -201,7 +203,7 @@ impl Subscription {
         match push.standing {
             Standing::AwaitingManualAction(until) if until <= now => {
                 push.standing = Standing::Failed("The validation URL was not fetched in time.".to_owned());
-                (None, None)
+                (None, Some(now))
             }
             Standing::Active if running < AT_ONCE => {
                 let batch = push.take_due(now);
@@ -253,10 +255,10 @@ impl Subscription {
 
     async fn handshake(&self) -> Standing {
         let mut answered = Err(Outcome::TimedOut);
-        for ask in 0..ASKS {
-            if ask > 0 {
-                self.hooks.grid.clock.sleep_until(self.hooks.grid.clock.now().plus(ASK_AGAIN)).await;
-            }
+        let clock = &self.hooks.grid.clock;
+        let mut again = clock.now();
+        for _ in 0..ASKS {
+            clock.sleep_until(again).await;
             let request = match self.schema {
                 Schema::EventGridSchema => self.validation_event(),
                 Schema::CloudEventSchemaV1_0 => self.validation_options(),
@@ -265,6 +267,9 @@ impl Subscription {
             if !matches!(answered, Err(Outcome::TimedOut)) {
                 break;
             }
+            again = clock.now().plus(ASK_AGAIN);
+            self.push(|push| push.unanswered += 1);
+            self.hooks.grid.change(|_| {});
         }
         let standing = match answered {
             Err(outcome) => Standing::Failed(format!("The webhook was not reached: {outcome:?}.")),

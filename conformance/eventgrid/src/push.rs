@@ -191,6 +191,8 @@ pub struct Push {
     pub standing: Standing,
     /// The code of its handshake.
     pub code: String,
+    /// How often the handshake was not answered in time.
+    pub unanswered: u32,
     /// What has happened.
     pub counts: PushCounts,
     schema: Schema,
@@ -211,6 +213,7 @@ impl Push {
             settings,
             standing: Standing::Validating,
             code,
+            unanswered: 0,
             counts: PushCounts::default(),
             dead_letter_delay,
             next: 0,

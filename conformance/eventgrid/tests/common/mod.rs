@@ -1,6 +1,8 @@
 //! A client of the tests' own, which can say anything: requests are written as text.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod webhook;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
