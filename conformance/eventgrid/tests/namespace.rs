@@ -53,22 +53,23 @@ fn every_mode_is_taken_and_comes_back_as_it_was_written() {
     assert_eq!(events[4]["event"]["data_base64"], "YWJj");
 }
 
-#[test]
-fn a_receive_waits_for_events_and_ends_empty_when_none_came_in_its_time() {
+#[tokio::test]
+async fn a_receive_waits_for_events_and_ends_empty_when_none_came_in_its_time() {
     let fake = fake();
-    let waiting = |max_wait: u64| {
+    let waiting = async |max_wait: u64| {
         let (address, target) = (fake.addr(), target("receive", &format!("&maxWaitTime={max_wait}")));
-        std::thread::spawn(move || Ask::post(&target).try_send(address).unwrap())
+        let receive = std::thread::spawn(move || Ask::post(&target).try_send(address).unwrap());
+        fake.wait_for(|state| (state.topics["t1"]["s1"].receiving == 1).then_some(())).await;
+        receive
     };
-    let late = waiting(60);
+    let late = waiting(120).await;
+    fake.grid().clock.advance(Duration::from_millis(119_999));
     publish(&fake, &["1"]);
     assert_eq!(late.join().unwrap().json()["value"][0]["event"]["id"], "1");
-    let empty = waiting(10);
-    while !empty.is_finished() {
-        // Whenever it began to wait, its ten seconds pass.
-        fake.grid().clock.advance(seconds(10));
-        std::thread::yield_now();
-    }
+    let empty = waiting(10).await;
+    fake.grid().clock.advance(Duration::from_millis(9_999));
+    assert!(!empty.is_finished());
+    fake.grid().clock.advance(Duration::from_millis(1));
     assert_eq!(empty.join().unwrap().json(), json!({"value": []}));
 }
 
