@@ -1,0 +1,165 @@
+//! A webhook of the tests' own: it records what it is told, and answers what the test says.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use serde_json::Value;
+
+/// A request that it got.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub method: String,
+    pub target: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Told {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn event_type(&self) -> &str {
+        self.headers.get("aeg-event-type").map_or("", String::as_str)
+    }
+
+    /// The code of a validation event.
+    pub fn code(&self) -> String {
+        self.json()[0]["data"]["validationCode"].as_str().unwrap().to_owned()
+    }
+}
+
+/// What it answers.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// This status, with these headers and this body.
+    Say(u16, Vec<(&'static str, &'static str)>, String),
+    /// Nothing, ever.
+    Hang,
+    /// The connection is closed.
+    Close,
+}
+
+/// An answer without headers and body.
+pub fn status(status: u16) -> Reply {
+    Reply::Say(status, Vec::new(), String::new())
+}
+
+/// The right answer to each handshake, and `to_events` to whatever else comes.
+pub fn valid(told: &Told, to_events: impl FnOnce(&Told) -> Reply) -> Reply {
+    match (told.method.as_str(), told.event_type()) {
+        ("OPTIONS", _) => {
+            Reply::Say(200, vec![("webhook-allowed-origin", "eventgrid.azure.net")], String::new())
+        }
+        (_, "SubscriptionValidation") => {
+            let body = serde_json::json!({"validationResponse": told.code()});
+            Reply::Say(200, Vec::new(), body.to_string())
+        }
+        _ => to_events(told),
+    }
+}
+
+/// A running webhook.
+pub struct Webhook {
+    address: SocketAddr,
+    told: Arc<Mutex<Vec<Told>>>,
+    arrivals: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Webhook {
+    /// One that answers as `answer` says. Its threads end with the test.
+    pub fn start(answer: impl Fn(&Told) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let (arrived, arrivals) = mpsc::sync_channel(100_000);
+        let (answer, book) = (Arc::new(answer), told.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (answer, book, arrived) = (answer.clone(), book.clone(), arrived.clone());
+                thread::spawn(move || serve(stream, &*answer, &book, &arrived));
+            }
+        });
+        Self { address, told, arrivals: Mutex::new(arrivals) }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/hook?secret=s", self.address)
+    }
+
+    /// What it was told, the handshake left out.
+    pub fn notifications(&self) -> Vec<Told> {
+        self.told().into_iter().filter(|told| told.event_type() == "Notification").collect()
+    }
+
+    pub fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+
+    /// Waits until it has been told so many things since the start, or since the last call.
+    pub fn wait_for(&self, count: usize) {
+        let arrivals = self.arrivals.lock().unwrap();
+        for _ in 0..count {
+            arrivals.recv_timeout(std::time::Duration::from_mins(1)).expect("the webhook is told something");
+        }
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    answer: &(impl Fn(&Told) -> Reply + ?Sized),
+    book: &Mutex<Vec<Told>>,
+    arrived: &mpsc::SyncSender<()>,
+) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while let Some(told) = read(&mut reader) {
+        book.lock().unwrap().push(told.clone());
+        let reply = answer(&told);
+        let _ = arrived.send(());
+        match reply {
+            Reply::Hang => loop {
+                thread::park();
+            },
+            Reply::Close => return,
+            Reply::Say(status, headers, body) => {
+                let mut text = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
+                for (name, value) in headers {
+                    text += &format!("{name}: {value}\r\n");
+                }
+                if stream.write_all(format!("{text}\r\n{body}").as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn read(reader: &mut impl BufRead) -> Option<Told> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        lines.push(line.trim().to_owned());
+    }
+    let mut first = lines.first()?.split(' ');
+    let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let headers: BTreeMap<_, _> = lines[1..]
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Told { method, target, headers, body: String::from_utf8(body).ok()? })
+}
