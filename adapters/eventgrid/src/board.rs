@@ -4,8 +4,8 @@ use crate::locks::Counts;
 use serde::Serialize;
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -45,8 +45,10 @@ pub(crate) enum Errand {
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     troubles: Mutex<[Option<String>; 3]>,
-    /// When events were asked for first; gone once the service has answered.
-    asked_at: Mutex<Option<Instant>>,
+    /// When events were asked for first.
+    asked_at: OnceLock<Instant>,
+    /// The service has answered since.
+    answered: AtomicBool,
     pub(crate) failed_requests: AtomicU64,
     pub(crate) unreadable: AtomicU64,
 }
@@ -54,7 +56,7 @@ pub(crate) struct Board {
 impl Board {
     /// Events are asked for, at `now`.
     pub(crate) fn asking(&self, now: Instant) {
-        lock(&self.asked_at).get_or_insert(now);
+        self.asked_at.get_or_init(|| now);
     }
 
     /// An errand failed. It is said in the log where it is news.
@@ -71,8 +73,7 @@ impl Board {
     /// An errand succeeded.
     pub(crate) fn succeeded(&self, errand: Errand, source: &str) {
         if errand == Errand::Receive {
-            // Ages ago: whoever answered once has let us in.
-            *lock(&self.asked_at) = None;
+            self.answered.store(true, Ordering::Relaxed);
         }
         if lock(&self.troubles)[errand as usize].take().is_some() {
             tracing::info!(source, "Event Grid answers again");
@@ -82,7 +83,8 @@ impl Board {
     /// What is in the way at `now`, in one line.
     pub(crate) fn trouble(&self, now: Instant) -> Option<String> {
         let trouble = lock(&self.troubles).iter().flatten().next().cloned();
-        let new = lock(&self.asked_at).is_some_and(|at| now.saturating_duration_since(at) < LET_IN_AFTER);
+        let asks = self.asked_at.get().is_none_or(|at| now.saturating_duration_since(*at) < LET_IN_AFTER);
+        let new = asks && !self.answered.load(Ordering::Relaxed);
         trouble.or_else(|| new.then(|| "eventgrid: asked for the first events".to_owned()))
     }
 }

@@ -212,7 +212,7 @@ proptest! {
                     let fates = vec![fate(number); batch.len()];
                     locks.renewed(batch, fates, now);
                 }
-                Step::Wait(seconds) => now += seconds * SECOND,
+                Step::Wait(seconds) => now += Duration::from_secs(seconds),
             }
             locks.look(now);
             let Counts { received, acknowledged, released, rejected, lost, .. } = locks.counts;
