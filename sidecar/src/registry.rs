@@ -6,6 +6,8 @@
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "pubsub")]
+mod pubsub;
 #[cfg(feature = "kafka")]
 mod replay;
 #[cfg(feature = "kafka")]
@@ -299,8 +301,20 @@ fn kafka_topic(
 /// # Errors
 /// What is wrong, with the setting.
 pub fn check_brokers(config: &config::Config) -> Result<()> {
-    let Some(kafka) = &config.kafka else { return Ok(()) };
-    check_kafka(config, kafka)
+    if let Some(kafka) = &config.kafka {
+        check_kafka(config, kafka)?;
+    }
+    check_pubsub(config)
+}
+
+#[cfg(feature = "pubsub")]
+fn check_pubsub(config: &config::Config) -> Result<()> {
+    pubsub::check(config)
+}
+
+#[cfg(not(feature = "pubsub"))]
+fn check_pubsub(config: &config::Config) -> Result<()> {
+    pubsub_brokers(config).map(drop)
 }
 
 #[cfg(feature = "kafka")]
@@ -321,8 +335,39 @@ fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
 /// # Errors
 /// When a setting is not what the adapter takes, a secret cannot be read, or the adapter is not compiled in.
 pub fn brokers(config: &config::Config) -> Result<Brokers> {
-    let Some(kafka) = &config.kafka else { return Ok(Brokers::default()) };
-    kafka_brokers(config, kafka)
+    let kafka = match &config.kafka {
+        Some(kafka) => kafka_brokers(config, kafka)?,
+        None => Brokers::default(),
+    };
+    Ok(kafka.and(pubsub_brokers(config)?))
+}
+
+impl Brokers {
+    /// These and those. That two do not ask for the same home is a rule of the configuration.
+    fn and(mut self, other: Self) -> Self {
+        self.feeds.extend(other.feeds);
+        self.homes.extend(other.homes);
+        Self {
+            replies: self.replies.or(other.replies),
+            dead: self.dead.or(other.dead),
+            replays: self.replays.or(other.replays),
+            ..self
+        }
+    }
+}
+
+#[cfg(feature = "pubsub")]
+fn pubsub_brokers(config: &config::Config) -> Result<Brokers> {
+    pubsub::brokers(config)
+}
+
+#[cfg(not(feature = "pubsub"))]
+fn pubsub_brokers(config: &config::Config) -> Result<Brokers> {
+    let topics = [&config.replies.pubsub_topic, &config.dead_letters.pubsub_topic];
+    if config.ingress.pubsub.is_none() && topics.iter().all(|topic| topic.is_none()) {
+        return Ok(Brokers::default());
+    }
+    Err(left_out("pubsub", "leave the settings of pubsub out"))
 }
 
 #[cfg(feature = "kafka")]
@@ -376,7 +421,7 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
     Err(left_out("journal", "events cannot be kept; set journal.storage: ephemeral to do without"))
 }
 
-#[cfg(not(all(feature = "http", feature = "journal", feature = "kafka")))]
+#[cfg(not(all(feature = "http", feature = "journal", feature = "kafka", feature = "pubsub")))]
 fn left_out(feature: &str, so: &str) -> Error {
     Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))
 }

@@ -102,7 +102,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             ));
             lines.push(format!("  {}", senders(&http.auth)));
         }
-        None if config.ingress.kafka.is_some() => {}
+        None if config.ingress.kafka.is_some() || config.ingress.pubsub.is_some() => {}
         None => lines.push("  no events come in: ingress.http.listen is off".to_owned()),
     }
     if let (Some(source), Some(kafka)) = (&config.ingress.kafka, &config.kafka) {
@@ -113,9 +113,22 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             source.group.as_deref().unwrap_or_default()
         ));
     }
-    for (what, topic) in
-        [("replies", &config.replies.kafka_topic), ("dead letters", &config.dead_letters.kafka_topic)]
-    {
+    if let Some(source) = &config.ingress.pubsub {
+        let (pubsub, names) = (&config.pubsub, source.subscriptions.join(", "));
+        let at = match (&pubsub.endpoint, &pubsub.emulator) {
+            (Some(endpoint), _) => format!(" at {endpoint}"),
+            (None, Some(host)) => format!(" at {host}, by PUBSUB_EMULATOR_HOST"),
+            (None, None) => String::new(),
+        };
+        lines.push(format!("  messages come in from {names} of Pub/Sub{at}"));
+    }
+    let (replies, dead) = (&config.replies, &config.dead_letters);
+    for (what, topic) in [
+        ("replies", &replies.kafka_topic),
+        ("replies", &replies.pubsub_topic),
+        ("dead letters", &dead.kafka_topic),
+        ("dead letters", &dead.pubsub_topic),
+    ] {
         if let Some(topic) = topic {
             lines.push(format!("  {what} go into the topic {topic}"));
         }

@@ -26,14 +26,19 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         function: values.function(),
         delivery: values.delivery(),
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
-        ingress: Ingress { http: values.http(&journal), kafka: values.kafka_ingress() },
+        ingress: Ingress { http: values.http(&journal), kafka: values.kafka_ingress(), pubsub: values.pubsub_ingress() },
         kafka: values.kafka(),
+        pubsub: values.pubsub(env),
         proxy: values.proxy(),
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
+            pubsub_topic: values.some_text("replies.pubsub_topic"),
             mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
         },
-        dead_letters: DeadLetters { kafka_topic: values.some_text("dead_letters.kafka_topic") },
+        dead_letters: DeadLetters {
+            kafka_topic: values.some_text("dead_letters.kafka_topic"),
+            pubsub_topic: values.some_text("dead_letters.pubsub_topic"),
+        },
         journal,
         admin: Admin {
             listen: values.listen("admin.listen"),
@@ -228,6 +233,7 @@ readers! {
     span -> Duration { Value::Span(span) => *span }
     some_span -> Option<Duration> { Value::Span(span) => Some(*span), Value::Absent => None }
     some_count -> Option<u64> { Value::Count(count) => Some(*count), Value::Absent => None }
+    some_size -> Option<usize> { Value::Size(bytes) => usize::try_from(*bytes).ok(), Value::Absent => None }
     word -> &'static str { Value::Word(word) => word }
     text -> String { Value::Text(text) => text.clone() }
     some_text -> Option<String> { Value::Text(text) => Some(text.clone()), Value::Absent => None }

@@ -7,6 +7,7 @@ use super::{
     auth::Auth,
     kafka::{Ingress as KafkaIngress, Kafka},
     proxy::Proxy,
+    pubsub::{Ingress as PubsubIngress, Pubsub},
     tls::{FunctionTls, ListenerTls},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -24,6 +25,8 @@ pub struct Config {
     pub ingress: Ingress,
     /// The Kafka cluster; none where no broker is named.
     pub kafka: Option<Kafka>,
+    /// The way to Google Pub/Sub.
+    pub pubsub: Pubsub,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
     /// Where events go that the function answers with.
@@ -237,13 +240,17 @@ pub struct Ingress {
     pub http: Option<Http>,
     /// From Kafka; none where no topic is named.
     pub kafka: Option<KafkaIngress>,
+    /// From Pub/Sub; none where no subscription is named.
+    pub pubsub: Option<PubsubIngress>,
 }
 
 /// Where events go that the function answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replies {
-    /// A topic; none drops them.
+    /// A topic of Kafka; none of any kind drops them.
     pub kafka_topic: Option<String>,
+    /// A topic of Pub/Sub.
+    pub pubsub_topic: Option<String>,
     /// How they are written.
     pub mode: Mode,
 }
@@ -251,8 +258,10 @@ pub struct Replies {
 /// Where events go that are given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
-    /// A topic; none is the journal.
+    /// A topic of Kafka; none of any kind is the journal.
     pub kafka_topic: Option<String>,
+    /// A topic of Pub/Sub.
+    pub pubsub_topic: Option<String>,
 }
 
 /// Events by HTTP.

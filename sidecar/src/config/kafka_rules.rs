@@ -39,8 +39,9 @@ fn source(rules: &mut Rules<'_>) {
     }
     let journal = &rules.config.journal;
     let homeless = journal.storage == Storage::Ephemeral && !journal.accept_loss;
-    let topic = "dead_letters.kafka_topic";
-    if homeless && rules.config.dead_letters.kafka_topic.is_none() && rules.are_read(&["journal", topic]) {
+    let (topic, dead) = ("dead_letters.kafka_topic", &rules.config.dead_letters);
+    let has_home = dead.kafka_topic.is_some() || dead.pubsub_topic.is_some();
+    if homeless && !has_home && rules.are_read(&["journal", "dead_letters"]) {
         rules.wrong(
             topic,
             "no place for dead letters that outlives the pod",

@@ -15,6 +15,8 @@ mod kafka_rules;
 mod kind;
 mod problems;
 mod proxy;
+mod pubsub;
+mod pubsub_rules;
 mod raw;
 mod reading;
 mod rules;
@@ -39,6 +41,7 @@ pub use self::{
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
+    pubsub::{Ingress as PubsubIngress, Pubsub},
     reading::{Changes, Reading},
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},

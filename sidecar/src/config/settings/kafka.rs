@@ -223,11 +223,23 @@ pub(super) const CLUSTER: &[Setting] = &[
         "none",
         "The topic for events that the function answers with; an event is done once its reply is there.",
     ),
+    setting(
+        "replies.pubsub_topic",
+        Kind::Or("none", &Kind::Line),
+        "none",
+        "The same as a topic of Pub/Sub.",
+    ),
     setting("replies.mode", Kind::Word(&["binary", "structured"]), "binary", "How they are written."),
     setting(
         "dead_letters.kafka_topic",
         Kind::Or("none", &Kind::Topic),
         "none",
         "The topic for dead letters, instead of the journal, which then takes only those that are too large for it.",
+    ),
+    setting(
+        "dead_letters.pubsub_topic",
+        Kind::Or("none", &Kind::Line),
+        "none",
+        "The same as a topic of Pub/Sub.",
     ),
 ];

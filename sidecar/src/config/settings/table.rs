@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, kafka, proxy, tls, webhook};
+use super::{Setting, auth, kafka, proxy, pubsub, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -16,6 +16,8 @@ const ALL: &[&[Setting]] = &[
     tls::INGRESS,
     webhook::INGRESS,
     kafka::SOURCE,
+    pubsub::SOURCE,
+    pubsub::SERVICE,
     kafka::CLUSTER,
     proxy::PROXY,
     auth::PROXY,
