@@ -8,6 +8,7 @@ use super::{
     eventgrid::{EventGrid, Ingress as EventGridIngress, Topic as EventGridTopic},
     kafka::{Ingress as KafkaIngress, Kafka},
     proxy::Proxy,
+    pubsub::{Ingress as PubsubIngress, Pubsub},
     tls::{FunctionTls, ListenerTls},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -25,6 +26,8 @@ pub struct Config {
     pub ingress: Ingress,
     /// The Kafka cluster; none where no broker is named.
     pub kafka: Option<Kafka>,
+    /// The way to Google Pub/Sub.
+    pub pubsub: Pubsub,
     /// Event Grid, for whatever names a place of it.
     pub eventgrid: EventGrid,
     /// Requests that pass through; none where it is off.
@@ -240,8 +243,18 @@ pub struct Ingress {
     pub http: Option<Http>,
     /// From Kafka; none where no topic is named.
     pub kafka: Option<KafkaIngress>,
+    /// From Pub/Sub; none where no subscription is named.
+    pub pubsub: Option<PubsubIngress>,
     /// From Event Grid; none where no subscription is named.
     pub eventgrid: Option<EventGridIngress>,
+}
+
+impl Ingress {
+    /// Whether events are fetched from a broker.
+    #[must_use]
+    pub fn is_pulled(&self) -> bool {
+        self.kafka.is_some() || self.pubsub.is_some() || self.eventgrid.is_some()
+    }
 }
 
 /// Where events go that the function answers with.
@@ -249,7 +262,9 @@ pub struct Ingress {
 pub struct Replies {
     /// A topic of Kafka. Without any place they are dropped.
     pub kafka_topic: Option<String>,
-    /// How they are written there.
+    /// A topic of Pub/Sub.
+    pub pubsub_topic: Option<String>,
+    /// How they are written to Kafka and Pub/Sub.
     pub mode: Mode,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
@@ -260,6 +275,8 @@ pub struct Replies {
 pub struct DeadLetters {
     /// A topic of Kafka. Without any place it is the journal.
     pub kafka_topic: Option<String>,
+    /// A topic of Pub/Sub.
+    pub pubsub_topic: Option<String>,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
 }

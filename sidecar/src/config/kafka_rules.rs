@@ -1,7 +1,6 @@
 //! What the settings of Kafka need beside one another.
 
 use super::{
-    checked::Storage,
     kafka::{Kafka, Sasl},
     problems::quoted,
     rules::Rules,
@@ -36,19 +35,6 @@ fn source(rules: &mut Rules<'_>) {
     let no_group = source.group.is_none();
     if no_group && rules.are_read(&["ingress.kafka.group"]) {
         rules.wrong("ingress.kafka.group", "no group", "a name of this consumer's own");
-    }
-    let journal = &rules.config.journal;
-    let homeless = journal.storage == Storage::Ephemeral && !journal.accept_loss;
-    let topic = "dead_letters.kafka_topic";
-    let letters = &rules.config.dead_letters;
-    let nowhere = letters.kafka_topic.is_none() && letters.eventgrid.is_none();
-    if homeless && nowhere && rules.are_read(&["journal", "dead_letters"]) {
-        rules.wrong(
-            topic,
-            "no place for dead letters that outlives the pod",
-            "a topic for them; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: \
-             accept-loss",
-        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, kafka, proxy, tls, webhook};
+use super::{Setting, auth, eventgrid, kafka, proxy, pubsub, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -16,8 +16,10 @@ const ALL: &[&[Setting]] = &[
     tls::INGRESS,
     webhook::INGRESS,
     kafka::SOURCE,
+    pubsub::SOURCE,
     eventgrid::SOURCE,
     kafka::CLUSTER,
+    pubsub::SERVICE,
     eventgrid::NAMESPACE,
     kafka::REPLIES,
     eventgrid::REPLIES,
