@@ -310,7 +310,8 @@ fn kafka_topic(
 /// When it is no such file, or the adapter is not compiled in.
 #[cfg(feature = "eventgrid")]
 pub fn eventgrid_dead_letters(file: &Bytes) -> Result<Vec<Result<Event, Invalid>>> {
-    outrigger_eventgrid::deadletter::read(file).map_err(|invalid| Error::new(Kind::Invalid, invalid.to_string()))
+    outrigger_eventgrid::deadletter::read(file)
+        .map_err(|invalid| Error::new(Kind::Invalid, invalid.to_string()))
 }
 
 /// Says that there is no reader.

@@ -10,13 +10,8 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 /// What Azure adds to a dead CloudEvent that stands by itself; the event that was published had none of it.
-const ADDED: [&str; 5] = [
-    "deadletterreason",
-    "deliveryattempts",
-    "lastdeliveryattempttime",
-    "lastdeliveryoutcome",
-    "publishtime",
-];
+const ADDED: [&str; 5] =
+    ["deadletterreason", "deliveryattempts", "lastdeliveryattempttime", "lastdeliveryoutcome", "publishtime"];
 
 #[derive(Deserialize)]
 struct Letter<'a> {

@@ -39,8 +39,7 @@ pub use self::{
     env::{Env, Process},
     eventgrid::{
         Entra, EventGrid, IdentityHeader, Ingress as EventGridIngress, Method as EntraMethod,
-        Secret as EventGridSecret,
-        Topic as EventGridTopic,
+        Secret as EventGridSecret, Topic as EventGridTopic,
     },
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},

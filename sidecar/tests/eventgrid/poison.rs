@@ -51,9 +51,10 @@ async fn row_20_while_dead_letters_have_no_home_their_events_are_kept_and_nothin
     rig.all_is_well(0).await;
     assert_eq!(rig.counts().locks_lost, 0);
     let now = rig.fake.grid().clock.now();
-    let graves = rig.fake.grid().change(|state| {
-        state.topics.get_mut("graves").unwrap().get_mut("all").unwrap().receive(10, now)
-    });
+    let graves = rig
+        .fake
+        .grid()
+        .change(|state| state.topics.get_mut("graves").unwrap().get_mut("all").unwrap().receive(10, now));
     let text = format!("{:?}", graves);
     assert!(graves.len() == 1 && text.contains("outriggercode") && text.contains(&all[3].id), "{text}");
     assert!(rig.fake.grid().look(|state| state.topics[TOPIC]["billing"].counts.acknowledged) == 11);

@@ -105,7 +105,10 @@ impl Rig {
     pub async fn number(&self, name: &str) -> u64 {
         let (_, text) = get(self.site.admin, "/metrics").await.expect("admin answers");
         let start = format!("outrigger_eventgrid_{name}{{");
-        let line = text.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no {name} in {text}"));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&start))
+            .unwrap_or_else(|| panic!("no {name} in {text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
@@ -114,7 +117,8 @@ impl Rig {
     pub async fn all_is_well(&self, duplicates_max: usize) -> Judgement {
         self.publish(vec![Outgoing::new(&format!("fresh-{}", self.function.stats().ended), None)]);
         self.until_paid().await;
-        self.until(|counts| counts.acknowledged + counts.dead_lettered + counts.dropped == counts.published).await;
+        self.until(|counts| counts.acknowledged + counts.dead_lettered + counts.dropped == counts.published)
+            .await;
         let judgement = self.oracle.judge_at(&self.function);
         judgement.assert_clean(duplicates_max);
         judgement
@@ -138,7 +142,7 @@ pub fn site(site: Site, fake: &Fake) -> Site {
 /// Publishes to a topic of the namespace, as it is.
 pub fn publish(fake: &Fake, topic: &str, events: &[Outgoing]) {
     let event = |event: &Outgoing| {
-        let raw = RawValue::from_string(String::from_utf8(event.json().to_vec()).unwrap()).unwrap();
+        let raw = RawValue::from_string(event.json()).unwrap();
         Event::cloud(&raw).unwrap_or_else(|_| panic!("an event"))
     };
     let events = events.iter().map(event).collect();

@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 
 /// Answers each event with one.
 fn replies(function: &Function) {
-    let attributes = serde_json::json!({"id": "r1", "source": "/function", "type": "com.example.reply", "subject": "s"});
+    let attributes =
+        serde_json::json!({"id": "r1", "source": "/function", "type": "com.example.reply", "subject": "s"});
     let action = serde_json::json!({"reply": {"attributes": attributes, "data": {"done": true}}});
     function.set_program(Program::always(serde_json::from_value::<Action>(action).unwrap()));
 }
@@ -80,12 +81,14 @@ async fn token_endpoint() -> (SocketAddr, Asked) {
     let answer = move |request: Request<Incoming>| {
         let seen = seen.clone();
         async move {
-            let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            let header =
+                |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
             let named = header("authorization").or_else(|| header("x-identity-header")).unwrap_or_default();
             let target = request.uri().to_string();
             let form = request.into_body().collect().await.unwrap().to_bytes();
             seen.lock().unwrap().push((target, named, String::from_utf8(form.to_vec()).unwrap()));
-            let answer = format!(r#"{{"access_token":"{TEST_TOKEN}","token_type":"Bearer","expires_in":"3600"}}"#);
+            let answer =
+                format!(r#"{{"access_token":"{TEST_TOKEN}","token_type":"Bearer","expires_in":"3600"}}"#);
             Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::from(answer))))
         }
     };
@@ -93,7 +96,8 @@ async fn token_endpoint() -> (SocketAddr, Asked) {
         while let Ok((stream, _)) = listener.accept().await {
             let answer = answer.clone();
             tokio::spawn(async move {
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await;
+                let _ =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await;
             });
         }
     });
@@ -134,7 +138,11 @@ async fn tokens_are_had_by_a_secret_by_a_service_account_and_by_the_machine_itse
         rig.all_is_well(0).await;
         let by = rig.fake.grid().look(|state| state.seen.iter().map(|seen| seen.by).collect::<Vec<_>>());
         assert!(by.iter().all(Option::is_some), "{by:?}");
-        assert!(!process.log().contains("s3cret") && !process.log().contains(TEST_TOKEN), "{}", process.log());
+        assert!(
+            !process.log().contains("s3cret") && !process.log().contains(TEST_TOKEN),
+            "{}",
+            process.log()
+        );
         let (target, named, form) = asked.lock().unwrap()[0].clone();
         match method {
             "client-secret" => {
@@ -147,7 +155,10 @@ async fn tokens_are_had_by_a_secret_by_a_service_account_and_by_the_machine_itse
                 assert!(form.contains("client_assertion=a.b.c") && form.contains("client_id=c"), "{form}");
             }
             _ => {
-                assert_eq!(target, "/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Feventgrid.azure.net");
+                assert_eq!(
+                    target,
+                    "/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Feventgrid.azure.net"
+                );
                 assert_eq!(named, "known");
             }
         }

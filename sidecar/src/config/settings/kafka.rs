@@ -231,11 +231,9 @@ pub(super) const REPLIES: &[Setting] = &[
 ];
 
 /// Those of `dead_letters`.
-pub(super) const DEAD_LETTERS: &[Setting] = &[
-    setting(
-        "dead_letters.kafka_topic",
-        Kind::Or("none", &Kind::Topic),
-        "none",
-        "The topic for dead letters, instead of the journal, which then takes only those that are too large for it.",
-    ),
-];
+pub(super) const DEAD_LETTERS: &[Setting] = &[setting(
+    "dead_letters.kafka_topic",
+    Kind::Or("none", &Kind::Topic),
+    "none",
+    "The topic for dead letters, instead of the journal, which then takes only those that are too large for it.",
+)];
