@@ -9,7 +9,7 @@ use outrigger_core::{Event, Invalid, event::json};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-/// What Azure adds to a dead CloudEvent that stands by itself; the event that was published had none of it.
+/// What Azure adds to a dead `CloudEvent` that stands by itself; the event that was published had none of it.
 const ADDED: [&str; 5] =
     ["deadletterreason", "deliveryattempts", "lastdeliveryattempttime", "lastdeliveryoutcome", "publishtime"];
 
