@@ -6,9 +6,45 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::Duration,
 };
 
-use serde_json::Value;
+use outrigger_eventgrid_fake::{
+    Config, Fake,
+    config::{CustomTopic, TEST_KEY},
+    event::Schema,
+};
+use serde_json::{Value, json};
+
+use super::Ask;
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// `default` takes `CloudEvents`, `grid` Event Grid's own schema.
+pub fn fake() -> Fake {
+    let grid = CustomTopic { input_schema: Schema::EventGridSchema, ..CustomTopic::default() };
+    let custom_topics = [("default".to_owned(), CustomTopic::default()), ("grid".to_owned(), grid)].into();
+    Fake::standing(Config { custom_topics, ..Config::default() })
+}
+
+pub fn publish_grid(fake: &Fake, subject: &str) {
+    let event = json!([{"id": "1", "subject": subject, "eventType": "t", "eventTime": "2024-05-01T00:00:00Z",
+                        "dataVersion": "1.0", "data": {"k": 1}}]);
+    let ask = Ask::bare("POST", "/grid/api/events?api-version=2018-01-01").header("aeg-sas-key", TEST_KEY);
+    assert_eq!(ask.json(&event).send(fake).status, 200);
+}
+
+pub fn state(fake: &Fake, path: &str) -> Value {
+    Ask::bare("GET", &format!("/_/custom/{path}")).send(fake).json()
+}
+
+/// Waits until the webhook has been told so many things more.
+pub async fn told(hook: &Arc<Webhook>, count: usize) {
+    let hook = hook.clone();
+    tokio::task::spawn_blocking(move || hook.wait_for(count)).await.unwrap();
+}
 
 /// A request that it got.
 #[derive(Debug, Clone)]
@@ -105,7 +141,7 @@ impl Webhook {
     pub fn wait_for(&self, count: usize) {
         let arrivals = self.arrivals.lock().unwrap();
         for _ in 0..count {
-            arrivals.recv_timeout(std::time::Duration::from_mins(1)).expect("the webhook is told something");
+            arrivals.recv_timeout(Duration::from_mins(1)).expect("the webhook is told something");
         }
     }
 }
@@ -129,7 +165,7 @@ fn serve(
             Reply::Say(status, headers, body) => {
                 let mut text = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
                 for (name, value) in headers {
-                    text += &format!("{name}: {value}\r\n");
+                    text.extend([name, ": ", value, "\r\n"]);
                 }
                 if stream.write_all(format!("{text}\r\n{body}").as_bytes()).is_err() {
                     return;
