@@ -8,7 +8,7 @@ use common::{
     Ask,
     webhook::{Reply, Webhook, fake, publish_grid, seconds, state, status, told, valid},
 };
-use outrigger_eventgrid_fake::{PushSettings, Standing, grid::State};
+use outrigger_eventgrid_fake::{Fake, PushSettings, Setup, Standing, grid::State};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -123,6 +123,29 @@ async fn a_webhook_of_cloud_events_is_asked_by_options() {
     let callback = asked.headers["webhook-request-callback"].strip_prefix(fake.url()).unwrap().to_owned();
     assert_eq!(Ask::bare("GET", &callback).send(&fake).status, 200);
     assert_eq!(state(&fake, "default/hook")["standing"], "Active");
+}
+
+#[tokio::test]
+async fn a_webhook_over_tls_is_reached_only_where_its_authority_is_known() {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let hook = Webhook::start_tls(config, |told| valid(told, |_| status(200)));
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(authority.path(), made.cert.pem()).unwrap();
+    let setup = |webhook_ca| Setup { webhook_ca, ..Setup::default() };
+    let knows = Fake::start_with(&setup(Some(authority.path().to_owned()))).unwrap();
+    let standing = knows.subscribe("default", "hook", PushSettings::to(hook.url())).await;
+    assert_eq!(standing, Standing::Active);
+    let does_not = Fake::start_with(&setup(None)).unwrap();
+    let standing = does_not.subscribe("default", "hook", PushSettings::to(hook.url())).await;
+    assert!(matches!(&standing, Standing::Failed(why) if why.contains("SocketError")), "{standing:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! let grid = EventGrid::start();
 //! let billing = grid.subscription("orders", "billing");
 //! billing.publish(&[Outgoing::new("1", None)]).await;
-//! // … start something that reads grid.url() with grid.key() …
+//! // … start something that reads grid.url() with EventGrid::KEY …
 //! billing.until(|counts| counts.acknowledged == 1).await;
 //! assert_eq!(billing.acknowledged(), ["1"]);
 //! assert_eq!(billing.left(), (0, 0));
@@ -37,6 +37,9 @@ pub struct EventGrid {
 }
 
 impl EventGrid {
+    /// The access key that it takes.
+    pub const KEY: &'static str = TEST_KEY;
+
     /// One in real time, without topics.
     ///
     /// # Panics
@@ -78,12 +81,6 @@ impl EventGrid {
         self.fake.url()
     }
 
-    /// The access key that it takes.
-    #[must_use]
-    pub fn key(&self) -> &'static str {
-        TEST_KEY
-    }
-
     /// Makes a queue subscription with the service's defaults, and its topic where that is not there.
     #[must_use]
     pub fn subscription(&self, topic: &str, name: &str) -> Subscription<'_> {
@@ -117,7 +114,7 @@ impl Subscription<'_> {
     /// The fake refuses them; with what it said.
     pub async fn publish(&self, events: &[Outgoing]) {
         let url = format!("{}/topics/{}:publish?api-version=2024-06-01", self.grid.url(), self.topic);
-        let key = format!("SharedAccessKey {}", self.grid.key());
+        let key = format!("SharedAccessKey {}", EventGrid::KEY);
         let producer = Producer::new(&url).with_header("authorization", &key);
         for batch in batches(events) {
             let answer = producer.send_batch(batch).await.expect("the fake answers");
@@ -159,9 +156,10 @@ impl Subscription<'_> {
     /// It was taken away.
     #[must_use]
     pub fn acknowledged(&self) -> Vec<String> {
-        let read = |id: &Box<str>| id.to_string();
-        let grid = self.grid.fake.grid();
-        grid.look(|state| state.topics[&self.topic][&self.name].acknowledged().iter().map(read).collect())
+        self.grid.fake.grid().look(|state| {
+            let ids = state.topics[&self.topic][&self.name].acknowledged();
+            ids.iter().map(ToString::to_string).collect()
+        })
     }
 
     /// The dead-letter file as it is now. A dead letter comes into it five minutes after its end, by the fake's clock.

@@ -14,7 +14,7 @@ async fn ask(grid: &EventGrid, op: &str, body: &Value) -> Value {
         "{}/topics/orders/eventsubscriptions/billing:{op}?api-version=2024-06-01&maxEvents=100&maxWaitTime=10",
         grid.url()
     );
-    let key = format!("SharedAccessKey {}", grid.key());
+    let key = format!("SharedAccessKey {}", EventGrid::KEY);
     let headers = [(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"))];
     let producer = Producer::new(&url).with_header("authorization", &key);
     let answer = producer.post(headers.into_iter().collect(), body.to_string()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -102,6 +102,7 @@ pub fn valid(told: &Told, to_events: impl FnOnce(&Told) -> Reply) -> Reply {
 
 /// A running webhook.
 pub struct Webhook {
+    scheme: &'static str,
     address: SocketAddr,
     told: Arc<Mutex<Vec<Told>>>,
     arrivals: Mutex<mpsc::Receiver<()>>,
@@ -110,22 +111,42 @@ pub struct Webhook {
 impl Webhook {
     /// One that answers as `answer` says. Its threads end with the test.
     pub fn start(answer: impl Fn(&Told) -> Reply + Send + Sync + 'static) -> Self {
+        Self::over("http", |stream| stream, answer)
+    }
+
+    /// One that speaks TLS.
+    pub fn start_tls(
+        config: rustls::ServerConfig,
+        answer: impl Fn(&Told) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let config = Arc::new(config);
+        let wrap = move |stream| {
+            rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), stream)
+        };
+        Self::over("https", wrap, answer)
+    }
+
+    fn over<S: Read + Write>(
+        scheme: &'static str,
+        wrap: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+        answer: impl Fn(&Told) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let (arrived, arrivals) = mpsc::sync_channel(100_000);
-        let (answer, book) = (Arc::new(answer), told.clone());
+        let (both, book) = (Arc::new((wrap, answer)), told.clone());
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (answer, book, arrived) = (answer.clone(), book.clone(), arrived.clone());
-                thread::spawn(move || serve(stream, &*answer, &book, &arrived));
+                let (both, book, arrived) = (both.clone(), book.clone(), arrived.clone());
+                thread::spawn(move || serve(both.0(stream), &both.1, &book, &arrived));
             }
         });
-        Self { address, told, arrivals: Mutex::new(arrivals) }
+        Self { scheme, address, told, arrivals: Mutex::new(arrivals) }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/hook?secret=s", self.address)
+        format!("{}://{}/hook?secret=s", self.scheme, self.address)
     }
 
     /// What it was told, the handshake left out.
@@ -147,13 +168,13 @@ impl Webhook {
 }
 
 fn serve(
-    mut stream: TcpStream,
-    answer: &(impl Fn(&Told) -> Reply + ?Sized),
+    stream: impl Read + Write,
+    answer: &impl Fn(&Told) -> Reply,
     book: &Mutex<Vec<Told>>,
     arrived: &mpsc::SyncSender<()>,
 ) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(told) = read(&mut reader) {
+    let mut stream = BufReader::new(stream);
+    while let Some(told) = read(&mut stream) {
         book.lock().unwrap().push(told.clone());
         let reply = answer(&told);
         let _ = arrived.send(());
@@ -167,7 +188,7 @@ fn serve(
                 for (name, value) in headers {
                     text.extend([name, ": ", value, "\r\n"]);
                 }
-                if stream.write_all(format!("{text}\r\n{body}").as_bytes()).is_err() {
+                if stream.get_mut().write_all(format!("{text}\r\n{body}").as_bytes()).is_err() {
                     return;
                 }
             }
