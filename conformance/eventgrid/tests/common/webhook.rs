@@ -2,13 +2,49 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::Duration,
 };
 
-use serde_json::Value;
+use outrigger_eventgrid_fake::{
+    Config, Fake,
+    config::{CustomTopic, TEST_KEY},
+    event::Schema,
+};
+use serde_json::{Value, json};
+
+use super::Ask;
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// `default` takes `CloudEvents`, `grid` Event Grid's own schema.
+pub fn fake() -> Fake {
+    let grid = CustomTopic { input_schema: Schema::EventGridSchema, ..CustomTopic::default() };
+    let custom_topics = [("default".to_owned(), CustomTopic::default()), ("grid".to_owned(), grid)].into();
+    Fake::standing(Config { custom_topics, ..Config::default() })
+}
+
+pub fn publish_grid(fake: &Fake, subject: &str) {
+    let event = json!([{"id": "1", "subject": subject, "eventType": "t", "eventTime": "2024-05-01T00:00:00Z",
+                        "dataVersion": "1.0", "data": {"k": 1}}]);
+    let ask = Ask::bare("POST", "/grid/api/events?api-version=2018-01-01").header("aeg-sas-key", TEST_KEY);
+    assert_eq!(ask.json(&event).send(fake).status, 200);
+}
+
+pub fn state(fake: &Fake, path: &str) -> Value {
+    Ask::bare("GET", &format!("/_/custom/{path}")).send(fake).json()
+}
+
+/// Waits until the webhook has been told so many things more.
+pub async fn told(hook: &Arc<Webhook>, count: usize) {
+    let hook = hook.clone();
+    tokio::task::spawn_blocking(move || hook.wait_for(count)).await.unwrap();
+}
 
 /// A request that it got.
 #[derive(Debug, Clone)]
@@ -66,6 +102,7 @@ pub fn valid(told: &Told, to_events: impl FnOnce(&Told) -> Reply) -> Reply {
 
 /// A running webhook.
 pub struct Webhook {
+    scheme: &'static str,
     address: SocketAddr,
     told: Arc<Mutex<Vec<Told>>>,
     arrivals: Mutex<mpsc::Receiver<()>>,
@@ -74,22 +111,42 @@ pub struct Webhook {
 impl Webhook {
     /// One that answers as `answer` says. Its threads end with the test.
     pub fn start(answer: impl Fn(&Told) -> Reply + Send + Sync + 'static) -> Self {
+        Self::over("http", |stream| stream, answer)
+    }
+
+    /// One that speaks TLS.
+    pub fn start_tls(
+        config: rustls::ServerConfig,
+        answer: impl Fn(&Told) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let config = Arc::new(config);
+        let wrap = move |stream| {
+            rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), stream)
+        };
+        Self::over("https", wrap, answer)
+    }
+
+    fn over<S: Read + Write>(
+        scheme: &'static str,
+        wrap: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+        answer: impl Fn(&Told) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let (arrived, arrivals) = mpsc::sync_channel(100_000);
-        let (answer, book) = (Arc::new(answer), told.clone());
+        let (both, book) = (Arc::new((wrap, answer)), told.clone());
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (answer, book, arrived) = (answer.clone(), book.clone(), arrived.clone());
-                thread::spawn(move || serve(stream, &*answer, &book, &arrived));
+                let (both, book, arrived) = (both.clone(), book.clone(), arrived.clone());
+                thread::spawn(move || serve(both.0(stream), &both.1, &book, &arrived));
             }
         });
-        Self { address, told, arrivals: Mutex::new(arrivals) }
+        Self { scheme, address, told, arrivals: Mutex::new(arrivals) }
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/hook?secret=s", self.address)
+        format!("{}://{}/hook?secret=s", self.scheme, self.address)
     }
 
     /// What it was told, the handshake left out.
@@ -105,19 +162,19 @@ impl Webhook {
     pub fn wait_for(&self, count: usize) {
         let arrivals = self.arrivals.lock().unwrap();
         for _ in 0..count {
-            arrivals.recv_timeout(std::time::Duration::from_mins(1)).expect("the webhook is told something");
+            arrivals.recv_timeout(Duration::from_mins(1)).expect("the webhook is told something");
         }
     }
 }
 
 fn serve(
-    mut stream: TcpStream,
-    answer: &(impl Fn(&Told) -> Reply + ?Sized),
+    stream: impl Read + Write,
+    answer: &impl Fn(&Told) -> Reply,
     book: &Mutex<Vec<Told>>,
     arrived: &mpsc::SyncSender<()>,
 ) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(told) = read(&mut reader) {
+    let mut stream = BufReader::new(stream);
+    while let Some(told) = read(&mut stream) {
         book.lock().unwrap().push(told.clone());
         let reply = answer(&told);
         let _ = arrived.send(());
@@ -129,9 +186,9 @@ fn serve(
             Reply::Say(status, headers, body) => {
                 let mut text = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
                 for (name, value) in headers {
-                    text += &format!("{name}: {value}\r\n");
+                    text.extend([name, ": ", value, "\r\n"]);
                 }
-                if stream.write_all(format!("{text}\r\n{body}").as_bytes()).is_err() {
+                if stream.get_mut().write_all(format!("{text}\r\n{body}").as_bytes()).is_err() {
                     return;
                 }
             }
