@@ -166,7 +166,7 @@ fn what_microsofts_clients_publish_is_read() {
     else {
         return;
     };
-    for name in ["js-topic-eventgrid.http", "py-topic-key-eventgridevent.http", "py-topic-key-dict.http"] {
+    for name in ["js-topic-eventgrid.http", "py-topic-key-eventgridevent.http"] {
         let text = fs::read_to_string(folder.join(name)).unwrap();
         let body =
             text.split("--- response ---").next().unwrap().lines().rev().find(|line| line.starts_with('['));
