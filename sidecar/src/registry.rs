@@ -10,6 +10,7 @@ mod journal;
 mod kafka;
 #[cfg(feature = "pubsub")]
 mod pubsub;
+pub mod push;
 #[cfg(feature = "kafka")]
 mod replay;
 #[cfg(any(feature = "eventgrid", feature = "kafka"))]

@@ -54,8 +54,8 @@ fn letter(letter: &RawValue) -> Result<Event, Invalid> {
 fn event(raw: &RawValue) -> Result<Event, Invalid> {
     let is_cloud_event =
         serde_json::from_str::<Versioned>(raw.get()).is_ok_and(|event| event.specversion.is_some());
-    let bytes = raw.get().as_bytes();
-    if is_cloud_event { json::decode(Bytes::copy_from_slice(bytes)) } else { schema::read(bytes) }
+    let bytes = Bytes::copy_from_slice(raw.get().as_bytes());
+    if is_cloud_event { json::decode(bytes) } else { schema::decode(&bytes) }
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ enum Data<'a> {
     Text(&'a str),
 }
 
-/// The mapping of [`crate::schema::read`] backwards. The topic is Azure's to write, and there is no place for extension
+/// The mapping of [`crate::schema::decode`] backwards. The topic is Azure's to write, and there is no place for extension
 /// attributes; the source stands in for a subject that is missing.
 fn event_grid(event: &Event, now: OffsetDateTime) -> Result<Bytes> {
     let no_place = |what: &str| {

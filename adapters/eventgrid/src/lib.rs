@@ -1,10 +1,11 @@
-//! Azure Event Grid as a source and a sink: namespaces that are pulled, and topics that are written.
+//! Azure Event Grid as a source and a sink: webhooks, namespaces that are pulled, and topics that are written.
 //!
 //! A map, in reading order:
 //!
 //! - [`Config`], [`Endpoint`]: every setting with its default. [`Credential`], [`sas`]: who we say that we are.
 //! - [`EventGrid`], in `source`: polls ask for events. `keep`: locks are renewed, outcomes told. `desk`: where outcomes
 //!   arrive. `board`: what is known from outside.
+//! - [`webhook`]: what an event subscription sends by HTTP, and how it is answered.
 //! - `locks`: which events are in hand, how long, and what is to be told of them. Pure, as is `appetite`: how many events
 //!   are asked for at once.
 //! - [`EventGridSink`], in `sink`: a topic of a namespace, or a custom topic.
@@ -19,6 +20,7 @@ pub mod decode;
 pub mod encode;
 pub mod sas;
 pub mod schema;
+pub mod webhook;
 
 mod appetite;
 mod board;

@@ -1,4 +1,5 @@
-//! Google Pub/Sub as a source and a sink: pulled, ordered per key, leases kept while an event waits or runs.
+//! Google Pub/Sub as a source and a sink: pulled or pushed, ordered per key, leases kept while an event waits
+//! or runs.
 //!
 //! A map, in reading order:
 //!
@@ -8,6 +9,7 @@
 //!   subscription while nothing comes. `trouble`: Google's errors as ours.
 //! - `desk`: what is in hand, bounded over all streams. `settle`: acks, nacks, confirmations. `keys`: which messages of
 //!   a key are handed back, pure.
+//! - [`push`]: what a push subscription sends by HTTP, and how it is answered.
 //! - `sink`: a topic that is written.
 //! - [`decode`], [`encode`]: messages and events, pure.
 //!
@@ -18,6 +20,7 @@
 
 pub mod decode;
 pub mod encode;
+pub mod push;
 
 mod config;
 mod desk;

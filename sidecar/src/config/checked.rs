@@ -6,9 +6,11 @@
 use super::{
     auth::Auth,
     eventgrid::{EventGrid, Ingress as EventGridIngress, Topic as EventGridTopic},
+    eventgrid_webhook::EventGridWebhook,
     kafka::{Ingress as KafkaIngress, Kafka},
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
+    pubsub_push::PubsubPush,
     tls::{FunctionTls, ListenerTls},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -241,8 +243,12 @@ pub struct Window {
 pub struct Ingress {
     /// By HTTP; none where it is off.
     pub http: Option<Http>,
+    /// Pushed by Event Grid; none where it has no path.
+    pub eventgrid_webhook: Option<EventGridWebhook>,
     /// From Kafka; none where no topic is named.
     pub kafka: Option<KafkaIngress>,
+    /// Pushed by Pub/Sub; none where it has no path.
+    pub pubsub_push: Option<PubsubPush>,
     /// From Pub/Sub; none where no subscription is named.
     pub pubsub: Option<PubsubIngress>,
     /// From Event Grid; none where no subscription is named.

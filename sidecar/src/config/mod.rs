@@ -11,6 +11,7 @@ mod checked;
 mod env;
 mod eventgrid;
 mod eventgrid_rules;
+mod eventgrid_webhook;
 mod example;
 mod homes;
 mod kafka;
@@ -19,7 +20,9 @@ mod kind;
 mod problems;
 mod proxy;
 mod pubsub;
+mod pubsub_push;
 mod pubsub_rules;
+mod push_rules;
 mod raw;
 mod reading;
 mod rules;
@@ -37,18 +40,20 @@ use std::{
 };
 
 pub use self::{
-    auth::{Auth, Hmac, Oidc, Rule},
+    auth::{Auth, Hmac, Oidc, Rule, Secret},
     checked::*,
     env::{Env, Process},
     eventgrid::{
         Entra, EventGrid, IdentityHeader, Ingress as EventGridIngress, Method as EntraMethod,
         Secret as EventGridSecret, Topic as EventGridTopic,
     },
+    eventgrid_webhook::{EventGridWebhook, Validation},
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
     pubsub::{Ingress as PubsubIngress, Pubsub},
+    pubsub_push::PubsubPush,
     reading::{Changes, Reading},
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},

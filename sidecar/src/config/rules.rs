@@ -32,6 +32,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::eventgrid_rules::check(&mut rules);
     super::homes::check(&mut rules);
     super::proxy::check(&mut rules);
+    super::push_rules::check(&mut rules);
     super::tls::check(&mut rules);
 }
 

@@ -8,6 +8,7 @@ mod eventgrid;
 mod kafka;
 mod proxy;
 mod pubsub;
+mod push;
 mod table;
 mod tls;
 mod webhook;
@@ -84,8 +85,20 @@ pub(crate) static SECTIONS: &[Section] = &[
         "The handshake (OPTIONS) by which senders of CloudEvents webhooks ask whether they may deliver here.",
     ),
     section(
+        "ingress.eventgrid_webhook",
+        "Events that Azure Event Grid pushes to a path of ingress.http's listener, in both of its schemas.",
+    ),
+    section(
+        "ingress.eventgrid_webhook.entra",
+        "Tokens of Microsoft Entra ID, which Event Grid sends for its own application.",
+    ),
+    section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",
+    ),
+    section(
+        "ingress.pubsub_push",
+        "Messages that Google Pub/Sub pushes to a path of ingress.http's listener, wrapped or unwrapped.",
     ),
     section(
         "ingress.pubsub",
