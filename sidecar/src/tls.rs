@@ -26,6 +26,7 @@ pub fn listener(tls: &ListenerTls, http2: bool) -> ServerSettings {
         pair: pair(&tls.pair),
         clients: tls.clients.as_ref().map(|clients| Clients {
             ca: clients.ca.clone(),
+            crl: clients.crl.clone(),
             required: clients.required,
             rules: Rules { subjects: clients.subjects.clone(), spiffe_ids: clients.spiffe_ids.clone() },
         }),

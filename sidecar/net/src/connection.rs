@@ -286,6 +286,7 @@ mod tests {
         header_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_mins(1),
         http2_streams_max: 1,
+        http2_connect: false,
     };
 
     async fn pass(seconds: u64) {

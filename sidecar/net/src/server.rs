@@ -34,6 +34,7 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use self::speak::Stay;
 use self::speak::Talk;
 use crate::{
     limits::Limits,

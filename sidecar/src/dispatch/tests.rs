@@ -5,10 +5,16 @@ use crate::telemetry::Metrics;
 use outrigger_core::{
     BoxFuture, CallCx, DeadLetter, Error, Event, Key, Kind, Malformed, Origin, Position, Receipt, Reply,
     Result, Settler, Timeline,
-    decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses},
+    decide::{
+        backoff::Backoff,
+        breaker,
+        step::Policy,
+        verdict::{Statuses, Verdict},
+    },
 };
 use std::{collections::HashMap, time::Duration};
 
+mod live;
 mod replies;
 
 type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;

@@ -67,7 +67,7 @@ impl Made {
 
     /// Clients with a certificate of this authority.
     pub(crate) fn clients(&self, required: bool, rules: Rules) -> Clients {
-        Clients { ca: self.path("ca.pem"), required, rules }
+        Clients { ca: self.path("ca.pem"), crl: None, required, rules }
     }
 }
 

@@ -83,7 +83,8 @@ fn an_authority_that_is_none_and_a_missing_key_are_told_together() {
     let made = Made::new();
     let mut wrong = settings(made.pair("server", |_| {}));
     wrong.pair.key = made.path("absent.key");
-    wrong.clients = Some(Clients { ca: made.path("absent.pem"), required: true, rules: Rules::default() });
+    wrong.clients =
+        Some(Clients { ca: made.path("absent.pem"), crl: None, required: true, rules: Rules::default() });
     let error = ServerTls::open(wrong, SystemTime::now()).unwrap_err();
     let keys: Vec<_> = error.problems.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["ingress.http.tls.key_file", "ingress.http.tls.client_ca_file"]);
