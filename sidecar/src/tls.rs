@@ -126,6 +126,12 @@ pub fn series(listeners: &[Watched]) -> Vec<Series> {
             |counts| counts.timed_out.load(Relaxed),
         ),
         count(
+            "outrigger_listener_displaced_total",
+            "Connections at rest that were closed to make room for others",
+            true,
+            |counts| counts.displaced.load(Relaxed),
+        ),
+        count(
             "outrigger_listener_floods_total",
             "HTTP/2 connections closed as their client reset request after request",
             true,

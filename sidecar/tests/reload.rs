@@ -57,7 +57,10 @@ async fn times_and_limits_count_at_once_for_events_and_requests() {
     producer.send(&Outgoing::new("second", None), Mode::Binary).await.unwrap();
 
     // The first holds the one place by the old timeout; the second gets a new place, and the new timeout.
-    let site = site.set("function.concurrency", "2").set("function.timeout", "50ms");
+    let site = site
+        .set("function.concurrency", "2")
+        .set("function.timeout", "50ms")
+        .set("function.connect_timeout", "50ms");
     let line = reread(&site, &process, "function.timeout, function.concurrency").await;
     assert!(!line.contains("restart for the rest"), "{line}");
     site.until_dead(1).await;

@@ -3,8 +3,10 @@
 
 use super::answer::Refusal;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version,
-    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Version,
+    header::{
+        CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
 };
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use outrigger_net::{server::Stay, websocket};
@@ -18,8 +20,8 @@ const VERSION: HeaderValue = HeaderValue::from_static("13");
 /// A wish to speak something else, and the right to.
 pub(super) struct Upgrade {
     to: HeaderValue,
-    pub(super) client: OnUpgrade,
-    pub(super) permit: OwnedSemaphorePermit,
+    client: OnUpgrade,
+    permit: OwnedSemaphorePermit,
     /// The handshake that we make for a client of HTTP/2.
     bridged: Option<Bridged>,
 }
@@ -96,7 +98,7 @@ impl Upgrade {
     /// What the client is told of it: the status, and the headers besides the function's own.
     pub(super) fn tell(&self, to: HeaderValue, headers: &mut HeaderMap) -> StatusCode {
         if self.is_bridged() {
-            for name in [SEC_WEBSOCKET_ACCEPT, HeaderName::from_static("content-length")] {
+            for name in [SEC_WEBSOCKET_ACCEPT, CONTENT_LENGTH] {
                 headers.remove(name);
             }
             return StatusCode::OK;

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     error::Error,
+    future::poll_fn,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
@@ -58,11 +59,10 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Speaks without TLS.
-    pub(super) async fn plain<T>(self: Arc<Self>, stream: T)
+    pub(super) async fn plain<T>(self: Arc<Self>, stream: T, phase: Arc<Phase>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let phase = Phase::new();
         let mut stream = Watched::new(stream, &phase);
         let is_http2 = if self.limits.http2_streams_max == 0 {
             Ok(false)
@@ -80,11 +80,15 @@ where
     }
 
     /// Speaks with TLS; a handshake that fails is counted and said.
-    pub(super) async fn secured<T>(self: Arc<Self>, stream: T, tls: Arc<ServerTls>, remote: Remote)
-    where
+    pub(super) async fn secured<T>(
+        self: Arc<Self>,
+        stream: T,
+        phase: Arc<Phase>,
+        tls: Arc<ServerTls>,
+        remote: Remote,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let phase = Phase::new();
         let refused =
             |refusal, words: &str| self.open.0.refused.note(refusal, words, tls.section(), remote.address);
         // Before what is in force is looked at: no change after it is missed.
@@ -109,7 +113,7 @@ where
         let (shown, is_http2) = settled(&stream);
         // It was read before, when the rules were asked.
         let peer = shown.first().and_then(|certificate| Peer::of(certificate).ok()).map(Arc::new);
-        let client = peer.is_some().then(|| Box::new(Trusted { tls, trust, shown }));
+        let client = peer.is_some().then(|| Box::pin(Trusted { tls, trust, shown }.is_out()) as Ending);
         let stream = Watched::new(stream, &phase);
         self.converse(stream, phase, peer, client, is_http2).await;
     }
@@ -124,7 +128,7 @@ where
         stream: Watched<T>,
         phase: Arc<Phase>,
         peer: Option<Arc<Peer>>,
-        client: Option<Box<Trusted>>,
+        client: Option<Ending>,
         is_http2: bool,
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -155,7 +159,7 @@ where
             }
         });
         let (limits, counts) = (&self.limits, &self.open.0);
-        let sign = Sign { ended: self.ended.clone(), client };
+        let sign = (self.ended.clone(), client);
         let in_time = if is_http2 {
             let conn = protocol::http2(limits).serve_connection(TokioIo::new(stream), handle);
             // Boxed, so that a connection of HTTP/1.1 needs no room for it.
@@ -209,20 +213,29 @@ async fn serve_one<C: Polite>(
     mut conn: Pin<&mut C>,
     phase: &Phase,
     limits: &Limits,
-    mut sign: Sign,
+    (mut ended, mut client): (watch::Receiver<()>, Option<Ending>),
     counts: &Counts,
 ) -> bool {
-    let mut ending = false;
+    let (mut ending, mut asked) = (false, false);
     while let Some(at) = phase.look_again_at(limits) {
         tokio::select! {
             biased;
             // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
             _ = conn.as_mut() => return true,
-            () = sign.came(), if !ending => {
+            _ = ended.changed(), if !ending => {
                 ending = true;
                 conn.as_mut().finish();
             }
-            () = phase.flooded() => {
+            () = poll_fn(|cx| client.as_mut().map_or(Poll::Pending, |out| out.as_mut().poll(cx))), if !ending => {
+                (ending, client) = (true, None);
+                conn.as_mut().finish();
+            }
+            () = phase.cut_short() => {
+                if phase.is_asked_to_go() && !asked {
+                    (ending, asked) = (true, true);
+                    conn.as_mut().finish();
+                    continue;
+                }
                 counts.floods.fetch_add(1, Relaxed);
                 tracing::debug!("a client took back far more requests than it let end; its connection is closed");
                 return true;
@@ -272,6 +285,9 @@ fn settled<T>(stream: &TlsStream<T>) -> (Vec<CertificateDer<'static>>, bool) {
     )
 }
 
+/// Resolves when a connection is to end after the requests that are under way; boxed, as few connections have one.
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A client that was let in by its certificates.
 struct Trusted {
     tls: Arc<ServerTls>,
@@ -279,26 +295,9 @@ struct Trusted {
     shown: Vec<CertificateDer<'static>>,
 }
 
-/// When a connection is to end after the requests that are under way.
-struct Sign {
-    ended: watch::Receiver<()>,
-    client: Option<Box<Trusted>>,
-}
-
-impl Sign {
-    /// The listener ends, or its client would not be let in any more. Cancel safe.
-    async fn came(&mut self) {
-        let Some(client) = &mut self.client else { return drop(self.ended.changed().await) };
-        tokio::select! {
-            _ = self.ended.changed() => {}
-            () = client.is_out() => {}
-        }
-    }
-}
-
 impl Trusted {
-    /// Ends when authorities, lists or rules have changed so that the client would be turned away. Cancel safe.
-    async fn is_out(&mut self) {
+    /// Ends when authorities, lists or rules have changed so that the client would be turned away.
+    async fn is_out(mut self) {
         while self.trust.changed().await.is_ok() {
             if !self.tls.takes(&self.shown) {
                 tracing::info!(

@@ -71,7 +71,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("outrigger.yaml");
         std::fs::write(&file, text).unwrap();
-        load(&Process, Some(&file), &[], Purpose::Look).unwrap()
+        load(&Process, Some(file.as_path()), &[], Purpose::Look).unwrap()
     }
 
     const MUTUAL: &str = "{certificate_file: c.pem, key_file: k.pem, client_ca_file: ca.pem}";
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_way_on_which_nobody_can_be_known_is_warned_of() {
-        let ingress = format!("tls: {MUTUAL}, auth: {{certificates: [CN=a]}}");
+        let ingress = format!("tls: {MUTUAL}, auth: {{certificates: [\"subject:CN=a\"]}}");
         let refused = |proxy: &str| warned(&ingress, proxy).iter().any(|told| told.contains("is refused"));
         assert!(refused(", auth: {bearer_file: t}"));
         assert!(!refused(&format!(", tls: {MUTUAL}")));

@@ -76,7 +76,7 @@ pub(super) const PROXY: &[Setting] = &[
         "proxy.connections_max",
         count(1, 100_000),
         "1024",
-        "The most connections; further ones wait in the kernel's queue.",
+        "The most connections; then the one that has rested longest makes room, or further ones wait in the kernel's queue.",
     ),
     setting("proxy.header_timeout", TO_AN_HOUR, "10s", "How long a request's headers may take."),
     setting(

@@ -268,7 +268,7 @@ const INWARD: &[Setting] = &[
         "ingress.http.connections_max",
         count(1, 100_000),
         "1024",
-        "The most connections; further ones wait in the kernel's queue.",
+        "The most connections; then the one that has rested longest makes room, or further ones wait in the kernel's queue.",
     ),
     setting("ingress.http.header_timeout", TO_AN_HOUR, "10s", "How long a request's headers may take."),
     setting("ingress.http.body_timeout", TO_AN_HOUR, "30s", "How long a request's body may take."),
@@ -386,7 +386,7 @@ const PROCESS: &[Setting] = &[
         "log.level",
         Kind::Word(&["error", "warn", "info", "debug", "trace"]),
         "info",
-        "The least level; a change counts at once.",
+        "The least level.",
     )
     .live(),
     setting(
@@ -399,8 +399,7 @@ const PROCESS: &[Setting] = &[
         "log.audit",
         Kind::Word(&["off", "refused", "all"]),
         "refused",
-        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second. A change \
-         counts at once.",
+        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second.",
     )
     .live(),
     setting("runtime.threads", count(1, 256), "1", "Worker threads; one costs the least per event."),
