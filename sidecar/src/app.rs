@@ -1,17 +1,18 @@
 //! All of Outrigger, wired once, from top to bottom; and how it stops.
 
 mod doors;
+mod live;
 mod pushed;
 mod wiring;
 
 use crate::{
     admin::Admin,
     admit::Admission,
-    cmd::{Exit, Failure},
+    cmd::{Exit, Failure, check},
     config::{Config, Env},
     dispatch::{Parts, Target, now},
     ready::{self, Probe},
-    registry::{self, Brokers, Homeless, Homes, Storage},
+    registry::{self, Brokers, Homeless, Homes, Storage, Tune},
     reload::Reload,
     supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
@@ -20,8 +21,10 @@ use crate::{
 use doors::{Doors, Inside};
 use fastrand::Rng;
 use http::Uri;
+use live::Live;
 use outrigger_core::{
-    DeadLetters, DrainTrigger, Error, Exchange, Intake, Kind, Plugin, TargetId, decide::window::Window, drain,
+    DeadLetters, DrainTrigger, Error, Exchange, Intake, Kind, LiveSpan, Plugin, TargetId,
+    decide::window::Window, drain,
 };
 use outrigger_net::tls::ClientTls;
 use std::{
@@ -52,8 +55,13 @@ pub async fn run(
     // From here on no signal is lost: not one during the start, nor a second one at any time of the drain.
     let mut signals = Signals::listen();
     let reload = reload.map(Reload::listening);
+    for (key, what) in check::warnings(&config) {
+        tracing::warn!("{key}: {what}");
+    }
     let mut app = App::start(config, command, env).await?;
     if let Some(reload) = reload {
+        let live = app.live.clone();
+        let reload = reload.also(move |config| live.apply(config));
         tokio::spawn(reload.keep(app.admin.clone()));
     }
     let end = app.end(&mut signals).await;
@@ -62,8 +70,7 @@ pub async fn run(
 
 /// What runs, and the ways to stop it.
 struct App {
-    config: Config,
-    target: Arc<Target>,
+    live: Arc<Live>,
     admin: Arc<Admin>,
     storage: Option<Storage>,
     faults: oneshot::Receiver<Error>,
@@ -106,7 +113,8 @@ impl App {
         let plugins = registry::plugins(&config);
         let homes = (storage.as_ref(), &brokers);
         let tls = tls::function_client(&config.function).map_err(wrong)?;
-        let (target, exchange) = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
+        let (target, exchange, tune) =
+            target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
         let admission = Arc::new(Admission { annotators, target: target.clone() });
         let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
@@ -130,7 +138,7 @@ impl App {
         let inside =
             Inside { config: &config, intake: &intake, storage: storage.as_ref(), metrics: &metrics };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
-        proxy_door.serve(&inside, &target, exchange, paths, &sources_drain);
+        let proxy = proxy_door.serve(&inside, &target, exchange, paths, &sources_drain);
         drop(sources_drain); // from here on it is held by what has work to finish
         admin.listening.store(true, Ordering::Relaxed);
 
@@ -142,9 +150,11 @@ impl App {
         let (function_stop, function_drain) = drain::channel();
         let function = child.map(|child| tokio::spawn(supervisor.keep(child, env, life, function_drain)));
 
+        let drain = &config.drain;
+        let (lame_duck, drain_deadline) = (LiveSpan::new(drain.lame_duck), LiveSpan::new(drain.deadline));
+        let live = Live { target, intake, tune, proxy, lame_duck, drain_deadline };
         Ok(Self {
-            config,
-            target,
+            live: Arc::new(live),
             admin,
             storage,
             faults,
@@ -182,14 +192,14 @@ impl App {
             replays.stop();
         }
         let is_gone = matches!(end, End::Function(_)); // then nothing in the lanes can finish
-        let patience = if is_gone { Duration::ZERO } else { self.config.drain.deadline };
+        let patience = if is_gone { Duration::ZERO } else { self.live.drain_deadline.get() };
         let in_order = async {
-            tokio::time::sleep(self.config.drain.lame_duck).await;
-            stop_lanes(&self.target, &self.sources_stop, now() + patience).await
+            tokio::time::sleep(self.live.lame_duck.get()).await;
+            stop_lanes(&self.live.target, &self.sources_stop, now() + patience).await
         };
         let released = tokio::select! {
             released = in_order => released,
-            () = signals.next() => stop_lanes(&self.target, &self.sources_stop, now()).await,
+            () = signals.next() => stop_lanes(&self.live.target, &self.sources_stop, now()).await,
         };
         for feed in &self.brokers.feeds {
             if let Err(error) = feed.source().close().await {
@@ -223,7 +233,7 @@ fn target(
     plugins: &[Arc<dyn Plugin>],
     metrics: &Arc<Metrics>,
     rng: Rng,
-) -> Result<(Arc<Target>, Arc<dyn Exchange>), Failure> {
+) -> Result<(Arc<Target>, Arc<dyn Exchange>, Tune), Failure> {
     let waits = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
     let replies = waits || brokers.replies.is_some();
     let journal = storage.map(|storage| storage.dead.clone());
@@ -245,7 +255,7 @@ fn target(
         rng,
     };
     let target = Target::new(TargetId("function".into()), wiring::settings(config), parts);
-    Ok((target, function.exchange))
+    Ok((target, function.exchange, function.tune))
 }
 
 /// Stops the sources, then lets the lanes finish. Gives back how many events were released.

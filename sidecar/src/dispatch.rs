@@ -33,7 +33,6 @@ use tokio::{sync::Notify, task::JoinSet};
 /// One target: the function.
 pub struct Target {
     pub(crate) id: TargetId,
-    pub(crate) settings: Settings,
     pub(crate) call: Arc<dyn Call>,
     pub(crate) dead: Arc<dyn DeadLetters>,
     pub(crate) replies: Option<Arc<dyn Sink>>,
@@ -48,6 +47,7 @@ pub struct Target {
 
 /// What one lock holds.
 pub(crate) struct State {
+    pub(crate) settings: Settings,
     pub(crate) lanes: Lanes<Box<Job>>,
     pub(crate) breaker: Breaker,
     pub(crate) budget: Budget,
@@ -70,8 +70,17 @@ enum Take {
 }
 
 impl State {
-    fn take(&mut self, concurrency: usize, now: Instant) -> Take {
-        if self.stopped || !self.ready || self.running + self.passages.active > concurrency {
+    /// Calls that the function has, workers that look for one included.
+    fn busy(&self) -> usize {
+        self.running + self.passages.active
+    }
+
+    fn has_place(&self) -> bool {
+        self.busy() < self.settings.concurrency
+    }
+
+    fn take(&mut self, now: Instant) -> Take {
+        if self.stopped || !self.ready || self.busy() > self.settings.concurrency {
             return Take::Nothing;
         }
         if !self.lanes.is_ready(now) {
@@ -105,6 +114,7 @@ impl Target {
             budget: Budget::new(ratio, per_second, burst),
             rng: parts.rng,
             rate: settings.per_second.map(Rate::new),
+            settings,
             running: 0,
             passages: passage::Passages::default(),
             starting: false,
@@ -114,7 +124,6 @@ impl Target {
         };
         Arc::new(Self {
             id,
-            settings,
             call: parts.call,
             dead: parts.dead,
             replies: parts.replies,
@@ -166,6 +175,22 @@ impl Target {
     pub fn set_ready(self: &Arc<Self>, ready: bool) {
         let mut state = self.state();
         state.ready = ready;
+        self.hand_over(&mut state);
+        self.start_worker(&mut state);
+    }
+
+    /// Treats it by other settings from here on, all at once: what is under way ends by them, what waits already
+    /// waits as long as it was told.
+    pub fn treat(self: &Arc<Self>, settings: Settings) {
+        let mut state = self.state();
+        let (ratio, per_second, burst) = settings.retry_budget;
+        state.breaker.set(settings.breaker);
+        state.budget.set(ratio, per_second, burst);
+        match (&mut state.rate, settings.per_second) {
+            (Some(rate), Some(per_second)) => rate.set(per_second),
+            (rate, per_second) => *rate = per_second.map(Rate::new),
+        }
+        state.settings = settings;
         self.hand_over(&mut state);
         self.start_worker(&mut state);
     }
@@ -230,7 +255,7 @@ impl Target {
         let (now, state) = (now(), self.state());
         Status {
             queued: state.lanes.len(),
-            running: state.running + state.passages.active,
+            running: state.busy(),
             parked: state.lanes.parked_len(),
             breaker: state.breaker.state(now),
             ready: state.ready,
@@ -294,8 +319,7 @@ impl Target {
     }
 
     fn start_worker(self: &Arc<Self>, state: &mut State) {
-        let busy = state.running + state.passages.active >= self.settings.concurrency;
-        if state.starting || busy || !state.ready || state.stopped {
+        if state.starting || !state.has_place() || !state.ready || state.stopped {
             return;
         }
         state.starting = true;
@@ -320,7 +344,7 @@ impl Target {
     fn take(self: &Arc<Self>, now: Instant, first: bool) -> Option<Running<'_>> {
         let mut state = self.state();
         let yields = !first && state.passages.is_waited_for();
-        match if yields { Take::Nothing } else { state.take(self.settings.concurrency, now) } {
+        match if yields { Take::Nothing } else { state.take(now) } {
             Take::Run { ticket, job, probe } => {
                 if state.lanes.is_ready(now) {
                     self.start_worker(&mut state);

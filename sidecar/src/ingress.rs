@@ -6,7 +6,7 @@
 pub mod cloudevents;
 pub mod confirm;
 pub mod paths;
-mod webhook;
+pub mod webhook;
 
 use crate::{admit::Keys, config::Webhook, dispatch::now, settle::unix_ms, telemetry::Metrics};
 use bytes::Bytes;
@@ -117,10 +117,11 @@ impl Ingress {
 
     async fn enter(&self, request: Request<Incoming>) -> Result<Response<Bytes>> {
         let (parts, mut incoming) = request.into_parts();
-        if let Some(answer) = self.at_the_door(&parts) {
+        if let Some(answer) = self.shakes_hands(&parts) {
             body::linger(&parts.headers, incoming);
             return Ok(answer);
         }
+        // Before anything else is said: who is not known is not told what is here.
         let entry = match self.guard.enter(&parts).await {
             Ok(entry) => entry,
             Err(denial) => {
@@ -128,6 +129,12 @@ impl Ingress {
                 return Ok(self.refuse(&denial));
             }
         };
+        let misplaced = self.misplaced(&parts);
+        if let (Some(answer), Entry::Known(_)) = (&misplaced, &entry) {
+            let answer = answer.clone();
+            body::linger(&parts.headers, incoming);
+            return Ok(answer);
+        }
         let body = match body::collect(&parts.headers, &mut incoming, &self.body).await {
             Ok(body) => body,
             Err(error) => {
@@ -143,6 +150,9 @@ impl Ingress {
             Ok(pass) => pass,
             Err(denial) => return Ok(self.refuse(&denial)),
         };
+        if let Some(answer) = misplaced {
+            return Ok(answer);
+        }
         let (items, batch) = match self.inbound.decode(&parts, body)? {
             Inbox::Events { items, batch } => (items, batch),
             Inbox::Answer(answer) => return Ok(answer),
@@ -166,40 +176,39 @@ impl Ingress {
         Ok(self.inbound.answer(&outcome.unwrap_or_else(Outcome::Unavailable)))
     }
 
-    /// What is answered without reading the body.
-    fn at_the_door(&self, parts: &Parts) -> Option<Response<Bytes>> {
+    /// What somebody is told who is known, and whose request is none that brings events.
+    fn misplaced(&self, parts: &Parts) -> Option<Response<Bytes>> {
         if parts.uri.path() != self.path {
-            let line = if self.guard.is_open() {
-                format!("events are taken at {}", self.path)
-            } else {
-                "nothing is here".to_owned() // nobody who is not known is told more
-            };
+            let line = format!("events are taken at {}", self.path);
             return Some(cloudevents::text(StatusCode::NOT_FOUND, &line));
         }
-        if parts.method != Method::POST {
+        (parts.method != Method::POST).then(|| {
             let asked = parts.method == Method::OPTIONS;
-            let status = if asked { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED };
-            let mut answer = cloudevents::text(status, "events are sent by POST");
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
-            if asked {
-                self.shake_hands(parts, &mut answer);
-            }
-            return Some(answer);
-        }
-        None
+            by_post(if asked { StatusCode::OK } else { StatusCode::METHOD_NOT_ALLOWED })
+        })
     }
 
-    /// Grants a sender of webhooks leave to send, where it asked and may have it.
-    fn shake_hands(&self, parts: &Parts, answer: &mut Response<Bytes>) {
+    /// Answers a sender of webhooks who asks for leave to send, known or not, and grants it where it may have it.
+    fn shakes_hands(&self, parts: &Parts) -> Option<Response<Bytes>> {
+        if parts.method != Method::OPTIONS || parts.uri.path() != self.path {
+            return None;
+        }
+        let mut answer = by_post(StatusCode::OK);
         match webhook::handshake(&self.webhook, &parts.headers) {
-            Handshake::No => {}
-            Handshake::Refused => tracing::debug!(
-                origin = ?parts.headers.get("webhook-request-origin"),
-                listener = &*self.name,
-                "a webhook's handshake was refused: its origin is none of those that are listed"
-            ),
+            Handshake::No => return None,
+            Handshake::Refused(why) => {
+                self.metrics.webhook_refused(why);
+                let origin = parts.headers.get(webhook::REQUEST_ORIGIN);
+                tracing::debug!(
+                    ?origin,
+                    listener = &*self.name,
+                    reason = why.name(),
+                    "a webhook's handshake was refused"
+                );
+            }
             Handshake::Granted(headers) => answer.headers_mut().extend(headers),
         }
+        Some(answer)
     }
 
     /// Whether the sender may send all of it: what is refused in part would be sent again whole.
@@ -399,6 +408,13 @@ impl Ingress {
     fn origin(&self) -> Origin {
         Origin { source: self.name.clone(), position: Position::none(), headers: Vec::new() }
     }
+}
+
+/// How events are sent.
+fn by_post(status: StatusCode) -> Response<Bytes> {
+    let mut answer = cloudevents::text(status, "events are sent by POST");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    answer
 }
 
 fn not_an_event(why: String) -> Reason {

@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {
-        eprintln!("outrigger: {failure}");
+        if !failure.is_silent() {
+            eprintln!("outrigger: {failure}");
+        }
         failure.exit()
     });
     exit.into()

@@ -9,24 +9,24 @@
 mod answer;
 mod headers;
 mod routes;
+mod tuning;
 mod tunnel;
+mod upgrade;
 
 pub use answer::Answer;
+pub use tuning::Tuning;
 
 use crate::{
     config::{self, To},
-    dispatch::{Passage, Patience, Target, now},
+    dispatch::{Passage, Target, now},
     ingress::paths::Paths,
     telemetry::Metrics,
 };
 use answer::Refusal;
 use headers::{Telling, WhoAsks};
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, UPGRADE},
-};
+use http::{Request, Response, StatusCode, Version, header::UPGRADE};
 use http_body_util::BodyExt as _;
-use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper::body::Incoming;
 use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Why},
@@ -34,11 +34,9 @@ use outrigger_net::{
     tls::Peer,
 };
 use routes::Routes;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::Semaphore;
+use upgrade::Upgrade;
 
 /// Its name in metrics and the audit log.
 pub const NAME: &str = "proxy";
@@ -66,9 +64,7 @@ pub struct Proxy {
     parts: Parts,
     routes: Routes,
     telling: Telling,
-    patience: Patience,
-    upload_timeout: Duration,
-    rest_max: Duration,
+    tuning: Arc<Tuning>,
     upgrades: Arc<Semaphore>,
 }
 
@@ -90,11 +86,15 @@ impl Proxy {
                 forwarded: config.forwarded,
                 trusts: config.trusts_forwarded,
             },
-            patience: Patience { wait: config.wait, waiting_max: config.waiting_max },
-            upload_timeout: config.upload_timeout,
-            rest_max: config.stream_idle_timeout,
+            tuning: Arc::new(Tuning::new(config)),
             upgrades: Arc::new(Semaphore::new(config.upgrades_max)),
         })
+    }
+
+    /// What of it may change from here on.
+    #[must_use]
+    pub fn tuning(&self) -> Arc<Tuning> {
+        self.tuning.clone()
     }
 
     /// Its answers to one connection.
@@ -124,10 +124,7 @@ impl Proxy {
 
     /// What is refused at the door, before anything of the request is used.
     fn at_the_door(&self, request: &mut Request<Incoming>) -> Result<To, Refusal> {
-        if request.method() == Method::CONNECT {
-            let told = "CONNECT is not for here";
-            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "connect", told));
-        }
+        upgrade::settle_method(request)?;
         let version = request.version();
         let mut uri = std::mem::take(request.uri_mut());
         let settled = headers::settle_host(&mut uri, version, request.headers_mut());
@@ -154,12 +151,13 @@ impl Proxy {
     ) -> Result<Response<Answer>, Refusal> {
         let upgrade = self.prepare(who, request.as_mut().expect(ONCE))?;
         let target = &self.parts.target;
-        let mut passage = target.enter(&self.patience, started).await.map_err(|error| Refusal::of(&error))?;
+        let mut passage =
+            target.enter(&self.tuning.patience(), started).await.map_err(|error| Refusal::of(&error))?;
         let cx = CallCx {
             target: target.id.clone(),
             attempt: 1,
-            deadline: Some(started + self.upload_timeout),
-            stream: Some(self.rest_max),
+            deadline: Some(started + self.tuning.upload_timeout.get()),
+            stream: Some(self.tuning.rest_max.get()),
             timeline: Timeline::off(),
         };
         let sending = self.parts.exchange.send(request.take().expect(ONCE).map(body), &cx);
@@ -174,12 +172,11 @@ impl Proxy {
 
     /// Makes the request the next hop's.
     fn prepare(&self, who: &WhoAsks, request: &mut Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
-        let upgrade = self.upgrade(request)?;
+        let upgrade = Upgrade::wanted(request, &self.upgrades)?;
         headers::strip(request.headers_mut());
         who.tell(self.telling, request.headers_mut());
         if let Some(upgrade) = &upgrade {
-            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            request.headers_mut().insert(UPGRADE, upgrade.to.clone());
+            upgrade.ask(request.headers_mut());
         }
         *request.version_mut() = Version::HTTP_11;
         Ok(upgrade)
@@ -193,56 +190,30 @@ impl Proxy {
         passage: Passage,
     ) -> Result<Response<Answer>, Refusal> {
         *answer.version_mut() = Version::HTTP_11;
+        let bridged = upgrade.as_ref().is_some_and(Upgrade::is_bridged);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if bridged && answer.status().is_success() {
+                let error = Error::new(Kind::BadAnswer, "the function did not take the WebSocket up");
+                return Err(Refusal::of(&error));
+            }
             headers::strip(answer.headers_mut());
             return Ok(answer.map(|body| Answer::passing(body, passage)));
         }
         let to = answer.headers().get(UPGRADE).cloned();
-        let (Some(upgrade), Some(to)) = (upgrade, to) else {
+        let taken_up = upgrade.filter(|upgrade| upgrade.is_taken_up(answer.headers()));
+        let (Some(upgrade), Some(to)) = (taken_up, to) else {
             let error =
                 Error::new(Kind::BadAnswer, "the function switched to a protocol that nobody asked for");
             return Err(Refusal::of(&error));
         };
         let function = hyper::upgrade::on(&mut answer);
-        tunnel::open(upgrade.client, function, self.rest_max, upgrade.permit, self.parts.drain.clone());
         headers::strip(answer.headers_mut());
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        answer.headers_mut().insert(UPGRADE, to);
+        *answer.status_mut() = upgrade.tell(to, answer.headers_mut());
+        let (client, held) = upgrade.held();
+        let held = (held, self.parts.drain.clone());
+        tunnel::open(client, function, self.tuning.rest_max.get(), held);
         Ok(answer.map(|_| Answer::default()))
     }
-
-    /// What a request wants to speak instead of HTTP/1.1. HTTP/2 is not among it: a request for it could be answered
-    /// by the function, past all that is decided here.
-    fn upgrade(&self, request: &mut Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
-        let Some(to) = wanted_upgrade(request.version(), request.headers()) else { return Ok(None) };
-        let Ok(permit) = self.upgrades.clone().try_acquire_owned() else {
-            let told = "too many upgraded connections";
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "upgrades", told));
-        };
-        Ok(Some(Upgrade { to, client: hyper::upgrade::on(request), permit }))
-    }
-}
-
-/// A wish to speak something else, and the right to.
-struct Upgrade {
-    to: HeaderValue,
-    client: OnUpgrade,
-    permit: OwnedSemaphorePermit,
-}
-
-fn wanted_upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut wanted = headers.get_all(UPGRADE).iter();
-    let (to, None) = (wanted.next()?, wanted.next()) else { return None };
-    let named = headers.get_all(CONNECTION).iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|&byte| byte == b',')
-            .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-    });
-    let name = to.as_bytes().trim_ascii();
-    let is_http2 = name.len() >= 2 && name[..2].eq_ignore_ascii_case(b"h2")
-        || name.len() >= 4 && name[..4].eq_ignore_ascii_case(b"http");
-    (version == Version::HTTP_11 && named && !is_http2 && !name.contains(&b',')).then(|| to.clone())
 }
 
 const ONCE: &str = "a request is there until it is sent";

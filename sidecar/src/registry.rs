@@ -33,7 +33,12 @@ pub struct Function {
     pub call: Arc<dyn Call>,
     /// How it is asked anything else; the calls go by it too.
     pub exchange: Arc<dyn Exchange>,
+    /// Has it go by other settings, as far as they may change while it works.
+    pub tune: Tune,
 }
+
+/// Takes the settings of a function that may change.
+pub type Tune = Box<dyn Fn(&config::Function) + Send + Sync>;
 
 /// The function client. `tls` is needed where the URL says https; `replies` says whether a caller waits for what the
 /// function answers to an event.
@@ -48,7 +53,36 @@ pub fn function(
     replies: bool,
     plugins: &[Arc<dyn Plugin>],
 ) -> Result<Function> {
-    let settings = outrigger_http::Config {
+    let settings = client_settings(config, url, replies)?;
+    let client = outrigger_http::Client::new(&settings);
+    let tuning = client.tuning();
+    let client = match tls {
+        Some(tls) => client.secured(tls),
+        None => client,
+    };
+    let mut exchange: Arc<dyn Exchange> = Arc::new(client);
+    for plugin in plugins {
+        exchange = plugin.around_exchange(exchange);
+    }
+    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange.clone()));
+    for plugin in plugins {
+        call = plugin.around_call(call);
+    }
+    let url = url.clone();
+    let tune: Tune = Box::new(move |config| match client_settings(config, &url, replies) {
+        Ok(settings) => tuning.set(&settings),
+        Err(error) => tracing::error!(%error, "the function is called as before"),
+    });
+    Ok(Function { call, exchange, tune })
+}
+
+#[cfg(feature = "http")]
+fn client_settings(
+    config: &config::Function,
+    url: &http::Uri,
+    replies: bool,
+) -> Result<outrigger_http::Config> {
+    Ok(outrigger_http::Config {
         mode: match config.mode {
             config::Mode::Binary => outrigger_http::Mode::Binary,
             config::Mode::Structured => outrigger_http::Mode::Structured,
@@ -64,21 +98,7 @@ pub fn function(
         replies: if replies { outrigger_http::Replies::Used } else { outrigger_http::Replies::Ignored },
         reply_bytes_max: config.reply_bytes_max,
         ..outrigger_http::Config::new(url.clone())?
-    };
-    let client = outrigger_http::Client::new(&settings);
-    let client = match tls {
-        Some(tls) => client.secured(tls),
-        None => client,
-    };
-    let mut exchange: Arc<dyn Exchange> = Arc::new(client);
-    for plugin in plugins {
-        exchange = plugin.around_exchange(exchange);
-    }
-    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange.clone()));
-    for plugin in plugins {
-        call = plugin.around_call(call);
-    }
-    Ok(Function { call, exchange })
+    })
 }
 
 /// Says that there is no function client.

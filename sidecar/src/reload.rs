@@ -45,13 +45,16 @@ impl Source {
     }
 }
 
+/// Takes from a configuration what counts at once.
+type Apply = Box<dyn Fn(&Config) + Send>;
+
 /// What reads it again.
 pub struct Reload {
     source: Source,
     env: Arc<dyn Env>,
     started: Reading,
     current: Reading,
-    apply: Box<dyn Fn(&Config) + Send>,
+    apply: Vec<Apply>,
     hangup: Option<Signal>,
     /// The file as it was at the last look, where it has changed: it must rest for one look, as it may be half
     /// written.
@@ -65,10 +68,17 @@ impl Reload {
         source: Source,
         env: Arc<dyn Env>,
         started: Reading,
-        apply: Box<dyn Fn(&Config) + Send>,
+        apply: impl Fn(&Config) + Send + 'static,
     ) -> Self {
         let current = started.clone();
-        Self { source, env, started, current, apply, hangup: None, fresh: None }
+        Self { source, env, started, current, apply: vec![Box::new(apply)], hangup: None, fresh: None }
+    }
+
+    /// Gives each later configuration to `apply` too.
+    #[must_use]
+    pub fn also(mut self, apply: impl Fn(&Config) + Send + 'static) -> Self {
+        self.apply.push(Box::new(apply));
+        self
     }
 
     /// From here on SIGHUP does not end the process.
@@ -117,7 +127,7 @@ impl Reload {
         let live = self.current.changes(&newer).live;
         let restart = self.started.changes(&newer).restart;
         if !live.is_empty() {
-            (self.apply)(&newer.config);
+            self.apply.iter().for_each(|apply| apply(&newer.config));
         }
         self.current = newer;
         Ok(Changes { live, restart })

@@ -95,7 +95,7 @@ impl Target {
         let verdict = match &outcome {
             Ok(_) => Verdict::Delivered,
             Err(error) => match error.http_status() {
-                Some(status) => self.settings.statuses.verdict(Some(status)),
+                Some(status) => self.state().settings.statuses.verdict(Some(status)),
                 None if error.sent() || error.retry() != Retry::Permanent => Verdict::Retry,
                 None => Verdict::Refused, // it could not even be encoded
             },
@@ -109,7 +109,7 @@ impl Target {
             let mut state = self.state();
             let attempt = note_failure(&mut state, &mut running, &error, verdict, ended);
             let dice = state.rng.f64();
-            step::next(&self.settings.policy, &attempt, dice)
+            step::next(&state.settings.policy, &attempt, dice)
         };
         let job = running.job();
         job.receipt.attempted(job.attempts);
@@ -142,7 +142,7 @@ impl Target {
     async fn give_up(&self, mut running: Running<'_>, reason: Reason) {
         let job = running.job();
         let id = job.event_id();
-        if self.settings.on_poison == OnPoison::Park && job.key.is_some() {
+        if self.state().settings.on_poison == OnPoison::Park && job.key.is_some() {
             tracing::warn!(id, %reason, "the event is parked and holds its key");
             job.grave = Some(reason);
             self.metrics.parked();

@@ -7,7 +7,7 @@
 mod labels;
 mod made;
 
-use crate::registry::Series;
+use crate::{ingress::webhook::Refusal, registry::Series};
 use hdrhistogram::Histogram as Percentiles;
 use labels::{ByLabel, failure_label, status_label};
 use made::Maker;
@@ -67,6 +67,7 @@ pub struct Metrics {
     reply_failed: IntCounter,
     ended: IntCounterVec,
     refused: IntCounterVec,
+    webhook_refused: IntCounterVec,
     delivery_seconds: Histogram,
     attempt_seconds: ByLabel,
     request_seconds: ByLabel,
@@ -121,6 +122,7 @@ impl Metrics {
         }
         Ok(Self {
             reloads: reloads(&made)?,
+            webhook_refused: webhook_refused(&made)?,
             accepted: made.counter("outrigger_events_accepted_total", "Events accepted by the ingress")?,
             delivered: made.counter("outrigger_events_delivered_total", "Events that the function has")?,
             retried: made
@@ -269,6 +271,11 @@ impl Metrics {
         self.refused.with_label_values(&[listener, why.name()]).inc();
     }
 
+    /// A webhook's handshake was refused.
+    pub fn webhook_refused(&self, why: Refusal) {
+        self.webhook_refused.with_label_values(&[why.name()]).inc();
+    }
+
     /// The configuration was read again.
     pub fn reloaded(&self, result: Reloaded) {
         self.reloads.with_label_values(&[result.name()]).inc();
@@ -364,6 +371,16 @@ fn reloads(made: &Maker<'_>) -> Result<IntCounterVec> {
         reloads.with_label_values(&[result.name()]);
     }
     Ok(reloads)
+}
+
+/// By reason, from zero on.
+fn webhook_refused(made: &Maker<'_>) -> Result<IntCounterVec> {
+    let (name, help) = ("outrigger_webhook_refused_total", "Handshakes of webhooks that were refused");
+    let refused = made.counters(name, help, &["reason"])?;
+    for why in Refusal::ALL {
+        refused.with_label_values(&[why.name()]);
+    }
+    Ok(refused)
 }
 
 fn percentiles() -> Result<Percentiles<u64>> {

@@ -26,6 +26,7 @@ pub fn listener(tls: &ListenerTls, http2: bool) -> ServerSettings {
         pair: pair(&tls.pair),
         clients: tls.clients.as_ref().map(|clients| Clients {
             ca: clients.ca.clone(),
+            crl: clients.crl.clone(),
             required: clients.required,
             rules: Rules { subjects: clients.subjects.clone(), spiffe_ids: clients.spiffe_ids.clone() },
         }),
@@ -123,6 +124,12 @@ pub fn series(listeners: &[Watched]) -> Vec<Series> {
             "Connections closed as their client was too slow or idle",
             true,
             |counts| counts.timed_out.load(Relaxed),
+        ),
+        count(
+            "outrigger_listener_displaced_total",
+            "Connections at rest that were closed to make room for others",
+            true,
+            |counts| counts.displaced.load(Relaxed),
         ),
         count(
             "outrigger_listener_floods_total",

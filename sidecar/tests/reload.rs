@@ -3,22 +3,25 @@
 mod common;
 
 use common::Site;
-use outrigger_function::{Function, Program};
+use outrigger_function::{Action, Function, Program, program::Fault};
+use outrigger_testkit::{Mode, Outgoing, Process, free_port, process::get};
 use rustix::process::Signal;
+
+fn write(site: &Site) {
+    std::fs::write(site.path("outrigger.yaml"), site.yaml()).unwrap();
+}
 
 #[tokio::test]
 async fn a_changed_file_and_sighup_apply_what_can_be_and_a_bad_file_changes_nothing() {
     let function = Function::start(Program::default());
     let site = Site::of(&function).set("log.level", "error");
     let process = site.start().await;
-    let write = |site: &Site| std::fs::write(site.path("outrigger.yaml"), site.yaml()).unwrap();
-
     // Noticed by itself; that it is said at all shows that the level was applied.
-    let site = site.set("log.level", "info").set("function.timeout", "7s");
+    let site = site.set("log.level", "info").set("function.mode", "structured");
     write(&site);
     let line = process.line("the configuration was read again").await;
-    assert!(line.contains("log.level") && line.contains("function.timeout"), "{line}");
-    let (status, text) = site.until_readyz("restart to apply function.timeout").await;
+    assert!(line.contains("log.level") && line.contains("function.mode"), "{line}");
+    let (status, text) = site.until_readyz("restart to apply function.mode").await;
     assert_eq!(status, 200, "{text}");
 
     let site = site.set("function.timeout", "0s");
@@ -29,4 +32,48 @@ async fn a_changed_file_and_sighup_apply_what_can_be_and_a_bad_file_changes_noth
     assert!(site.metric("outrigger_config_reloads_total{result=\"refused\"}").await >= 1.0);
     assert!(site.metric("outrigger_config_reloads_total{result=\"applied\"}").await >= 1.0);
     assert_eq!(site.readyz().await.0, 200);
+}
+
+/// Writes the configuration and has it read; gives back the line that says so.
+async fn reread(site: &Site, process: &Process, said: &str) -> String {
+    write(site);
+    process.signal(Signal::HUP);
+    process.line(said).await
+}
+
+#[tokio::test]
+async fn times_and_limits_count_at_once_for_events_and_requests() {
+    let hangs = Action { fault: Some(Fault::Hang), ..Action::default() };
+    let function = Function::start(Program::always(hangs));
+    let proxy = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let site = Site::of(&function).set("delivery.attempts_max", "1").set("function.concurrency", "1");
+    let site =
+        site.set("function.timeout", "1h").set("proxy.wait", "1h").set("proxy.listen", &proxy.to_string());
+    let mut process = site.start().await;
+
+    let producer = site.producer();
+    producer.send(&Outgoing::new("first", None), Mode::Binary).await.unwrap();
+    function.wait_for(|stats| stats.running == 1).await;
+    producer.send(&Outgoing::new("second", None), Mode::Binary).await.unwrap();
+
+    // The first holds the one place by the old timeout; the second gets a new place, and the new timeout.
+    let site = site
+        .set("function.concurrency", "2")
+        .set("function.timeout", "50ms")
+        .set("function.connect_timeout", "50ms");
+    let line = reread(&site, &process, "function.timeout, function.concurrency").await;
+    assert!(!line.contains("restart for the rest"), "{line}");
+    site.until_dead(1).await;
+    let letters = site.letters().await;
+    assert_eq!(letters[0]["event_id"], "second", "{letters:?}");
+
+    // No place, and nobody waits for one any more.
+    let site = site.set("function.concurrency", "1").set("proxy.wait", "0s");
+    reread(&site, &process, "proxy.wait").await;
+    assert_eq!(get(proxy, "/").await.unwrap().0, 503);
+
+    // The drain gives the first event up after its new deadline.
+    let site = site.set("drain.deadline", "50ms");
+    reread(&site, &process, "drain.deadline").await;
+    assert!(process.stop().await.success());
 }

@@ -173,3 +173,12 @@ async fn storage_that_dies_with_the_pod_makes_senders_wait_and_is_never_trusted_
         assert_eq!(answer.status(), status);
     }
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_and_nothing_is_said_of_it() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(common::EXE);
+    let output = command.args(["config", "example"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}

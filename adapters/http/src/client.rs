@@ -5,7 +5,7 @@
 //! answer, and begins anew with each piece of an upload. Whether the request was sent is known at every moment, because that decides
 //! whether a failure counts as an attempt.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc};
 
 use http::{
     HeaderValue, Request, Response,
@@ -23,6 +23,7 @@ use crate::{
     connect::{Address, Security},
     h2::Shared,
     pool::Pool,
+    tuning::Tuning,
     upload::{self, Gate, Progress},
 };
 
@@ -40,7 +41,7 @@ pub struct Client {
     pool: Arc<Pool>,
     /// Used instead of the pool where the function speaks HTTP/2.
     shared: Option<Shared>,
-    timeout: Duration,
+    tuning: Arc<Tuning>,
 }
 
 impl Client {
@@ -53,17 +54,18 @@ impl Client {
         let is_https = config.url.scheme() == Some(&http::uri::Scheme::HTTPS);
         let (port_default, security) = if is_https { (443, Security::Unset) } else { (80, Security::Plain) };
         let named = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let tuning = Arc::new(Tuning::new(config));
         Client {
             address: Address {
                 host: host.into(),
                 port: port.unwrap_or(port_default),
-                timeout: config.connect_timeout,
+                tuning: tuning.clone(),
                 security,
             },
             host: HeaderValue::try_from(named).unwrap_or_else(|_| HeaderValue::from_static("localhost")),
-            pool: Pool::new(config.idle_connections_max, config.idle_timeout),
+            pool: Pool::new(tuning.clone()),
             shared: (config.protocol == Protocol::H2c).then(Shared::default),
-            timeout: config.timeout,
+            tuning,
         }
     }
 
@@ -74,6 +76,12 @@ impl Client {
             self.address.security = Security::Tls(tls);
         }
         self
+    }
+
+    /// What of it may change from here on.
+    #[must_use]
+    pub fn tuning(&self) -> Arc<Tuning> {
+        self.tuning.clone()
     }
 
     /// Takes `request` out of its place: by value it would be copied from one future into the next.
@@ -124,7 +132,7 @@ impl Client {
     }
 
     fn deadline(&self, cx: &CallCx, since: Instant) -> Instant {
-        let own = since + self.timeout;
+        let own = since + self.tuning.timeout.get();
         cx.deadline.map_or(own, |callers| own.min(callers.into()))
     }
 

@@ -1,6 +1,6 @@
 //! New connections: a name becomes addresses, and the first that answers is taken, over TLS where the URL says so.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use hyper::client::conn::{
     http1::{self, SendRequest},
@@ -15,12 +15,14 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use crate::tuning::Tuning;
+
 /// Where to connect to.
 #[derive(Debug)]
 pub(crate) struct Address {
     pub(crate) host: Box<str>,
     pub(crate) port: u16,
-    pub(crate) timeout: Duration,
+    pub(crate) tuning: Arc<Tuning>,
     pub(crate) security: Security,
 }
 
@@ -66,7 +68,7 @@ impl Address {
     }
 
     async fn open(&self) -> Result<TokioIo<Box<dyn Stream>>> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.tuning.connect_timeout.get();
         let stream = self.stream(deadline).await.map_err(|error| self.unreachable(&error))?;
         // Without it small requests wait for the acknowledgement of earlier ones. A connection that is
         // gone already refuses the option; the request will tell.
@@ -121,7 +123,7 @@ impl Address {
     }
 
     fn too_late(&self) -> String {
-        format!("no connection within {} ms", self.timeout.as_millis())
+        format!("no connection within {} ms", self.tuning.connect_timeout.get().as_millis())
     }
 }
 

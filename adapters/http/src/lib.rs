@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`config`] | where the function is, how long it may take, how an event is written |
+//! | [`tuning`] | what of that may change while it works |
 //! | [`call`] | [`Call`](outrigger_core::Call): encode, exchange, decode |
 //! | `decode` | what an answer is, as pure functions: a reply event, a plain body, a failure |
 //! | [`client`] | [`Exchange`](outrigger_core::Exchange): a connection, the request, the answer, within one deadline |
@@ -23,6 +24,7 @@
 pub mod call;
 pub mod client;
 pub mod config;
+pub mod tuning;
 
 mod answer;
 mod connect;
@@ -34,3 +36,4 @@ mod upload;
 pub use call::FunctionCall;
 pub use client::Client;
 pub use config::{Config, Mode, Protocol, Replies};
+pub use tuning::Tuning;

@@ -7,18 +7,18 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
 };
 
 use hyper::client::conn::http1::SendRequest;
 use outrigger_core::Body;
 use tokio::time::Instant;
 
+use crate::tuning::Tuning;
+
 #[derive(Debug)]
 pub(crate) struct Pool {
     state: Mutex<State>,
-    idle_max: usize,
-    idle_timeout: Duration,
+    tuning: Arc<Tuning>,
 }
 
 #[derive(Debug, Default)]
@@ -36,8 +36,8 @@ struct Idle {
 }
 
 impl Pool {
-    pub(crate) fn new(idle_max: usize, idle_timeout: Duration) -> Arc<Pool> {
-        Arc::new(Pool { state: Mutex::default(), idle_max, idle_timeout })
+    pub(crate) fn new(tuning: Arc<Tuning>) -> Arc<Pool> {
+        Arc::new(Pool { state: Mutex::default(), tuning })
     }
 
     /// The connection that was used last, if it still counts as alive. Its last exchange may need one more
@@ -45,7 +45,7 @@ impl Pool {
     pub(crate) fn take(&self, now: Instant) -> Option<SendRequest<Body>> {
         let mut state = self.state();
         let youngest = state.idle.pop_back()?;
-        if now.saturating_duration_since(youngest.since) >= self.idle_timeout {
+        if now.saturating_duration_since(youngest.since) >= self.tuning.idle_timeout.get() {
             state.idle.clear(); // the others are older still
             return None;
         }
@@ -54,17 +54,18 @@ impl Pool {
 
     /// Takes back a connection whose answer was read to its end. Above the limit the oldest goes.
     pub(crate) fn put(self: &Arc<Self>, sender: SendRequest<Body>) {
-        if sender.is_closed() || self.idle_max == 0 {
+        let idle_max = self.tuning.idle_connections_max();
+        if sender.is_closed() || idle_max == 0 {
             return;
         }
         let mut state = self.state();
-        if state.idle.len() >= self.idle_max {
+        while state.idle.len() >= idle_max {
             state.idle.pop_front();
         }
         let since = Instant::now();
         state.idle.push_back(Idle { sender, since });
         if !std::mem::replace(&mut state.sweeping, true) {
-            tokio::spawn(sweep(Arc::downgrade(self), since + self.idle_timeout));
+            tokio::spawn(sweep(Arc::downgrade(self), since + self.tuning.idle_timeout.get()));
         }
     }
 
@@ -75,11 +76,11 @@ impl Pool {
 
     /// Drops what is too old, and says when to look again.
     fn drop_old(&self) -> Option<Instant> {
-        let mut state = self.state();
-        while state.idle.front().is_some_and(|idle| idle.since.elapsed() >= self.idle_timeout) {
+        let (mut state, idle_timeout) = (self.state(), self.tuning.idle_timeout.get());
+        while state.idle.front().is_some_and(|idle| idle.since.elapsed() >= idle_timeout) {
             state.idle.pop_front();
         }
-        let next = state.idle.front().map(|idle| idle.since + self.idle_timeout);
+        let next = state.idle.front().map(|idle| idle.since + idle_timeout);
         state.sweeping = next.is_some();
         next
     }
@@ -106,8 +107,16 @@ mod tests {
     use tokio::io::{AsyncReadExt, DuplexStream};
 
     use super::*;
+    use crate::config::Config;
+    use std::time::Duration;
 
     const IDLE: Duration = Duration::from_secs(10);
+
+    fn pool(idle_connections_max: usize) -> Arc<Pool> {
+        let config = Config::new("http://127.0.0.1:9".parse().unwrap()).unwrap();
+        let config = Config { idle_connections_max, idle_timeout: IDLE, ..config };
+        Pool::new(Arc::new(Tuning::new(&config)))
+    }
 
     async fn connection() -> (SendRequest<Body>, DuplexStream) {
         let (ours, function) = tokio::io::duplex(64);
@@ -123,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed_after_its_time_though_nobody_calls() {
-        let pool = Pool::new(8, IDLE);
+        let pool = pool(8);
         let (sender, function) = connection().await;
         pool.put(sender);
         let started = Instant::now();
@@ -134,7 +143,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_sweeper_waits_for_the_oldest_and_starts_anew() {
-        let pool = Pool::new(8, IDLE);
+        let pool = pool(8);
         for _ in 0..2 {
             let (older, first) = connection().await;
             pool.put(older);
@@ -151,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_youngest_is_taken_and_the_oldest_makes_room() {
-        let pool = Pool::new(2, IDLE);
+        let pool = pool(2);
         let mut functions = Vec::new();
         for _ in 0..3 {
             let (sender, function) = connection().await;
@@ -167,7 +176,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_too_old_is_not_taken_even_before_the_sweeper_came() {
-        let pool = Pool::new(8, IDLE);
+        let pool = pool(8);
         let (sender, _function) = connection().await;
         pool.put(sender);
         // The clock moves without giving the sweeper a turn.
@@ -179,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_connection_is_not_taken_back() {
-        let pool = Pool::new(8, IDLE);
+        let pool = pool(8);
         let (mut sender, function) = connection().await;
         drop(function);
         while sender.ready().await.is_ok() {

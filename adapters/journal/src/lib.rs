@@ -7,7 +7,7 @@
 //! - `source`, `settle`, `sink`, `marks`: the journal as the core knows it: [`Source`](outrigger_core::Source),
 //!   [`Settler`](outrigger_core::Settler), [`DeadLetters`](outrigger_core::DeadLetters), [`Ledger`](outrigger_core::Ledger).
 //! - [`dead`]: looking at dead letters, replaying and dropping them.
-//! - `inbox`, `handoff`: the two bounded ways between the async side and the thread.
+//! - `inbox`, `gather`, `handoff`: the two bounded ways between the async side and the thread.
 //! - `writer`, `courier`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
 //! - `store`, `letters`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
 //! - `reserve`, `space`: what is done when the volume is full, and the space that is kept for that.
@@ -28,6 +28,7 @@ mod config;
 mod counters;
 mod courier;
 mod failure;
+mod gather;
 mod guard;
 mod handoff;
 mod inbox;

@@ -3,6 +3,7 @@
 pub(crate) mod bare;
 pub(crate) mod function;
 mod load;
+mod secured;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -40,7 +41,12 @@ struct Hop {
 
 impl Hop {
     async fn start(bench: &Bench, folder: &Path, function: SocketAddr) -> Result<Self> {
-        let (hop, admin) = Self::launch(bench, folder, &[&format!("--url=http://{function}/")])?;
+        Self::secured(bench, folder, function, "").await
+    }
+
+    /// The same with more settings of the proxy, a line each.
+    async fn secured(bench: &Bench, folder: &Path, function: SocketAddr, settings: &str) -> Result<Self> {
+        let (hop, admin) = Self::launch(bench, folder, settings, &[&format!("--url=http://{function}/")])?;
         let deadline = Instant::now() + WAIT_MAX;
         while !get(admin, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             anyhow::ensure!(Instant::now() < deadline, "outrigger is not ready after {WAIT_MAX:?}");
@@ -49,10 +55,10 @@ impl Hop {
         Ok(hop)
     }
 
-    fn launch(bench: &Bench, folder: &Path, function: &[&str]) -> Result<(Self, SocketAddr)> {
+    fn launch(bench: &Bench, folder: &Path, settings: &str, function: &[&str]) -> Result<(Self, SocketAddr)> {
         let (address, admin) = (free_address()?, free_address()?);
         let config = format!(
-            "ingress:\n  http:\n    listen: off\nproxy:\n  listen: {address}\n  connections_max: 2000\n\
+            "ingress:\n  http:\n    listen: off\nproxy:\n  listen: {address}\n  connections_max: 2000\n{settings}\
              journal:\n  path: journal.db\n  storage: durable\n\
              admin:\n  listen: {admin}\n  socket: admin.sock\nlog:\n  level: error\n"
         );
@@ -63,10 +69,14 @@ impl Hop {
     }
 }
 
-/// Every figure of the hop.
-pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+/// Every figure of the hop; only those with TLS where `only` names one of them.
+pub(crate) async fn measure(bench: &Bench, report: &mut Report, only: Option<&str>) -> Result<()> {
     let folder = bench.folder()?;
     let (_function, function) = function::start()?;
+    secured::small(bench, folder.path(), function, report).await?;
+    if only.is_some_and(|only| only.starts_with(secured::NAME)) {
+        return Ok(());
+    }
     small(bench, folder.path(), function, report).await?;
     large(bench, folder.path(), function, report).await?;
     late(bench, folder.path(), report).await?;
@@ -83,23 +93,23 @@ struct Small {
 }
 
 /// One way to the function, and the process that stands in it, if there is one.
-type Way<'a> = (SocketAddr, Option<&'a Process>);
+type Way<'a> = (load::Door, Option<&'a Process>);
 
 /// One round of all ways: they take turns in short slices, so that what disturbs the machine disturbs all of them.
 async fn round(ways: &[Way<'_>], numbers: &mut [Small]) -> Result<()> {
     let mut latencies: Vec<Histogram<u64>> = Vec::new();
     for slice in 0..SLICES {
-        for (way, &(address, _)) in ways.iter().enumerate() {
-            let one = load::run(address, 1, WARM_UP, SLICE).await?.latency_ns;
+        for (way, (door, _)) in ways.iter().enumerate() {
+            let one = load::run(door, 1, WARM_UP, SLICE).await?.latency_ns;
             if slice == 0 { latencies.push(one) } else { latencies[way].add(one)? }
         }
     }
     let mut many = vec![(0.0, 0.0, 0_u64); ways.len()];
     for _ in 0..SLICES {
-        for (&(address, process), (per_second, cpu, answers)) in ways.iter().zip(&mut many) {
+        for ((door, process), (per_second, cpu, answers)) in ways.iter().zip(&mut many) {
             let used = || process.map_or(Ok(0.0), Process::cpu_seconds);
             let before = used()?;
-            let run = load::run(address, CONNECTIONS, WARM_UP, SLICE).await?;
+            let run = load::run(door, CONNECTIONS, WARM_UP, SLICE).await?;
             *per_second += run.per_second / f64::from(SLICES);
             *cpu += used()? - before;
             *answers += run.answers;
@@ -117,7 +127,8 @@ async fn round(ways: &[Way<'_>], numbers: &mut [Small]) -> Result<()> {
 async fn small(bench: &Bench, folder: &Path, function: SocketAddr, report: &mut Report) -> Result<()> {
     let (bare, bare_at) = bare::start(function)?;
     let hop = Hop::start(bench, folder, function).await?;
-    let ways = [(function, None), (bare_at, Some(&bare)), (hop.address, Some(&hop.process))];
+    let ways =
+        [(function.into(), None), (bare_at.into(), Some(&bare)), (hop.address.into(), Some(&hop.process))];
     let mut numbers = [Small::default(), Small::default(), Small::default()];
     for _ in 0..bench.rounds {
         round(&ways, &mut numbers).await?;
@@ -206,7 +217,7 @@ async fn late(bench: &Bench, folder: &Path, report: &mut Report) -> Result<()> {
     let mut errors = Vec::new();
     for _ in 0..bench.rounds {
         let command = ["--", "sh", "-c", &script, here];
-        let (hop, _) = Hop::launch(bench, folder, &command)?;
+        let (hop, _) = Hop::launch(bench, folder, "", &command)?;
         let deadline = Instant::now() + WAIT_MAX;
         let mut failed = 0;
         let (mut asked, mut answered) = (Instant::now(), false);
@@ -245,7 +256,7 @@ async fn idle(bench: &Bench, folder: &Path, function: SocketAddr, report: &mut R
 
 async fn growth(process: &Process, address: SocketAddr) -> Result<f64> {
     let mut held: Vec<post::Sender> = Vec::with_capacity(IDLE_CONNECTIONS);
-    load::run(address, CONNECTIONS, WARM_UP, WARM_UP).await?; // what is needed once is there
+    load::run(&address.into(), CONNECTIONS, WARM_UP, WARM_UP).await?; // what is needed once is there
     let before = process.memory_bytes("VmRSS")?;
     for _ in 0..IDLE_CONNECTIONS {
         let mut sender = connect(address).await?;

@@ -159,8 +159,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     if wanted(token::CHECKED) || wanted(token::SEEN) {
         token::measure(&bench, &mut report).await?;
     }
-    if options.only.as_deref().is_none_or(|only| only.starts_with(hop::NAME)) {
-        hop::measure(&bench, &mut report).await?;
+    let only = options.only.as_deref();
+    if only.is_none_or(|only| only.starts_with(hop::NAME)) {
+        hop::measure(&bench, &mut report, only).await?;
     }
     kafka::measure(&bench, &mut report, wanted).await?;
     let path = report.write(out)?;

@@ -16,7 +16,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::Instant,
+};
 
 use crate::{
     Bench,
@@ -36,6 +40,14 @@ pub(crate) type Sender = SendRequest<Full<Bytes>>;
 pub(crate) async fn connect(address: SocketAddr) -> Result<Sender> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    connect_over(stream).await
+}
+
+/// A new connection over `stream`.
+pub(crate) async fn connect_over<S>(stream: S) -> Result<Sender>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender)

@@ -9,7 +9,7 @@
 //! - [`dead`], [`ledger`]: where failures rest, and what is already done.
 //! - [`plugin`], [`timeline`]: what may be wrapped around the path, and what it may see.
 //! - [`decide`]: every rule as a pure state machine that takes time as an argument.
-//! - [`drain`], [`error`]: stopping, and failing.
+//! - [`drain`], [`error`], [`live`]: stopping, failing, and changing.
 //!
 //! Deliberately absent: brokers, an HTTP client, files, the environment, and any clock of its own.
 
@@ -26,6 +26,7 @@ pub mod event;
 pub mod exchange;
 pub mod inbound;
 pub mod ledger;
+pub mod live;
 pub mod plugin;
 pub mod receipt;
 pub mod sink;
@@ -42,6 +43,7 @@ pub use exchange::{Body, Exchange};
 pub use futures_util::future::BoxFuture;
 pub use inbound::{Inbound, Inbox, Outcome, Refused};
 pub use ledger::{Ledger, Mark};
+pub use live::LiveSpan;
 pub use plugin::{Annotate, Observe, Plugin};
 pub use receipt::{BatchOutcome, Receipt, Settlement, Settler};
 pub use sink::Sink;

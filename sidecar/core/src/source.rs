@@ -65,6 +65,14 @@ impl Intake {
         Ok(())
     }
 
+    /// Holds at most so much from here on; what is inside stays.
+    pub fn resize(&self, events_max: usize, bytes_max: usize) {
+        self.gate.inside().window.resize(events_max, bytes_max);
+        for freed in &self.gate.freed {
+            freed.notify_waiters(); // there may be room now
+        }
+    }
+
     /// Waits until the window has room for an event of `bytes` (see [`Delivery::size`]). Cancel safe.
     ///
     /// It promises nothing: somebody else may be faster, and then [`Intake::try_push`] says so.
@@ -228,5 +236,21 @@ mod tests {
         intake.try_push(again).unwrap();
         assert_eq!(intake.held().0, 1);
         assert_eq!(intake.free().0, 0);
+    }
+
+    #[tokio::test]
+    async fn a_window_that_grows_wakes_who_waits_for_room() {
+        let intake = Intake::new(Window::new(1, usize::MAX), Arc::new(Keep::default()));
+        intake.try_push(delivery()).unwrap();
+        let again = intake.try_push(delivery()).unwrap_err();
+        let (room, ebb) = (intake.room(again.size()), intake.ebb(again.size()));
+        tokio::pin!(room, ebb);
+        assert!(
+            futures_util::poll!(room.as_mut()).is_pending() && futures_util::poll!(ebb.as_mut()).is_pending()
+        );
+        intake.resize(8, usize::MAX);
+        room.await;
+        ebb.await;
+        intake.try_push(again).unwrap();
     }
 }

@@ -41,7 +41,8 @@ pub(crate) struct Phase {
     length: AtomicBool,
     /// Requests that were taken back before their answer, less those that were answered.
     taken_back: AtomicU32,
-    too_many_taken_back: Notify,
+    asked_to_go: AtomicBool,
+    cut_short: Notify,
 }
 
 /// Between two requests.
@@ -62,7 +63,8 @@ impl Phase {
             frames: AtomicBool::new(false),
             length: AtomicBool::new(false),
             taken_back: AtomicU32::new(0),
-            too_many_taken_back: Notify::new(),
+            asked_to_go: AtomicBool::new(false),
+            cut_short: Notify::new(),
         })
     }
 
@@ -83,14 +85,32 @@ impl Phase {
         }
     }
 
-    /// Ends when the client took back far more requests than it let end. Cancel safe.
-    pub(crate) async fn flooded(&self) {
-        self.too_many_taken_back.notified().await;
+    /// Ends when the client took back far more requests than it let end, or when it [is asked to
+    /// go](Phase::is_asked_to_go). Cancel safe.
+    pub(crate) async fn cut_short(&self) {
+        self.cut_short.notified().await;
+    }
+
+    /// Others need its place, and it is at rest.
+    pub(crate) fn ask_to_go(&self) {
+        self.asked_to_go.store(true, Relaxed);
+        self.cut_short.notify_one();
+    }
+
+    pub(crate) fn is_asked_to_go(&self) -> bool {
+        self.asked_to_go.load(Relaxed)
+    }
+
+    /// Since when it has been between two requests; `None` while it is not, or once it is asked to go.
+    pub(crate) fn rests_since(&self) -> Option<Instant> {
+        let packed = self.packed.load(Relaxed);
+        let rests = packed % 4 == IDLE && !self.is_asked_to_go();
+        rests.then(|| self.start + Duration::from_millis(packed / 4))
     }
 
     fn took_back(&self) {
         if self.taken_back.fetch_add(1, Relaxed) >= TAKEN_BACK_MAX {
-            self.too_many_taken_back.notify_one();
+            self.cut_short.notify_one();
         }
     }
 
@@ -276,123 +296,4 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        connections_max: 1,
-        headers_max: 1,
-        header_bytes_max: 8192,
-        header_timeout: Duration::from_secs(10),
-        idle_timeout: Duration::from_mins(1),
-        http2_streams_max: 1,
-    };
-
-    async fn pass(seconds: u64) {
-        tokio::time::advance(Duration::from_secs(seconds)).await;
-    }
-
-    fn came(phase: &Phase) {
-        phase.read(b"G", &mut HeadScan::default());
-    }
-
-    fn alive(phase: &Phase) -> bool {
-        phase.look_again_at(&LIMITS).is_some()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_new_connection_has_the_header_timeout_and_bytes_do_not_prolong_it() {
-        let phase = Phase::new();
-        pass(9).await;
-        came(&phase);
-        assert!(alive(&phase));
-        pass(1).await;
-        assert!(!alive(&phase));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_handled_request_has_no_deadline_here() {
-        let phase = Phase::new();
-        let _busy = phase.busy(false);
-        pass(3600).await;
-        came(&phase);
-        assert!(alive(&phase));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn between_requests_the_idle_timeout_holds_until_a_byte_comes() {
-        let phase = Phase::new();
-        pass(5).await;
-        drop(phase.busy(false));
-        pass(59).await;
-        assert!(alive(&phase));
-        came(&phase);
-        pass(9).await;
-        assert!(alive(&phase));
-        pass(1).await;
-        assert!(!alive(&phase), "the header timeout counts from the first byte");
-
-        drop(phase.busy(false));
-        pass(60).await;
-        assert!(!alive(&phase));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_of_its_answer_has_the_idle_timeout() {
-        let phase = Phase::new();
-        let _busy = phase.busy(false);
-        let _ = phase.wrote(Poll::<()>::Pending);
-        pass(59).await;
-        let _ = phase.wrote(Poll::<()>::Pending);
-        assert!(alive(&phase));
-        pass(1).await;
-        assert!(!alive(&phase), "it counts from when the first byte had to wait");
-        let _ = phase.wrote(Poll::Ready(()));
-        assert!(alive(&phase));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn http2_is_idle_after_its_last_request_whatever_frames_come() {
-        let phase = Phase::new();
-        let (first, second) = (phase.busy(true), phase.busy(true));
-        drop(first);
-        pass(3600).await;
-        assert!(alive(&phase));
-        drop(second);
-        came(&phase);
-        pass(59).await;
-        assert!(alive(&phase));
-        pass(1).await;
-        assert!(!alive(&phase));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn it_is_looked_at_often_enough_to_keep_the_sooner_deadline() {
-        let soon = Duration::from_secs(3);
-        for limits in [Limits { idle_timeout: soon, ..LIMITS }, Limits { header_timeout: soon, ..LIMITS }] {
-            let phase = Phase::new();
-            assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
-            let busy = phase.busy(false);
-            assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
-            drop(busy);
-            assert_eq!(phase.look_again_at(&limits), Some(Instant::now() + soon));
-        }
-    }
-
-    #[tokio::test]
-    async fn requests_that_are_taken_back_are_a_flood_only_when_they_outnumber_the_others() {
-        let phase = Phase::new();
-        let flooded = || futures_util::FutureExt::now_or_never(phase.flooded()).is_some();
-        for _ in 0..1000 {
-            drop(phase.busy(true));
-            drop(phase.busy(true).answered());
-        }
-        assert!(!flooded());
-        for _ in 0..TAKEN_BACK_MAX {
-            drop(phase.busy(true));
-        }
-        assert!(!flooded());
-        drop(phase.busy(true));
-        assert!(flooded());
-    }
-}
+mod tests;

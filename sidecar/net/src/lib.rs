@@ -12,6 +12,7 @@
 //! | [`stamp`] | whether a file is another one than before |
 //! | [`listen`] | taking a TCP port or an owner-only Unix socket, with errors that say what to do |
 //! | [`server`] | the accept loop over either: TLS, HTTP/1.1, HTTP/2 |
+//! | [`websocket`] | the handshake of a WebSocket that is passed on |
 //!
 //! Not here: what a request means (the ingress and the admin surface decide), how the function is called
 //! (`outrigger-http`).
@@ -27,6 +28,7 @@ pub mod server;
 pub mod stamp;
 pub mod tls;
 pub mod token;
+pub mod websocket;
 
 mod connection;
 mod head;

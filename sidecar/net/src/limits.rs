@@ -23,6 +23,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Requests at once on one HTTP/2 connection; further ones wait with their client. 0 speaks HTTP/1.1 alone.
     pub http2_streams_max: u32,
+    /// Whether HTTP/2 clients may ask for another protocol by an extended CONNECT (RFC 8441).
+    pub http2_connect: bool,
 }
 
 impl Limits {
@@ -31,7 +33,7 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 1,024 connections, 100 headers in 32 KiB within 10 s, 75 s idle, 100 streams.
+    /// 1,024 connections, 100 headers in 32 KiB within 10 s, 75 s idle, 100 streams, no extended CONNECT.
     fn default() -> Limits {
         Limits {
             connections_max: 1024,
@@ -40,6 +42,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             http2_streams_max: 100,
+            http2_connect: false,
         }
     }
 }

@@ -109,6 +109,9 @@ pub(crate) fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(u32::try_from(header_bytes_max(limits)).unwrap_or(u32::MAX))
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX);
+    if limits.http2_connect {
+        builder.enable_connect_protocol();
+    }
     builder
 }
 

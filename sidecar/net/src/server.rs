@@ -1,12 +1,15 @@
 //! The accept loop: HTTP over a TCP port, with or without TLS, or a Unix socket, within [`Limits`].
 //!
 //! One task per connection. The loop itself never ends by an error: running out of file descriptors makes
-//! it wait, a handler that panics costs its request a 500. A connection that its service upgrades leaves
+//! it wait, a handler that panics costs its request a 500. As many connections as are allowed are never all at rest: the
+//! one that has rested longest makes room. A connection that its service upgrades leaves
 //! the loop with the answer: what speaks over it then is the service's to bound. HTTP/1.1 and HTTP/2 are both
 //! spoken: within TLS as ALPN settles it, without it (h2c) when a client begins with HTTP/2's preface. `speak`
 //! has one connection. Routing, bodies and what an answer says are the service's.
 
+mod resting;
 mod speak;
+mod trouble;
 
 use std::{
     error::Error,
@@ -34,7 +37,8 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::speak::Talk;
+pub use self::speak::Stay;
+use self::{resting::Resting, speak::Talk, trouble::Trouble};
 use crate::{
     limits::Limits,
     listen::{Listener, OwnerSocket},
@@ -62,6 +66,8 @@ pub struct Counts {
     pub panics: AtomicU64,
     /// HTTP/2 connections closed because their client took back far more requests than it let end.
     pub floods: AtomicU64,
+    /// Connections that rested and were closed to make room for others.
+    pub displaced: AtomicU64,
     /// TLS handshakes that failed, by reason.
     pub refused: Refused,
 }
@@ -241,6 +247,7 @@ async fn accept_all<L, M, S, F, B>(
     let mut until = pin!(until);
     let mut connections = JoinSet::new();
     let mut trouble = Trouble::default();
+    let mut resting = Resting::default();
     // Its sender's drop is the connections' sign to finish.
     let (ending, ended) = watch::channel(());
     let requests = Arc::new(Semaphore::new(limits.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
@@ -248,10 +255,12 @@ async fn accept_all<L, M, S, F, B>(
         while connections.try_join_next().is_some() {}
         if connections.len() >= limits.connections_max.max(1) {
             trouble.at_cap(&limits, &counts);
+            resting.make_room(&counts);
             tokio::select! {
                 biased;
                 () = &mut until => break,
                 _ = connections.join_next() => continue,
+                () = tokio::time::sleep(resting::LOOK_AGAIN_AFTER) => continue,
             }
         }
         trouble.below_cap();
@@ -269,9 +278,10 @@ async fn accept_all<L, M, S, F, B>(
                 let open = Open::new(&counts);
                 let (ended, requests) = (ended.clone(), Arc::clone(&requests));
                 let talk = Arc::new(Talk { limits, open, service: make(remote), ended, requests });
+                let phase = resting.watch(connections.len());
                 match listener.tls() {
-                    None => connections.spawn(talk.plain(stream)),
-                    Some(tls) => connections.spawn(talk.secured(stream, Arc::clone(tls), remote)),
+                    None => connections.spawn(talk.plain(stream, phase)),
+                    Some(tls) => connections.spawn(talk.secured(stream, phase, Arc::clone(tls), remote)),
                 };
             }
             Ok(None) => {
@@ -337,45 +347,6 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
-    }
-}
-
-/// What goes wrong with accepting: said once per streak, and waited out longer and longer.
-#[derive(Default)]
-struct Trouble {
-    failures: u32,
-    capped: bool,
-}
-
-impl Trouble {
-    fn accepted(&mut self) {
-        self.failures = 0;
-    }
-
-    fn below_cap(&mut self) {
-        self.capped = false;
-    }
-
-    fn at_cap(&mut self, limits: &Limits, counts: &Counts) {
-        if !std::mem::replace(&mut self.capped, true) {
-            counts.paused.fetch_add(1, Relaxed);
-            let open = limits.connections_max;
-            tracing::warn!(open, "as many connections as allowed are open; new ones wait");
-        }
-    }
-
-    /// How long to wait before accepting again. A connection that was reset before we took it costs
-    /// nothing; anything else (EMFILE, ENFILE, ENOBUFS) needs others to finish first: 10 ms up to 1 s.
-    fn after(&mut self, error: &io::Error) -> Duration {
-        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-        if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
-            return Duration::ZERO;
-        }
-        if self.failures == 0 {
-            tracing::warn!(%error, "accepting connections fails; trying again until it works");
-        }
-        self.failures = (self.failures + 1).min(8);
-        Duration::from_millis(10 << (self.failures - 1)).min(Duration::from_secs(1))
     }
 }
 

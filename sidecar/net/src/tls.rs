@@ -8,6 +8,7 @@
 //! | [`rules`] | which of them are allowed |
 //! | [`refusal`] | why a handshake failed, for people and for metrics |
 //! | `files` | PEM files, and everything that can be wrong with them |
+//! | `revocation` | lists of certificates that are taken back |
 //! | `renewal` | what is done when files change, and when a certificate nears its end |
 //!
 //! A renewed file counts within two seconds of its last change. One that cannot be used is said once, and what
@@ -23,6 +24,7 @@ mod files;
 #[cfg(test)]
 pub(crate) mod made;
 mod renewal;
+mod revocation;
 
 use std::{fmt, sync::Arc};
 

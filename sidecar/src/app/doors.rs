@@ -185,7 +185,8 @@ impl IngressDoor {
 }
 
 impl ProxyDoor {
-    /// Passes requests through until `drain` starts, and holds it until the last one is answered.
+    /// Passes requests through until `drain` starts, and holds it until the last one is answered. Gives back
+    /// what of its settings may change.
     pub(super) fn serve(
         self,
         inside: &Inside<'_>,
@@ -193,12 +194,10 @@ impl ProxyDoor {
         exchange: Arc<dyn Exchange>,
         paths: Option<Arc<Paths>>,
         drain: &Drain,
-    ) {
-        let (Some(config), Some(Door { listener, watched }), Some(guard)) =
-            (&inside.config.proxy, self.door, self.guard)
-        else {
-            return;
-        };
+    ) -> Option<Arc<proxy::Tuning>> {
+        let config = inside.config.proxy.as_ref()?;
+        let Door { listener, watched } = self.door?;
+        let guard = self.guard?;
         if !guard.is_open() {
             inside.metrics.guarded(proxy::NAME);
         }
@@ -225,8 +224,10 @@ impl ProxyDoor {
             header_bytes_max: config.header_bytes_max,
             header_timeout: config.header_timeout,
             idle_timeout: config.idle_timeout,
+            http2_connect: true,
             ..Limits::default()
         };
+        let tuning = proxy.tuning();
         let each = move |remote| {
             let visitor = proxy.visited_by(remote);
             // Boxed, so that a connection that rests keeps no room for it.
@@ -236,6 +237,7 @@ impl ProxyDoor {
         tokio::spawn(async move {
             serve_each(listener, limits, watched.counts, each, started(drain.clone())).await;
         });
+        Some(tuning)
     }
 }
 
@@ -294,6 +296,7 @@ fn limits(http: &Http) -> Limits {
         header_timeout: http.header_timeout,
         idle_timeout: http.idle_timeout,
         http2_streams_max: http.http2_streams_max,
+        ..Limits::default()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `outrigger check`: every mistake of a configuration, before it is run.
 
+mod proxy;
+
 use std::{
     io::{self, Write},
     path::Path,
@@ -15,7 +17,7 @@ use crate::{
 use outrigger_core::Error;
 
 /// Reads the file as `outrigger run` would and tells what is wrong with it: mistakes on standard error, or with
-/// `--json` one object `{file, ok, problems}` on standard output.
+/// `--json` one object `{file, ok, problems, warnings}` on standard output. What is only warned of changes no exit status.
 ///
 /// # Errors
 /// Only when standard output cannot be written.
@@ -30,16 +32,26 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
     }
     let exit = if checked.is_ok() { Exit::Success } else { Exit::Wrong };
     let mut out = io::stdout().lock();
+    let warned = checked.as_ref().map(warnings).unwrap_or_default();
     match (checked, args.json) {
         (checked, true) => {
             let problems = checked
                 .as_ref()
                 .err()
                 .map_or_else(|| serde_json::json!([]), super::super::config::Problems::json);
-            let report = serde_json::json!({ "file": file, "ok": checked.is_ok(), "problems": problems });
+            let warning = |(key, what): &(&str, String)| serde_json::json!({ "key": key, "message": what });
+            let warned: Vec<_> = warned.iter().map(warning).collect();
+            let ok = checked.is_ok();
+            let report =
+                serde_json::json!({ "file": file, "ok": ok, "problems": problems, "warnings": warned });
             writeln!(out, "{report}")?;
         }
-        (Ok(config), false) => writeln!(out, "{}", summary(file.as_deref(), &config))?,
+        (Ok(config), false) => {
+            for (key, what) in warned {
+                eprintln!("warning: {key}: {what}");
+            }
+            writeln!(out, "{}", summary(file.as_deref(), &config))?;
+        }
         (Err(problems), false) => eprintln!("{problems}"),
     }
     Ok(exit)
@@ -51,6 +63,11 @@ pub(crate) fn findings(config: &Config) -> Vec<(String, String)> {
     wrong.extend(registry::check_brokers(config).err().map(|error| keyed(&error)));
     wrong.extend(guard::check(config).err().map(|error| keyed(&error)));
     wrong
+}
+
+/// What is no mistake, and may not be meant all the same: the setting's name, and what.
+pub(crate) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
+    proxy::warnings(config)
 }
 
 /// What is known by its files, or to an adapter alone, to be wrong: it has no place in the file, but the setting's name.
@@ -100,7 +117,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
                 "  events come in at {scheme}://{}{} and are answered with {answer}",
                 http.listen, http.path
             ));
-            lines.push(format!("  {}", senders(&http.auth)));
+            lines.push(format!("  {}", who(&http.auth, "send")));
             let pushed = [
                 ("Event Grid", config.ingress.eventgrid_webhook.as_ref().map(|it| (&it.path, &it.auth))),
                 ("Pub/Sub", config.ingress.pubsub_push.as_ref().map(|it| (&it.path, &it.auth))),
@@ -151,6 +168,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             lines.push(format!("  {what} go into the topic {topic}{of}"));
         }
     }
+    lines.extend(proxy::lines(config));
     lines.push(match &config.function.url {
         Some(url) => format!("  the function is called at {url}"),
         None => {
@@ -170,14 +188,15 @@ fn pushers(auth: &Auth) -> String {
     }
 }
 
-fn senders(auth: &Auth) -> String {
+/// Who may do it: `send` or `pass`.
+fn who(auth: &Auth, may: &str) -> String {
     if auth.is_open() {
-        return "anyone who can connect may send".to_owned();
+        return format!("anyone who can connect may {may}");
     }
     let rules = match auth.allow.as_ref().map(Vec::len) {
         None => "anything".to_owned(),
         Some(1) => "what one rule allows".to_owned(),
         Some(count) => format!("what {count} rules allow"),
     };
-    format!("who is known by {} may send {rules}", auth.ways().join(" or "))
+    format!("who is known by {} may {may} {rules}", auth.ways().join(" or "))
 }

@@ -56,8 +56,14 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Wrong(_) => Exit::Wrong,
-            Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+            Self::Problem(_) | Self::Io(_) if self.is_silent() => Exit::Success,
             Self::Problem(_) | Self::Io(_) => Exit::Problem,
         }
+    }
+
+    /// Whether there is nothing to say about it: who reads our standard output has read enough.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }

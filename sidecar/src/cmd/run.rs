@@ -28,7 +28,7 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let started = source.read(&Process).map_err(|problems| Failure::Wrong(problems.to_string()))?;
     let config = started.config.clone();
     let wanted = log(&config.log);
-    let apply = Box::new(move |config: &Config| drop(wanted.reload(targets(&config.log))));
+    let apply = move |config: &Config| drop(wanted.reload(targets(&config.log)));
     let reload = Reload::new(source, Arc::new(Process), started, apply);
     let threads = config.runtime.threads;
     let running = app::run(config, args.command, Arc::new(Process), Some(reload));

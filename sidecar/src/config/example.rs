@@ -18,7 +18,7 @@ pub fn yaml() -> String {
         open = parent;
         let indent = indent_of(setting.path);
         let bounds = setting.kind.bounds().map(|bounds| format!(" ({bounds})")).unwrap_or_default();
-        let _ = writeln!(out, "{indent}# {}{bounds}", setting.doc);
+        let _ = writeln!(out, "{indent}# {}{bounds}", setting.told());
         let _ = writeln!(out, "{indent}{}: {}", last(setting.path), setting.default);
     }
     out
@@ -31,7 +31,7 @@ pub fn markdown() -> String {
     for setting in SETTINGS {
         let expected = setting.kind.bounds().unwrap_or_else(|| setting.kind.expected());
         let cells =
-            [&format!("`{}`", setting.path), &format!("`{}`", setting.default), &expected, setting.doc];
+            [&format!("`{}`", setting.path), &format!("`{}`", setting.default), &expected, &setting.told()];
         let _ = writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
     }
     out

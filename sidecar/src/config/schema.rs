@@ -43,7 +43,7 @@ fn of_section(section: &Section) -> Json {
 
 fn of_setting(setting: &Setting) -> Json {
     let mut of = setting.kind.schema();
-    let (doc, expected, default) = (setting.doc, setting.kind.expected(), setting.default);
+    let (doc, expected, default) = (setting.told(), setting.kind.expected(), setting.default);
     of["description"] = json!(format!("{doc} May be: {expected}. Default: {default}."));
     if let Ok(default) = raw::parse(default) {
         of["default"] = default.json();

@@ -148,6 +148,12 @@ impl Setting {
         Self { live: true, ..self }
     }
 
+    /// What it is for, and whether a change of it needs no restart.
+    pub(crate) fn told(&self) -> String {
+        let live = if self.live { " A change counts at once." } else { "" };
+        format!("{}{live}", self.doc)
+    }
+
     /// The default, read as if it stood in a file; that each can be read is tested.
     pub(crate) fn default_value(&self) -> Value {
         let value = raw::parse(self.default).map_err(|problem| vec![problem]);

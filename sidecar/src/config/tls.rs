@@ -31,6 +31,8 @@ pub struct ListenerTls {
 pub struct ClientCertificates {
     /// Whose certificates are taken.
     pub ca: PathBuf,
+    /// Their lists of certificates that are taken back.
+    pub crl: Option<PathBuf>,
     /// Whether a client without one is turned away.
     pub required: bool,
     /// The whole subjects that may connect.
@@ -40,10 +42,14 @@ pub struct ClientCertificates {
 }
 
 impl ClientCertificates {
-    /// Whether a name in a certificate means the same client to both: the same authorities, and the same rules.
+    /// Whether a name in a certificate means the same client to both: the same authorities and lists,
+    /// and the same rules.
     #[must_use]
     pub fn knows_as(&self, other: &Self) -> bool {
-        self.ca == other.ca && self.subjects == other.subjects && self.spiffe_ids == other.spiffe_ids
+        self.ca == other.ca
+            && self.crl == other.crl
+            && self.subjects == other.subjects
+            && self.spiffe_ids == other.spiffe_ids
     }
 }
 
@@ -67,6 +73,7 @@ impl Values {
             only_13: self.word(&of("version_min")) == "1.3",
             clients: self.some_file(&of("client_ca_file")).map(|ca| ClientCertificates {
                 ca,
+                crl: self.some_file(&of("client_crl_file")),
                 required: self.word(&of("clients")) != "optional",
                 subjects: self.list(&of("client_subjects")).unwrap_or_default(),
                 spiffe_ids: self.list(&of("client_spiffe_ids")).unwrap_or_default(),
@@ -127,7 +134,15 @@ fn clients(rules: &mut Rules<'_>, section: &str) {
     let (certificate, ca) = (format!("{section}.certificate_file"), format!("{section}.client_ca_file"));
     let key = format!("{section}.key_file");
     if !given(rules, &certificate) && !given(rules, &key) {
-        for name in ["version_min", "client_ca_file", "clients", "client_subjects", "client_spiffe_ids"] {
+        let names = [
+            "version_min",
+            "client_ca_file",
+            "client_crl_file",
+            "clients",
+            "client_subjects",
+            "client_spiffe_ids",
+        ];
+        for name in names {
             unused(
                 rules,
                 &format!("{section}.{name}"),
@@ -136,7 +151,7 @@ fn clients(rules: &mut Rules<'_>, section: &str) {
             );
         }
     } else if !given(rules, &ca) {
-        for name in ["clients", "client_subjects", "client_spiffe_ids"] {
+        for name in ["client_crl_file", "clients", "client_subjects", "client_spiffe_ids"] {
             unused(
                 rules,
                 &format!("{section}.{name}"),

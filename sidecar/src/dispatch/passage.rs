@@ -74,7 +74,7 @@ impl Target {
         if state.stopped {
             return Err(Error::new(Kind::Closed, "it is being stopped"));
         }
-        if state.ready && !state.passages.is_waited_for() && state.has_place(self.settings.concurrency) {
+        if state.ready && !state.passages.is_waited_for() && state.has_place() {
             state.passages.active += 1;
             let permit = state.permit(now);
             drop(state); // a place that is not used asks for the lock
@@ -143,11 +143,7 @@ impl Target {
 
     /// Gives free places to the requests that wait, the first first.
     pub(super) fn hand_over(self: &Arc<Self>, state: &mut State) {
-        while state.passages.is_waited_for()
-            && state.ready
-            && !state.stopped
-            && state.has_place(self.settings.concurrency)
-        {
+        while state.passages.is_waited_for() && state.ready && !state.stopped && state.has_place() {
             let Some(turn) = state.passages.waiting.pop_front() else { return };
             if turn.is_closed() {
                 continue; // it has lost its patience
@@ -188,10 +184,6 @@ enum Permit {
 }
 
 impl State {
-    fn has_place(&self, concurrency: usize) -> bool {
-        self.running + self.passages.active < concurrency
-    }
-
     fn permit(&mut self, now: Instant) -> Permit {
         let probe = match self.breaker.ask(now) {
             Permission::Call => false,
@@ -214,14 +206,14 @@ impl Passage {
     /// Tells the breaker of the function's answer at `now`, or why there is none.
     pub fn answered(&mut self, outcome: std::result::Result<u16, &Error>, now: Instant) {
         let Some(target) = &self.place.0 else { return };
+        let probe = std::mem::take(&mut self.probe);
+        let mut state = target.state();
         let down = match outcome {
             Ok(status) => {
-                is_down(Some(status)) && target.settings.statuses.verdict(Some(status)) != Verdict::Delivered
+                is_down(Some(status)) && state.settings.statuses.verdict(Some(status)) != Verdict::Delivered
             }
             Err(error) => error.retry() != Retry::Permanent && is_down(error.http_status()),
         };
-        let probe = std::mem::take(&mut self.probe);
-        let mut state = target.state();
         if down {
             state.breaker.failed(now, probe);
         } else if outcome.is_ok() {

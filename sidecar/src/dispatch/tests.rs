@@ -5,10 +5,18 @@ use crate::telemetry::Metrics;
 use outrigger_core::{
     BoxFuture, CallCx, DeadLetter, Error, Event, Key, Kind, Malformed, Origin, Position, Receipt, Reply,
     Result, Settler, Timeline,
-    decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses},
+    decide::{
+        backoff::Backoff,
+        breaker,
+        step::Policy,
+        verdict::{Statuses, Verdict},
+    },
 };
 use std::{collections::HashMap, time::Duration};
 
+mod callers;
+mod live;
+mod poison;
 mod replies;
 
 type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;
@@ -321,100 +329,6 @@ async fn row_8_a_drain_finishes_what_it_can_and_releases_the_rest_without_counti
     log.sort();
     assert_eq!((released, lock(&bench.book.attempts)[&0]), (2, 0));
     assert_eq!(log, ["ack quick", "call quick", "call slow", "release behind", "release slow"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_parked_event_holds_its_key_until_the_owner_lets_it_go() {
-    let park = |settings: &mut Settings| settings.on_poison = OnPoison::Park;
-    let bench = Bench::new(park, |id, nth| (MS, if id == "a1" && nth < 5 { status(500) } else { ok() }));
-    bench.push("a1", Some("a"));
-    bench.push("a2", Some("a"));
-    bench.push("b1", Some("b"));
-    tokio::time::sleep(Duration::from_hours(1)).await;
-    assert_eq!(bench.target.parked(), [("a1".into(), "a".into(), 3, 1)]);
-    assert_eq!(bench.target.unpark(Some("other"), OnPoison::Park), 0);
-    assert_eq!(bench.target.unpark(Some("a1"), OnPoison::Park), 1);
-    bench.settled(3).await;
-    assert_eq!(bench.log()[bench.log().len() - 2..], ["call a2", "ack a2"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_parked_event_that_is_skipped_becomes_a_dead_letter() {
-    let park = |settings: &mut Settings| settings.on_poison = OnPoison::Park;
-    let bench = Bench::new(park, |id, _| (MS, if id == "a1" { status(400) } else { ok() }));
-    bench.push("a1", Some("a"));
-    bench.push("a2", Some("a"));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(bench.target.unpark(None, OnPoison::Skip), 1);
-    bench.settled(2).await;
-    assert_eq!(bench.log()[1..], ["dead a1 refused after 1", "ack a1", "call a2", "ack a2"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dead_letter_that_is_written_in_an_outage_does_not_keep_the_breakers_probe() {
-    let started = tokio::time::Instant::now();
-    let is_back = move || started.elapsed() > Duration::from_mins(1);
-    let bench = Bench::new(
-        |settings| (settings.on_poison, settings.breaker.failures) = (OnPoison::Park, 1),
-        move |id, _| match id {
-            "a" => (MS, status(400)),
-            _ => (MS, if is_back() { ok() } else { unreachable() }),
-        },
-    );
-    *lock(&bench.book.dead_is_down) = 1;
-    bench.push("a", Some("a"));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    bench.push("b", Some("b"));
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(bench.target.unpark(None, OnPoison::Skip), 1);
-    tokio::time::timeout(Duration::from_hours(1), bench.settled(2))
-        .await
-        .expect("calls go on after the outage");
-    assert_eq!(bench.log().last().unwrap(), "ack b");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_waits_gets_one_attempt_and_no_dead_letter() {
-    let bench = Bench::new(|_| (), |_, _| (MS, status(500)));
-    let delivery = Delivery { once: Some(now() + Duration::from_secs(1)), ..bench.delivery("a", None) };
-    bench.target.push(delivery);
-    bench.settled(1).await;
-    assert_eq!(bench.log(), ["call a", "reject a exhausted (status 500)"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_whose_time_is_over_or_who_left_costs_no_call() {
-    let bench = Bench::new(|settings| settings.concurrency = 1, |_, _| (Duration::from_secs(3), ok()));
-    bench.push("first", None);
-    let late = Delivery { once: Some(now() + Duration::from_secs(1)), ..bench.delivery("late", None) };
-    bench.target.push(late);
-    lock(&bench.book.unwanted).push(2);
-    let left = Delivery { once: Some(now() + Duration::from_mins(1)), ..bench.delivery("left", None) };
-    bench.target.push(left);
-    bench.settled(3).await;
-    let log = bench.log();
-    assert_eq!((log[0].as_str(), log[1].as_str()), ("call first", "ack first"));
-    assert!(log[2].starts_with("reject late timed-out"), "{log:?}");
-    assert_eq!(log[3], "release left");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_is_refused_at_once_while_the_breaker_is_open() {
-    let bench = Bench::new(|settings| settings.breaker.failures = 1, |_, _| (MS, unreachable()));
-    bench.push("a", None);
-    tokio::time::sleep(100 * MS).await;
-    let once = Delivery { once: Some(now() + Duration::from_mins(1)), ..bench.delivery("b", None) };
-    bench.target.push(once);
-    assert!(bench.log().last().unwrap().starts_with("reject b unavailable"), "{:?}", bench.log());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_malformed_delivery_is_buried_without_a_call() {
-    let bench = Bench::new(|_| (), |_, _| (MS, ok()));
-    let malformed = Malformed { raw: "x".into(), headers: Vec::new(), key: None, why: "no id".into() };
-    bench.target.push(Delivery { item: Err(malformed), ..bench.delivery("m", None) });
-    bench.settled(1).await;
-    assert_eq!(bench.log(), ["dead malformed malformed after 0", "ack m"]);
 }
 
 #[tokio::test(start_paused = true)]

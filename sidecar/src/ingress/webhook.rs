@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::Webhook;
 
-const REQUEST_ORIGIN: &str = "webhook-request-origin";
+/// The header by which a sender asks.
+pub(super) const REQUEST_ORIGIN: &str = "webhook-request-origin";
 const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
 const ALLOWED_RATE: HeaderName = HeaderName::from_static("webhook-allowed-rate");
 
@@ -19,9 +20,35 @@ pub(super) enum Handshake {
     /// It is none: it names no origin.
     No,
     /// The origin may not send.
-    Refused,
+    Refused(Refusal),
     /// The headers that say that it may.
     Granted([(HeaderName, HeaderValue); 2]),
+}
+
+/// Why a handshake is refused, as a metric counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No origin is listed, so nobody may.
+    Off,
+    /// The origin is not listed.
+    Origin,
+    /// It names no origin, or several.
+    Malformed,
+}
+
+impl Refusal {
+    /// Every reason, for metrics that begin at zero.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Origin, Self::Malformed];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Origin => "origin",
+            Self::Malformed => "malformed",
+        }
+    }
 }
 
 /// Decides about a request by OPTIONS.
@@ -29,15 +56,18 @@ pub(super) fn handshake(webhook: &Webhook, headers: &HeaderMap) -> Handshake {
     let mut asked = headers.get_all(REQUEST_ORIGIN).iter();
     let (Some(origin), None) = (asked.next(), asked.next()) else {
         let several = headers.contains_key(REQUEST_ORIGIN);
-        return if several { Handshake::Refused } else { Handshake::No };
+        return if several { Handshake::Refused(Refusal::Malformed) } else { Handshake::No };
     };
-    let origins = webhook.origins.as_deref().unwrap_or_default();
-    let allowed = if origins.iter().any(|allowed| allowed == "*") && !origin.is_empty() {
+    if origin.is_empty() {
+        return Handshake::Refused(Refusal::Malformed);
+    }
+    let Some(origins) = &webhook.origins else { return Handshake::Refused(Refusal::Off) };
+    let allowed = if origins.iter().any(|allowed| allowed == "*") {
         HeaderValue::from_static("*")
     } else if origins.iter().any(|allowed| origin.as_bytes().eq_ignore_ascii_case(allowed.as_bytes())) {
         origin.clone()
     } else {
-        return Handshake::Refused;
+        return Handshake::Refused(Refusal::Origin);
     };
     let rate = webhook.rate.map_or(HeaderValue::from_static("*"), HeaderValue::from);
     Handshake::Granted([(ALLOWED_ORIGIN, allowed), (ALLOWED_RATE, rate)])
@@ -71,13 +101,16 @@ mod tests {
 
     #[test]
     fn nobody_else_is() {
-        for asks in [&["c.example"][..], &["a.example.evil"], &["*"], &[""], &["a.example", "a.example"]] {
-            assert_eq!(asked(&["a.example"], None, asks), Handshake::Refused, "{asks:?}");
+        for asks in [&["c.example"][..], &["a.example.evil"], &["*"]] {
+            assert_eq!(asked(&["a.example"], None, asks), Handshake::Refused(Refusal::Origin), "{asks:?}");
         }
-        assert_eq!(asked(&["*"], None, &[""]), Handshake::Refused);
+        for asks in [&[""][..], &["a.example", "a.example"]] {
+            assert_eq!(asked(&["a.example"], None, asks), Handshake::Refused(Refusal::Malformed), "{asks:?}");
+        }
+        assert_eq!(asked(&["*"], None, &[""]), Handshake::Refused(Refusal::Malformed));
         assert_eq!(asked(&["*"], None, &[]), Handshake::No);
         let off = Webhook { origins: None, rate: None };
         let headers = [(HeaderName::from_static(REQUEST_ORIGIN), HeaderValue::from_static("a.example"))];
-        assert_eq!(handshake(&off, &headers.into_iter().collect()), Handshake::Refused);
+        assert_eq!(handshake(&off, &headers.into_iter().collect()), Handshake::Refused(Refusal::Off));
     }
 }

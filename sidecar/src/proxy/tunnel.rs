@@ -2,7 +2,6 @@
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use outrigger_core::Drain;
 use std::{
     io,
     pin::Pin,
@@ -13,22 +12,13 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional},
-    sync::OwnedSemaphorePermit,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
-/// Passes bytes on in a task of its own, which holds `drain` as long: what is spoken here is not ours to end politely,
-/// so it has until the drain's deadline.
-pub(super) fn open(
-    client: OnUpgrade,
-    function: OnUpgrade,
-    rest_max: Duration,
-    permit: OwnedSemaphorePermit,
-    drain: Drain,
-) {
+/// Passes bytes on in a task of its own, which keeps `held` as long, a drain among it: what is spoken here is not ours
+/// to end politely, so it has until the drain's deadline.
+pub(super) fn open(client: OnUpgrade, function: OnUpgrade, rest_max: Duration, held: impl Send + 'static) {
     tokio::spawn(async move {
-        let _held = (permit, drain);
+        let _held = held;
         let both = async { tokio::try_join!(client, function) };
         let Ok(Ok((client, function))) = tokio::time::timeout(rest_max, both).await else { return };
         let moved = Arc::new(AtomicBool::new(false));

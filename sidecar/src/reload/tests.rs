@@ -19,7 +19,7 @@ impl Rig {
         let started = source.read(&Process).unwrap();
         let applied = Arc::<Mutex<Vec<&'static str>>>::default();
         let levels = applied.clone();
-        let apply = Box::new(move |config: &Config| levels.lock().unwrap().push(config.log.level));
+        let apply = move |config: &Config| levels.lock().unwrap().push(config.log.level);
         let reload = Reload::new(source, Arc::new(Process), started, apply);
         Self { _dir: dir, file, reload, applied }
     }
@@ -37,13 +37,13 @@ impl Rig {
 #[test]
 fn what_counts_at_once_is_applied_and_the_rest_is_named_until_it_is_taken_back() {
     let mut rig = Rig::of("log: {level: info}\n");
-    let changes = rig.becomes("log: {level: debug}\nfunction: {timeout: 5s}\nproxy: {auth: none}\n");
-    let expected = Changes { live: vec!["log.level"], restart: vec!["function.timeout", "proxy.auth"] };
+    let changes = rig.becomes("log: {level: debug}\nfunction: {mode: structured}\nproxy: {auth: none}\n");
+    let expected = Changes { live: vec!["log.level"], restart: vec!["function.mode", "proxy.auth"] };
     assert_eq!(changes, Ok(expected));
     assert_eq!(rig.applied(), ["debug"]);
     // The restart is still to come; the level is not new any more.
-    let changes = rig.becomes("log: {level: debug}\nfunction: {timeout: 5s}\n");
-    assert_eq!(changes, Ok(Changes { live: vec![], restart: vec!["function.timeout"] }));
+    let changes = rig.becomes("log: {level: debug}\nfunction: {mode: structured}\n");
+    assert_eq!(changes, Ok(Changes { live: vec![], restart: vec!["function.mode"] }));
     assert_eq!(rig.applied(), ["debug"]);
     let changes = rig.becomes("log: {level: info}\n");
     assert_eq!(changes, Ok(Changes { live: vec!["log.level"], restart: vec![] }));

@@ -31,8 +31,9 @@ async fn a_webhook_of_a_known_origin_is_granted_and_its_callback_never_called() 
     let (status, answer) = handshake(&door, "/", "other.example").await;
     assert_eq!((status, answer.contains("webhook-")), (200, false), "consent is the header: {answer}");
     let (status, answer) = handshake(&door, "/elsewhere", "hooks.example").await;
-    assert_eq!((status, answer.contains("webhook-")), (404, false), "{answer}");
+    assert_eq!((status, answer.contains("webhook-")), (401, false), "{answer}");
     assert_eq!(post(&door.site.producer(), &[], "{}").await.status(), 401, "it lets nobody in");
+    assert_eq!(door.site.metric("outrigger_webhook_refused_total{reason=\"origin\"}").await, 1.0);
 
     let known = door.site.producer().with_header("authorization", "Bearer right");
     assert_eq!(known.send(&Outgoing::new("fresh", None), Mode::Binary).await.unwrap().status(), 202);
@@ -47,10 +48,36 @@ async fn a_webhook_is_granted_to_anyone_or_by_default_to_nobody() {
     let closed = Door::open(|site| site).await;
     let (status, answer) = handshake(&closed, "/", "hooks.example").await;
     assert_eq!((status, answer.contains("webhook-")), (200, false), "{answer}");
+    assert_eq!(closed.site.metric("outrigger_webhook_refused_total{reason=\"off\"}").await, 1.0);
     let open = Door::open(|site| site.set("ingress.http.webhook.origins", "\"*\"")).await;
     let (status, answer) = handshake(&open, "/", "hooks.example").await;
     assert_eq!(status, 200);
     for line in ["webhook-allowed-origin: *", "webhook-allowed-rate: *"] {
         assert!(answer.contains(&format!("\r\n{line}\r\n")), "{line} is missing: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_told_what_is_there() {
+    let door = Door::open(|site| site.set("ingress.http.auth", "{bearer_file: token}")).await;
+    let mut answers = Vec::new();
+    for line in ["GET /", "DELETE /", "OPTIONS /", "POST /", "POST /elsewhere", "GET /elsewhere"] {
+        let request = |known: &str| {
+            format!("{line} HTTP/1.1\r\nhost: o\r\nconnection: close\r\ncontent-length: 0\r\n{known}\r\n")
+                .into_bytes()
+        };
+        let (status, answer) = raw(door.site.ingress, [request("")]).await;
+        assert_eq!(status, 401, "{line}");
+        answers.push(answer.lines().filter(|line| !line.starts_with("date:")).collect::<Vec<_>>().join("\n"));
+        let (status, _) = raw(door.site.ingress, [request("authorization: Bearer right\r\n")]).await;
+        let expected = match line {
+            "GET /" | "DELETE /" => 405,
+            "OPTIONS /" => 200,
+            "POST /" => 400,
+            _ => 404,
+        };
+        assert_eq!(status, expected, "{line}, by somebody who is known");
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
 }

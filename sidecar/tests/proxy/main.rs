@@ -14,3 +14,4 @@ mod stream;
 mod tokens;
 mod tricks;
 mod wait;
+mod websocket;

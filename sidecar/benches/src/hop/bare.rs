@@ -15,14 +15,20 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use std::{
+    ffi::OsStr,
     net::SocketAddr,
+    path::{Path, PathBuf},
     pin::Pin,
     process::Command,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
 
+use super::secured;
 use crate::process::Process;
 
 /// What the baseline is told.
@@ -30,32 +36,56 @@ use crate::process::Process;
 pub(crate) struct Options {
     /// The function
     to: SocketAddr,
+    /// Speak TLS, with the certificate and the key in this file
+    #[arg(long)]
+    tls: Option<PathBuf>,
 }
 
 type Idle = Arc<Mutex<Vec<SendRequest<Incoming>>>>;
 
 /// Starts it as a child. Gives back where it listens.
 pub(crate) fn start(to: SocketAddr) -> Result<(Process, SocketAddr)> {
+    start_with(to, &[])
+}
+
+/// The same with TLS, by the certificate and the key in `file`.
+pub(crate) fn start_secured(to: SocketAddr, file: &Path) -> Result<(Process, SocketAddr)> {
+    start_with(to, &["--tls".as_ref(), file.as_os_str()])
+}
+
+fn start_with(to: SocketAddr, options: &[&OsStr]) -> Result<(Process, SocketAddr)> {
     let mut command = Command::new(std::env::current_exe()?);
-    let mut process = Process::start(command.arg("hop-bare").arg(to.to_string()))?;
+    let mut process = Process::start(command.arg("hop-bare").arg(to.to_string()).args(options))?;
     let address = process.first_line()?.parse().context("the baseline prints its address")?;
     Ok((process, address))
 }
 
 /// Serves until it is killed.
-pub(crate) async fn run(Options { to }: Options) -> Result<()> {
+pub(crate) async fn run(Options { to, tls }: Options) -> Result<()> {
+    let tls = tls.as_deref().map(secured::acceptor).transpose()?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?);
     let idle = Idle::default();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let idle = idle.clone();
+        let (idle, tls) = (idle.clone(), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| pass(request, to, idle.clone()));
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            match tls {
+                None => speak(stream, to, idle).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        speak(stream, to, idle).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin, to: SocketAddr, idle: Idle) {
+    let service = service_fn(move |request| pass(request, to, idle.clone()));
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn pass(request: Request<Incoming>, to: SocketAddr, idle: Idle) -> Result<Response<Back>> {

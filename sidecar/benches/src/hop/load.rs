@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use http_body_util::Full;
 use hyper::{Method, Request, StatusCode, Uri};
+use rustls::pki_types::ServerName;
 use std::{
     net::SocketAddr,
     sync::{
@@ -14,15 +15,41 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep},
 };
 
+use tokio_rustls::TlsConnector;
+
 use super::bare::count;
 use crate::{
     load::{body, headers},
-    post::{Sender, connect},
+    post::{Sender, connect, connect_over},
 };
+
+/// Where a way to the function begins.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    /// How TLS is spoken there; none speaks without.
+    pub(crate) tls: Option<TlsConnector>,
+}
+
+impl From<SocketAddr> for Door {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
+
+impl Door {
+    async fn connect(&self) -> Result<Sender> {
+        let Some(tls) = &self.tls else { return connect(self.address).await };
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        connect_over(tls.connect(ServerName::try_from("localhost")?, stream).await?).await
+    }
+}
 
 /// What one run gave.
 pub(crate) struct Run {
@@ -42,7 +69,7 @@ struct Shared {
 
 /// POSTs of 1 KiB with an event's headers, answered with 1 KiB, on so many connections.
 pub(crate) async fn run(
-    address: SocketAddr,
+    door: &Door,
     connections: usize,
     warm_up: Duration,
     measured: Duration,
@@ -50,7 +77,7 @@ pub(crate) async fn run(
     let shared = Arc::new(Shared { measuring: false.into(), ends: false.into(), answers: 0.into() });
     let mut clients = JoinSet::new();
     for _ in 0..connections {
-        clients.spawn(ask(connect(address).await?, shared.clone()));
+        clients.spawn(ask(door.connect().await?, shared.clone()));
     }
     sleep(warm_up).await;
     shared.measuring.store(true, Relaxed);

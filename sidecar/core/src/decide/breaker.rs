@@ -65,6 +65,11 @@ impl Breaker {
         Self { settings, failures: 0, down: None, open_before: Duration::ZERO }
     }
 
+    /// Goes by other settings from its next failure on; whether it is open stays as it is.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// Whether a call may go. [`Permission::Probe`] must be answered by [`Breaker::succeeded`],
     /// [`Breaker::failed`] or [`Breaker::abandoned`].
     pub fn ask(&mut self, now: Instant) -> Permission {
@@ -180,6 +185,23 @@ mod tests {
             breaker.failed(now, true);
         }
         assert_eq!(waits, [1, 2, 4, 4]);
+    }
+
+    #[test]
+    fn other_settings_count_from_the_next_failure_on() {
+        let (mut breaker, now) = opened();
+        breaker.set(Settings { failures: 1, open: SECOND, open_max: SECOND });
+        assert_eq!(breaker.ask(now), Permission::Until(now + SECOND), "it is as open as it was");
+        assert_eq!(breaker.ask(now + SECOND), Permission::Probe);
+        breaker.failed(now + SECOND, true);
+        assert_eq!(
+            breaker.ask(now + SECOND),
+            Permission::Until(now + 2 * SECOND),
+            "no longer than allowed now"
+        );
+        breaker.succeeded(now + 2 * SECOND);
+        breaker.failed(now + 2 * SECOND, false);
+        assert_eq!(breaker.state(now + 2 * SECOND), State::Open);
     }
 
     #[test]

@@ -23,6 +23,13 @@ impl Budget {
         Self { ratio, per_second, burst: burst.max(1.0), tokens: burst.max(1.0), refilled: None }
     }
 
+    /// Goes by other bounds from here on, with what is saved up by now as far as `burst` allows it.
+    pub fn set(&mut self, ratio: f64, per_second: f64, burst: f64) {
+        let burst = burst.max(1.0);
+        (self.ratio, self.per_second, self.burst) = (ratio, per_second, burst);
+        self.tokens = self.tokens.min(burst);
+    }
+
     /// A first attempt was made.
     pub fn deposit(&mut self) {
         self.tokens = (self.tokens + self.ratio).min(self.burst);
@@ -58,6 +65,14 @@ mod tests {
         (0..100).for_each(|_| budget.deposit());
         (0..3).for_each(|_| assert!(budget.reserve(now).is_zero()));
         assert!(!budget.reserve(now).is_zero());
+    }
+
+    #[test]
+    fn other_bounds_keep_what_is_saved_up_as_far_as_they_allow_it() {
+        let (mut budget, now) = (Budget::new(0.0, 1.0, 100.0), Instant::now());
+        budget.set(0.0, 10.0, 2.0);
+        let waits: Vec<_> = (0..4).map(|_| budget.reserve(now).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 100, 200]);
     }
 
     #[test]

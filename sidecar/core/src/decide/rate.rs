@@ -21,6 +21,11 @@ impl Rate {
         Self { interval, tolerance: Duration::from_millis(100).saturating_sub(interval), next: None }
     }
 
+    /// Allows `per_second` calls from here on, more than 0; those that went count as they did.
+    pub fn set(&mut self, per_second: f64) {
+        *self = Self { next: self.next, ..Self::new(per_second) };
+    }
+
     /// Takes the place of one call, or says when there will be one.
     ///
     /// # Errors
@@ -47,6 +52,16 @@ mod tests {
         assert_eq!(rate.take(start), Ok(()));
         assert_eq!(rate.take(start), Err(start + Duration::from_millis(500)));
         assert_eq!(rate.take(start + Duration::from_millis(500)), Ok(()));
+    }
+
+    #[test]
+    fn another_rate_does_not_forget_the_calls_that_went() {
+        let (mut rate, start) = (Rate::new(2.0), Instant::now());
+        assert_eq!(rate.take(start), Ok(()));
+        rate.set(1.0);
+        assert_eq!(rate.take(start), Err(start + Duration::from_millis(500)), "of the call before");
+        assert_eq!(rate.take(start + Duration::from_millis(500)), Ok(()));
+        assert_eq!(rate.take(start + Duration::from_millis(500)), Err(start + Duration::from_millis(1_500)));
     }
 
     proptest! {

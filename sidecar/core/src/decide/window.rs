@@ -16,6 +16,11 @@ impl Window {
         Self { events_max, bytes_max, events: 0, bytes: 0 }
     }
 
+    /// Has other bounds from here on. What is inside stays, also where it is more than they allow.
+    pub fn resize(&mut self, events_max: usize, bytes_max: usize) {
+        (self.events_max, self.bytes_max) = (events_max, bytes_max);
+    }
+
     /// Takes a place for an event of `bytes`; false when there is none.
     ///
     /// An empty window takes any event: one that is larger than the bound would otherwise wait for ever.
@@ -75,6 +80,18 @@ mod tests {
         assert!(!window.has_room(1) && !window.take(1));
         window.give(1_000);
         assert!(window.has_room(1));
+    }
+
+    #[test]
+    fn a_window_that_shrinks_takes_nothing_until_there_is_room() {
+        let mut window = Window::new(10, 100);
+        assert!((0..4).all(|_| window.take(10)));
+        window.resize(2, 100);
+        assert!(!window.take(10) && !window.is_low());
+        (0..3).for_each(|_| window.give(10));
+        assert!(window.take(10) && !window.take(10));
+        window.resize(10, 100);
+        assert!(window.take(10));
     }
 
     proptest! {

@@ -68,7 +68,29 @@ pub struct Pending(Signature);
 #[derive(Debug, Clone)]
 pub struct Pass {
     who: Identity,
+    beside: Option<Box<Beside>>,
     allowed: Option<Allowed>,
+}
+
+/// What the token of a sender came to who is known by a certificate already.
+#[derive(Debug, Clone)]
+enum Beside {
+    /// It is known by that, too: rules may be about either.
+    Known(Identity),
+    /// It is not good, or cannot be checked now: told where the certificate alone is not enough.
+    Refused(Denial),
+}
+
+/// Who somebody is.
+struct Known {
+    who: Identity,
+    beside: Option<Box<Beside>>,
+}
+
+impl From<Identity> for Known {
+    fn from(who: Identity) -> Self {
+        Self { who, beside: None }
+    }
 }
 
 impl Guard {
@@ -97,11 +119,11 @@ impl Guard {
     /// Safe.
     pub async fn enter(&self, parts: &Parts) -> Result<Entry, Denial> {
         let entered = match &self.methods {
-            None => Ok(Some(Identity::Anybody)),
-            Some(methods) => methods.identify(parts).await,
+            None => Ok(Some(Identity::Anybody.into())),
+            Some(methods) => methods.identify(parts, self.rules.is_some()).await,
         };
         match entered {
-            Ok(Some(who)) => self.pass(who, parts).map(Entry::Known),
+            Ok(Some(known)) => self.pass(known, parts).map(Entry::Known),
             Ok(None) => self.signature(parts).map(|signature| Entry::Signed(Pending(signature))),
             Err(denial) => Err(denial),
         }
@@ -118,7 +140,7 @@ impl Guard {
             Some(signed) => signed.check(&pending.0, body, Instant::now()),
             None => Err(Denial::new(Why::Body, "no body is signed here")),
         };
-        let passed = checked.and_then(|()| self.pass(Identity::Signer, parts));
+        let passed = checked.and_then(|()| self.pass(Identity::Signer.into(), parts));
         passed.map_err(|denial| self.refuse(denial, None, parts))
     }
 
@@ -128,7 +150,7 @@ impl Guard {
     /// [`Why::Rule`].
     pub fn event(&self, pass: &Pass, parts: &Parts, (source, ty): (&str, &str)) -> Result<(), Denial> {
         let Some(allowed) = &pass.allowed else { return Ok(()) };
-        allowed.event(source, ty).map_err(|denial| self.refuse(denial, Some(&pass.who), parts))
+        allowed.event(source, ty).map_err(|denial| self.refuse(pass.told(denial), Some(&pass.who), parts))
     }
 
     /// Whether a known sender may send a request that is no event, as a proxy passes it on; a refusal is written to the
@@ -138,14 +160,15 @@ impl Guard {
     /// [`Why::Rule`].
     pub fn request(&self, pass: &Pass, parts: &Parts) -> Result<(), Denial> {
         let Some(allowed) = &pass.allowed else { return Ok(()) };
-        allowed.request().map_err(|denial| self.refuse(denial, Some(&pass.who), parts))
+        allowed.request().map_err(|denial| self.refuse(pass.told(denial), Some(&pass.who), parts))
     }
 
     /// Writes to the audit log that a request was let in, and how many events it brought.
     pub fn granted(&self, pass: &Pass, parts: &Parts, events: usize) {
         let (listener, method, path) = (&*self.listener, parts.method.as_str(), parts.uri.path());
         let (by, who) = (pass.who.method(), pass.who.name());
-        tracing::info!(target: AUDIT, audit = "granted", listener, by, who, method, path, events, "let in");
+        let beside = pass.beside().map_or("", Identity::name);
+        tracing::info!(target: AUDIT, audit = "granted", listener, by, who, beside, method, path, events, "let in");
     }
 
     /// Whether somebody must say who they are.
@@ -154,13 +177,23 @@ impl Guard {
         self.methods.is_none()
     }
 
-    fn pass(&self, who: Identity, parts: &Parts) -> Result<Pass, Denial> {
-        let allowed = self.rules.as_ref().map(|rules| rules.about(&who, parts.uri.path())).transpose();
+    fn pass(&self, Known { who, beside }: Known, parts: &Parts) -> Result<Pass, Denial> {
+        let mut pass = Pass { who, beside, allowed: None };
+        let Some(rules) = &self.rules else { return Ok(pass) };
+        let who = &pass.who;
+        let allowed = match pass.beside() {
+            Some(beside) => rules.about_all(&[who, beside], parts.uri.path()),
+            None => rules.about(who, parts.uri.path()),
+        };
         match allowed {
-            Ok(allowed) => Ok(Pass { who, allowed }),
+            Ok(allowed) => {
+                pass.allowed = Some(allowed);
+                Ok(pass)
+            }
             Err(denial) => {
                 let named = if who.name().is_empty() { who.method() } else { who.name() };
-                Err(Denial { detail: format!("{} ({named})", denial.detail), ..denial })
+                let denial = Denial { detail: format!("{} ({named})", denial.detail), ..denial };
+                Err(pass.told(denial))
             }
         }
     }
@@ -200,11 +233,15 @@ impl Guard {
 
 impl Methods {
     /// Who it is by what the head holds; `None` where only a signed body could tell, or nothing can.
-    async fn identify(&self, parts: &Parts) -> Result<Option<Identity>, Denial> {
+    ///
+    /// A certificate is enough; where there are `rules`, a token beside it is looked at all the same, as they may be
+    /// about the one or the other.
+    async fn identify(&self, parts: &Parts, rules: bool) -> Result<Option<Known>, Denial> {
         let mut denial = None;
         if let Some(peer) = parts.extensions.get::<Arc<Peer>>().filter(|_| !self.certificates.is_empty()) {
             if self.certificates.iter().any(|pattern| pattern.fits(peer)) {
-                return Ok(Some(Identity::Certificate(peer.clone())));
+                let beside = if rules { self.beside(parts).await } else { None };
+                return Ok(Some(Known { who: Identity::Certificate(peer.clone()), beside }));
             }
             let detail =
                 format!("the client certificate of {:?} is not among those that are let in", peer.subject);
@@ -212,7 +249,7 @@ impl Methods {
         }
         if self.bearer.is_some() || self.oidc.is_some() {
             match self.bearer(parts).await {
-                Ok(who) => return Ok(Some(who)),
+                Ok(who) => return Ok(Some(who.into())),
                 // Not to have a token says less than to have a wrong certificate.
                 Err(missing) if missing.why == Why::Missing => {}
                 Err(wrong) => denial = Some(wrong),
@@ -220,7 +257,7 @@ impl Methods {
         }
         if let Some(secret) = &self.secret {
             match secret.check(parts, Instant::now()) {
-                Ok(()) => return Ok(Some(Identity::Holder)),
+                Ok(()) => return Ok(Some(Identity::Holder.into())),
                 Err(missing) if missing.why == Why::Missing => {}
                 Err(wrong) => denial = Some(wrong),
             }
@@ -231,6 +268,17 @@ impl Methods {
         match denial.filter(|_| !signs) {
             Some(denial) => Err(denial),
             None => Ok(None),
+        }
+    }
+
+    async fn beside(&self, parts: &Parts) -> Option<Box<Beside>> {
+        if self.bearer.is_none() && self.oidc.is_none() {
+            return None;
+        }
+        match self.bearer(parts).await {
+            Ok(who) => Some(Box::new(Beside::Known(who))),
+            Err(missing) if missing.why == Why::Missing => None,
+            Err(wrong) => Some(Box::new(Beside::Refused(wrong))),
         }
     }
 
@@ -266,6 +314,23 @@ impl Pass {
     #[must_use]
     pub fn who(&self) -> &Identity {
         &self.who
+    }
+
+    /// Who it is by its token too, where a certificate made it known already.
+    #[must_use]
+    pub fn beside(&self) -> Option<&Identity> {
+        match self.beside.as_deref() {
+            Some(Beside::Known(who)) => Some(who),
+            Some(Beside::Refused(_)) | None => None,
+        }
+    }
+
+    /// Why it may not: by its token, where that is what is not good; it may be only for now.
+    fn told(&self, denial: Denial) -> Denial {
+        match self.beside.as_deref() {
+            Some(Beside::Refused(token)) => token.clone(),
+            Some(Beside::Known(_)) | None => denial,
+        }
     }
 }
 

@@ -48,12 +48,20 @@ impl Rules {
 
     /// What this one may send to `path` (of a URI, as it was sent, without its query).
     ///
+    /// # Errors
+    /// As [`Rules::about_all`].
+    pub fn about(&self, who: &Identity, path: &str) -> Result<Allowed, Denial> {
+        self.about_all(&[who], path)
+    }
+
+    /// The same for one who is known in several ways: each part of a rule may be fitted by another of them.
+    ///
     /// Where a rule names paths, one that another reader may take for a different one (`/a/../b`, `//b`, `%2e`) is
     /// refused: a function that resolves it would be reached by a path that no rule saw.
     ///
     /// # Errors
     /// [`Why::Rule`] when no rule allows anything.
-    pub fn about(&self, who: &Identity, path: &str) -> Result<Allowed, Denial> {
+    pub fn about_all(&self, who: &[&Identity], path: &str) -> Result<Allowed, Denial> {
         if self.0.iter().any(|rule| !rule.paths.is_empty()) && !is_plain(path) {
             let detail =
                 format!("the path {:?} could be read as another one, and rules name paths", cut(path));
@@ -107,17 +115,21 @@ impl Allowed {
 }
 
 impl Rule {
-    fn is_about(&self, who: &Identity) -> bool {
-        let by_method = self.methods.is_empty() || self.methods.iter().any(|method| method == who.method());
-        let by_claims = self.claims.iter().all(|(name, patterns)| match who {
-            Identity::Token(claims) => claims.any(name, |text| any(patterns, text)),
-            _ => false,
-        });
+    fn is_about(&self, who: &[&Identity]) -> bool {
+        let by_method = self.methods.is_empty()
+            || who.iter().any(|who| self.methods.iter().any(|method| method == who.method()));
+        let has = |name: &str, patterns: &[Glob]| {
+            who.iter().any(|who| match who {
+                Identity::Token(claims) => claims.any(name, |text| any(patterns, text)),
+                _ => false,
+            })
+        };
+        let by_claims = self.claims.iter().all(|(name, patterns)| has(name, patterns));
         let by_certificate = self.certificates.is_empty()
-            || match who {
+            || who.iter().any(|who| match who {
                 Identity::Certificate(peer) => self.certificates.iter().any(|pattern| pattern.fits(peer)),
                 _ => false,
-            };
+            });
         by_method && by_claims && by_certificate
     }
 }

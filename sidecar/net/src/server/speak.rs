@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     error::Error,
+    future::poll_fn,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
@@ -11,12 +12,13 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, StatusCode, Version,
+    HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONNECTION, RETRY_AFTER, TRANSFER_ENCODING},
 };
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::{Semaphore, watch},
@@ -57,11 +59,10 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Speaks without TLS.
-    pub(super) async fn plain<T>(self: Arc<Self>, stream: T)
+    pub(super) async fn plain<T>(self: Arc<Self>, stream: T, phase: Arc<Phase>)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let phase = Phase::new();
         let mut stream = Watched::new(stream, &phase);
         let is_http2 = if self.limits.http2_streams_max == 0 {
             Ok(false)
@@ -74,18 +75,24 @@ where
             }
         };
         if let Ok(is_http2) = is_http2 {
-            self.converse(stream, phase, None, is_http2).await; // else it went away
+            self.converse(stream, phase, None, None, is_http2).await; // else it went away
         }
     }
 
     /// Speaks with TLS; a handshake that fails is counted and said.
-    pub(super) async fn secured<T>(self: Arc<Self>, stream: T, tls: Arc<ServerTls>, remote: Remote)
-    where
+    pub(super) async fn secured<T>(
+        self: Arc<Self>,
+        stream: T,
+        phase: Arc<Phase>,
+        tls: Arc<ServerTls>,
+        remote: Remote,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let phase = Phase::new();
         let refused =
             |refusal, words: &str| self.open.0.refused.note(refusal, words, tls.section(), remote.address);
+        // Before what is in force is looked at: no change after it is missed.
+        let trust = tls.trust();
         let accepted = tokio::select! {
             biased;
             accepted = TlsAcceptor::from(tls.config()).accept(stream).into_fallible() => accepted,
@@ -103,10 +110,12 @@ where
                 return part(stream).await;
             }
         };
-        drop(tls); // it keeps what it began with, and old material goes with its last connection
-        let (peer, is_http2) = settled(&stream);
+        let (shown, is_http2) = settled(&stream);
+        // It was read before, when the rules were asked.
+        let peer = shown.first().and_then(|certificate| Peer::of(certificate).ok()).map(Arc::new);
+        let client = peer.is_some().then(|| Box::pin(Trusted { tls, trust, shown }.is_out()) as Ending);
         let stream = Watched::new(stream, &phase);
-        self.converse(stream, phase, peer, is_http2).await;
+        self.converse(stream, phase, peer, client, is_http2).await;
     }
 
     /// Ends when the listener does. Cancel safe.
@@ -119,6 +128,7 @@ where
         stream: Watched<T>,
         phase: Arc<Phase>,
         peer: Option<Arc<Peer>>,
+        client: Option<Ending>,
         is_http2: bool,
     ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -129,6 +139,11 @@ where
             let (talk, peer) = (Arc::clone(&self), peer.clone());
             // Used in its place: by value it would be copied from one future into the next.
             let mut request = Some(request);
+            if let Some(request) =
+                request.as_mut().filter(|request| is_http2 && request.method() == Method::CONNECT)
+            {
+                request.extensions_mut().insert(Arc::new(Stay { _busy: phase.busy(true).answered() }));
+            }
             async move {
                 let Talk { limits, open, service, requests, .. } = &*talk;
                 let answer = match at_the_door(&mut request, peer, two_lengths, limits, &open.0) {
@@ -143,20 +158,27 @@ where
                 Ok::<_, Infallible>(answer.map(|body| Held { body, _busy: busy }))
             }
         });
-        let (limits, counts, ended) = (&self.limits, &self.open.0, self.ended.clone());
+        let (limits, counts) = (&self.limits, &self.open.0);
+        let sign = (self.ended.clone(), client);
         let in_time = if is_http2 {
             let conn = protocol::http2(limits).serve_connection(TokioIo::new(stream), handle);
             // Boxed, so that a connection of HTTP/1.1 needs no room for it.
             let mut conn = Box::pin(conn);
-            serve_one(conn.as_mut(), &phase, limits, ended, counts).await
+            serve_one(conn.as_mut(), &phase, limits, sign, counts).await
         } else {
             let conn = protocol::http1(limits).serve_connection(TokioIo::new(stream), handle).with_upgrades();
-            serve_one(pin!(conn), &phase, limits, ended, counts).await
+            serve_one(pin!(conn), &phase, limits, sign, counts).await
         };
         if !in_time {
             timed_out(counts);
         }
     }
+}
+
+/// A connection of HTTP/2 counts as used until this is dropped: what a CONNECT leads to outlives its answer. A request by
+/// CONNECT carries it as `Arc<Stay>` among its extensions.
+pub struct Stay {
+    _busy: Busy,
 }
 
 /// What is answered without the service; else the request has its client's name.
@@ -191,10 +213,10 @@ async fn serve_one<C: Polite>(
     mut conn: Pin<&mut C>,
     phase: &Phase,
     limits: &Limits,
-    mut ended: watch::Receiver<()>,
+    (mut ended, mut client): (watch::Receiver<()>, Option<Ending>),
     counts: &Counts,
 ) -> bool {
-    let mut ending = false;
+    let (mut ending, mut asked) = (false, false);
     while let Some(at) = phase.look_again_at(limits) {
         tokio::select! {
             biased;
@@ -204,7 +226,16 @@ async fn serve_one<C: Polite>(
                 ending = true;
                 conn.as_mut().finish();
             }
-            () = phase.flooded() => {
+            () = poll_fn(|cx| client.as_mut().map_or(Poll::Pending, |out| out.as_mut().poll(cx))), if !ending => {
+                (ending, client) = (true, None);
+                conn.as_mut().finish();
+            }
+            () = phase.cut_short() => {
+                if phase.is_asked_to_go() && !asked {
+                    (ending, asked) = (true, true);
+                    conn.as_mut().finish();
+                    continue;
+                }
                 counts.floods.fetch_add(1, Relaxed);
                 tracing::debug!("a client took back far more requests than it let end; its connection is closed");
                 return true;
@@ -244,13 +275,40 @@ async fn part<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T) {
     let _ = timeout(FAREWELL, rest).await;
 }
 
-/// What the handshake settled: who the client is, and whether it speaks HTTP/2.
-fn settled<T>(stream: &TlsStream<T>) -> (Option<Arc<Peer>>, bool) {
+/// What the handshake settled: what the client showed, and whether it speaks HTTP/2.
+fn settled<T>(stream: &TlsStream<T>) -> (Vec<CertificateDer<'static>>, bool) {
     let (_, session) = stream.get_ref();
-    let shown = session.peer_certificates().and_then(|chain| chain.first());
-    // It was read before, when the rules were asked.
-    let peer = shown.and_then(|certificate| Peer::of(certificate).ok()).map(Arc::new);
-    (peer, session.alpn_protocol() == Some(H2))
+    let shown = session.peer_certificates().unwrap_or_default();
+    (
+        shown.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+        session.alpn_protocol() == Some(H2),
+    )
+}
+
+/// Resolves when a connection is to end after the requests that are under way; boxed, as few connections have one.
+type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A client that was let in by its certificates.
+struct Trusted {
+    tls: Arc<ServerTls>,
+    trust: watch::Receiver<()>,
+    shown: Vec<CertificateDer<'static>>,
+}
+
+impl Trusted {
+    /// Ends when authorities, lists or rules have changed so that the client would be turned away.
+    async fn is_out(mut self) {
+        while self.trust.changed().await.is_ok() {
+            if !self.tls.takes(&self.shown) {
+                tracing::info!(
+                    "{}: the certificate of a client that is connected is not taken any more; its connection ends",
+                    self.tls.section()
+                );
+                return;
+            }
+        }
+        std::future::pending().await
+    }
 }
 
 /// An answer's body: its request counts as handled until the last byte is out.

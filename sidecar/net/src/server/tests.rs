@@ -1,3 +1,4 @@
+mod attacks;
 mod http2;
 mod tls;
 
@@ -14,6 +15,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::connection::Phase;
 
 /// A listener whose service answers by path: `/` with 200, `/panic` by panicking, `/wait` once released, `/peer` with
 /// who the client is.
@@ -292,8 +294,37 @@ async fn a_connection_of_http1_rests_in_little_memory() {
     let service = service(Arc::default(), Arc::default(), Arc::default());
     let requests = Arc::new(Semaphore::new(1));
     let talk = Arc::new(Talk { limits: Limits::default(), open, service, ended, requests });
-    let bytes = std::mem::size_of_val(&talk.plain(stream));
+    let bytes = std::mem::size_of_val(&talk.plain(stream, Phase::new()));
     assert!(bytes <= 1536, "{bytes} bytes for each connection");
+}
+
+#[tokio::test]
+async fn where_all_places_are_taken_the_one_that_has_rested_longest_makes_room() {
+    let f = Fixture::start(Limits { connections_max: 3, ..Limits::default() }).await;
+    let request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut rests = f.connect().await;
+    assert!(exchange_on(&mut rests, request).await.starts_with("HTTP/1.1 200"));
+    let mut later = f.connect().await;
+    assert!(exchange_on(&mut later, request).await.starts_with("HTTP/1.1 200"));
+    let mut busy = f.connect().await;
+    busy.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    f.waiting.notified().await;
+    let mut new = f.connect().await;
+    assert!(exchange_on(&mut new, request).await.starts_with("HTTP/1.1 200"));
+    assert!(is_closed(&mut rests).await, "it had rested longest");
+    f.release.notify_one();
+    let mut answer = [0; 12];
+    busy.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200", "one that is not at rest is left alone");
+    assert!(f.counts.displaced.load(SeqCst) >= 1);
+}
+
+/// One answer over a connection that stays open.
+async fn exchange_on(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 1024];
+    let came = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..came]).into_owned()
 }
 
 #[test]

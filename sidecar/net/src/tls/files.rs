@@ -61,8 +61,8 @@ impl Validity {
 
 /// Reads a pair and holds its halves against each other; `keys` are the settings that name the two files.
 pub(crate) fn pair(pair: &Pair, keys: [&str; 2]) -> Result<(Arc<CertifiedKey>, Validity), TlsError> {
-    let chain = text(&pair.certificate).and_then(|text| certificates(&text));
-    let key = text(&pair.key).and_then(|text| private_key(&text));
+    let chain = text(&pair.certificate, FILE_BYTES_MAX).and_then(|text| certificates(&text));
+    let key = text(&pair.key, FILE_BYTES_MAX).and_then(|text| private_key(&text));
     let told = |(setting, path): (&str, &Path), what: String| {
         (setting.to_owned(), format!("{}: {what}", path.display()))
     };
@@ -113,20 +113,25 @@ fn mismatch(certified: &CertifiedKey, pair: &Pair, keys: [&str; 2]) -> TlsError 
 pub(crate) fn authorities(path: &Path, setting: &str) -> Result<RootCertStore, TlsError> {
     let wrong = |what: String| TlsError::one(setting, format!("{}: {what}", path.display()));
     let mut store = RootCertStore::empty();
-    for certificate in text(path).and_then(|text| certificates(&text)).map_err(wrong)? {
+    for certificate in certificates_in(path).map_err(wrong)? {
         let added = store.add(certificate);
         added.map_err(|error| wrong(format!("a certificate in it cannot be an authority's: {error}")))?;
     }
     Ok(store)
 }
 
-fn text(path: &Path) -> Result<Vec<u8>, String> {
+/// The certificates in a file, at least one.
+pub(crate) fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    certificates(&text(path, FILE_BYTES_MAX)?)
+}
+
+pub(crate) fn text(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut content));
+    let read = fs::File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut content));
     read.map_err(|error| format!("the file cannot be read: {error}"))?;
-    if content.len() as u64 > FILE_BYTES_MAX {
+    if content.len() as u64 > bytes_max {
         return Err(format!(
-            "the file has more than {FILE_BYTES_MAX} bytes, so it is none of certificates or keys"
+            "the file has more than {bytes_max} bytes, so it is none of certificates or keys"
         ));
     }
     Ok(content)

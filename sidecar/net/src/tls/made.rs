@@ -7,7 +7,8 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 
 use rustls::{
@@ -31,7 +32,8 @@ impl Made {
     pub(crate) fn new() -> Made {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
         let number = COUNT.fetch_add(1, Relaxed);
         params.distinguished_name.push(DnType::CommonName, format!("authority {number}"));
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -65,9 +67,28 @@ impl Made {
         }
     }
 
+    /// A list in `crl.pem` of the authority that revokes these serial numbers and was to be followed in `year`.
+    pub(crate) fn revokes(&self, serials: &[u64], year: i32) -> PathBuf {
+        let revoked = |&serial| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(year, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        self.write("crl.pem", &list.signed_by(&self.authority).unwrap().pem().unwrap())
+    }
+
     /// Clients with a certificate of this authority.
     pub(crate) fn clients(&self, required: bool, rules: Rules) -> Clients {
-        Clients { ca: self.path("ca.pem"), required, rules }
+        Clients { ca: self.path("ca.pem"), crl: None, required, rules }
     }
 }
 
@@ -94,6 +115,11 @@ pub(crate) fn authorities(file: &Path) -> RootCertStore {
 /// Names the certificate by a URI, and by nothing else.
 pub(crate) fn by_uri(uri: &str) -> impl FnOnce(&mut CertificateParams) {
     move |params| params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())]
+}
+
+/// It has this serial number.
+pub(crate) fn numbered(serial: u64) -> impl FnOnce(&mut CertificateParams) {
+    move |params| params.serial_number = Some(SerialNumber::from(serial))
 }
 
 /// It ended long ago.

@@ -17,6 +17,8 @@ pub enum Refusal {
     NoCertificate,
     /// Its certificate is not from our authorities, has expired or is otherwise wrong.
     Certificate,
+    /// Its authority has taken its certificate back, or it is not known whether it has.
+    Revoked,
     /// Its certificate is right, and no rule names it.
     NotAllowed,
     /// It refused us: our certificate is not what it expects.
@@ -31,11 +33,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order of [`Refusal::index`].
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::NotTls,
         Refusal::Version,
         Refusal::NoCertificate,
         Refusal::Certificate,
+        Refusal::Revoked,
         Refusal::NotAllowed,
         Refusal::Rejected,
         Refusal::Late,
@@ -57,6 +60,7 @@ impl Refusal {
             Refusal::Version => "version",
             Refusal::NoCertificate => "no_certificate",
             Refusal::Certificate => "certificate",
+            Refusal::Revoked => "revoked",
             Refusal::NotAllowed => "not_allowed",
             Refusal::Rejected => "rejected",
             Refusal::Late => "late",
@@ -92,6 +96,9 @@ impl Refusal {
             {
                 (Refusal::NotAllowed, other.to_string())
             }
+            Error::InvalidCertificate(
+                wrong @ (CertificateError::Revoked | CertificateError::UnknownRevocationStatus),
+            ) => (Refusal::Revoked, format!("the client's certificate {}", certificate(wrong))),
             Error::InvalidCertificate(wrong) => {
                 (Refusal::Certificate, format!("the client's certificate {}", certificate(wrong)))
             }
@@ -156,6 +163,10 @@ fn certificate(wrong: &CertificateError) -> String {
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is for another use (extendedKeyUsage); take one that is for this side"
+        }
+        CertificateError::Revoked => "was taken back by its authority",
+        CertificateError::UnknownRevocationStatus => {
+            "is of an authority without a revocation list here; add its list to client_crl_file"
         }
         _ => "is wrong",
     };

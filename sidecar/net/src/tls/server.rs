@@ -4,11 +4,12 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use aws_lc_rs::digest;
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -20,12 +21,15 @@ use rustls::{
     sign::SingleCertAndKey,
 };
 
+use tokio::sync::watch;
+
 use super::{
     Pair, Peer, Rules, TlsError, Version,
     files::{self, Validity},
     provider,
     refusal::not_allowed,
     renewal::{Age, LOOK_EVERY, Looked, Renewed},
+    revocation::{self, Lists},
 };
 
 /// How a listener speaks TLS.
@@ -48,6 +52,8 @@ pub struct ServerSettings {
 pub struct Clients {
     /// PEM: the authorities whose certificates are taken.
     pub ca: PathBuf,
+    /// PEM: their lists of certificates that are taken back; none knows of none. See [`super::revocation`].
+    pub crl: Option<PathBuf>,
     /// Whether a client that shows none is turned away.
     pub required: bool,
     /// Which of those that show one may connect.
@@ -60,6 +66,10 @@ pub struct ServerTls {
     settings: ServerSettings,
     material: Renewed<Material>,
     age: Mutex<Age>,
+    /// Whether it was said that the lists should have been followed by others.
+    stale: AtomicBool,
+    /// Rung when other clients may be let in than before.
+    trust: watch::Sender<()>,
     renewed: AtomicU64,
     failed: AtomicU64,
 }
@@ -68,6 +78,17 @@ pub struct ServerTls {
 struct Material {
     config: Arc<ServerConfig>,
     validity: Validity,
+    clients: Option<Trust>,
+}
+
+/// Which clients are let in.
+#[derive(Debug, Clone)]
+struct Trust {
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// Of the files that say so.
+    fingerprint: [u8; 32],
+    /// When their lists should have been followed by others.
+    lists_next: Option<SystemTime>,
 }
 
 impl ServerTls {
@@ -79,12 +100,23 @@ impl ServerTls {
     pub fn open(settings: ServerSettings, now: SystemTime) -> Result<ServerTls, TlsError> {
         let mut files = vec![settings.pair.certificate.clone(), settings.pair.key.clone()];
         files.extend(settings.clients.iter().map(|clients| clients.ca.clone()));
+        files.extend(settings.clients.iter().filter_map(|clients| clients.crl.clone()));
         let material = Renewed::new(files, true, || Material::load(&settings))?;
         let validity = material.current().validity;
         let age = Age::of(&validity, now);
         age.say(&certificate_key(&settings), &validity, now);
         let (renewed, failed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(ServerTls { settings, material, age: Mutex::new(age), renewed, failed })
+        let tls = ServerTls {
+            settings,
+            material,
+            age: Mutex::new(age),
+            stale: AtomicBool::new(false),
+            trust: watch::Sender::new(()),
+            renewed,
+            failed,
+        };
+        tls.say_stale(now);
+        Ok(tls)
     }
 
     /// Everything that is wrong with the files at `now`, without using them: [`ServerTls::open`]'s errors, and a
@@ -102,10 +134,23 @@ impl ServerTls {
         }
     }
 
-    /// What is in force now. A connection keeps what it began with.
+    /// What is in force now. A connection keeps what it began with, until its client would not be let in any more.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
         self.material.current().config
+    }
+
+    /// Changes when other clients may be let in than before.
+    pub(crate) fn trust(&self) -> watch::Receiver<()> {
+        self.trust.subscribe()
+    }
+
+    /// Whether a client with these certificates would be let in now.
+    pub(crate) fn takes(&self, shown: &[CertificateDer<'_>]) -> bool {
+        let (Some(clients), [first, others @ ..]) = (self.material.current().clients, shown) else {
+            return true;
+        };
+        clients.verifier.verify_client_cert(first, others, UnixTime::now()).is_ok()
     }
 
     /// The section of the configuration that it comes from.
@@ -138,8 +183,12 @@ impl ServerTls {
     /// look to the next. A certificate that does not hold at `now` is not taken in place of one that does.
     fn look_again(&self, now: SystemTime) {
         let section = &self.settings.section;
+        let mut others = false;
         let looked = self.material.look_again(|current| {
             let made = Material::load(&self.settings)?;
+            let fingerprint =
+                |material: &Material| material.clients.as_ref().map(|clients| clients.fingerprint);
+            others = fingerprint(current) != fingerprint(&made);
             match made.validity.wrong(now).filter(|_| current.validity.wrong(now).is_none()) {
                 Some(wrong) => Err(TlsError::one(certificate_key(&self.settings), wrong)),
                 None => Ok(made),
@@ -154,6 +203,10 @@ impl ServerTls {
                 tracing::info!(
                     "{section}: the files changed; new connections get the certificate of {subject}, which ends at {ends}"
                 );
+                self.stale.store(false, Relaxed);
+                if others {
+                    self.trust.send_replace(());
+                }
             }
             Looked::Failed => {
                 self.failed.fetch_add(1, Relaxed);
@@ -163,6 +216,17 @@ impl ServerTls {
         let before = std::mem::replace(&mut *self.age.lock().unwrap_or_else(PoisonError::into_inner), age);
         if age != before || looked == Looked::Renewed {
             age.say(&certificate_key(&self.settings), &validity, now);
+        }
+        self.say_stale(now);
+    }
+
+    /// Says once that the lists of revoked certificates are old.
+    fn say_stale(&self, now: SystemTime) {
+        let next = self.material.current().clients.and_then(|clients| clients.lists_next);
+        if let Some(what) = revocation::stale(next, now)
+            && !self.stale.swap(true, Relaxed)
+        {
+            tracing::error!("{}.client_crl_file: {what}", self.settings.section);
         }
     }
 }
@@ -176,12 +240,11 @@ impl Material {
         let section = &settings.section;
         let keys = [certificate_key(settings), format!("{section}.key_file")];
         let pair = files::pair(&settings.pair, [&keys[0], &keys[1]]);
-        let verifier =
-            settings.clients.as_ref().map(|clients| verifier(clients, &format!("{section}.client_ca_file")));
-        let (pair, verifier) = match (pair, verifier.transpose()) {
-            (Ok(pair), Ok(verifier)) => (pair, verifier),
-            (pair, verifier) => {
-                let wrong = [pair.err(), verifier.err()].into_iter().flatten();
+        let clients = settings.clients.as_ref().map(|clients| Trust::load(clients, section));
+        let (pair, clients) = match (pair, clients.transpose()) {
+            (Ok(pair), Ok(clients)) => (pair, clients),
+            (pair, clients) => {
+                let wrong = [pair.err(), clients.err()].into_iter().flatten();
                 return Err(TlsError { problems: wrong.flat_map(|error| error.problems).collect() });
             }
         };
@@ -189,9 +252,9 @@ impl Material {
         let config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(settings.version_min.and_newer())
             .map_err(|error| TlsError::one(section, error.to_string()))?;
-        let mutual = verifier.is_some();
-        let config = match verifier {
-            Some(verifier) => config.with_client_cert_verifier(verifier),
+        let mutual = clients.is_some();
+        let config = match &clients {
+            Some(clients) => config.with_client_cert_verifier(Arc::clone(&clients.verifier)),
             None => config.with_no_client_auth(),
         };
         let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
@@ -202,19 +265,41 @@ impl Material {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok(Material { config: Arc::new(config), validity })
+        Ok(Material { config: Arc::new(config), validity, clients })
     }
 }
 
 /// HTTP/2, as ALPN names it (RFC 9113, section 3.1).
 pub(crate) const H2: &[u8] = b"h2";
 
-fn verifier(clients: &Clients, key: &str) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let authorities = files::authorities(&clients.ca, key)?;
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider());
-    let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
-    let chain = builder.build().map_err(|error| TlsError::one(key, error.to_string()))?;
-    Ok(Arc::new(ByRules { chain, rules: clients.rules.clone() }))
+impl Trust {
+    fn load(clients: &Clients, section: &str) -> Result<Trust, TlsError> {
+        let (ca, crl) = (format!("{section}.client_ca_file"), format!("{section}.client_crl_file"));
+        let authorities = files::authorities(&clients.ca, &ca)?;
+        let lists =
+            clients.crl.as_ref().map(|path| revocation::lists(path, &crl, &clients.ca)).transpose()?;
+        let mut fingerprint = digest::Context::new(&digest::SHA256);
+        for root in &authorities.roots {
+            fingerprint.update(&root.subject);
+            fingerprint.update(&root.subject_public_key_info);
+        }
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider());
+        let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
+        let (builder, lists_next) = match lists {
+            Some(Lists { lists, next }) => {
+                lists.iter().for_each(|list| fingerprint.update(list));
+                (builder.with_crls(lists), next)
+            }
+            None => (builder, None),
+        };
+        let chain = builder.build().map_err(|error| {
+            let key = if clients.crl.is_some() { &crl } else { &ca };
+            TlsError::one(key, error.to_string())
+        })?;
+        let verifier = Arc::new(ByRules { chain, rules: clients.rules.clone() });
+        let fingerprint = fingerprint.finish().as_ref().try_into().unwrap_or_default();
+        Ok(Trust { verifier, fingerprint, lists_next })
+    }
 }
 
 /// First the chain to an authority, then the rules.

@@ -41,20 +41,24 @@ pub(super) const PROXY: &[Setting] = &[
         span(Duration::ZERO, Duration::from_hours(1)),
         "10s",
         "How long a request waits for the function to be ready and to have room; then 503.",
-    ),
-    setting("proxy.waiting_max", count(0, 1_000_000), "1024", "The most requests that wait; beyond it 503."),
+    )
+    .live(),
+    setting("proxy.waiting_max", count(0, 1_000_000), "1024", "The most requests that wait; beyond it 503.")
+        .live(),
     setting(
         "proxy.upload_timeout",
         TO_A_DAY,
         "10m",
         "How long a request may take to arrive and be answered, however steadily its body comes.",
-    ),
+    )
+    .live(),
     setting(
         "proxy.stream_idle_timeout",
         TO_A_DAY,
         "5m",
         "How long an answer or an upgraded connection may rest without a byte.",
-    ),
+    )
+    .live(),
     setting(
         "proxy.upgrades_max",
         count(0, 100_000),
@@ -72,7 +76,7 @@ pub(super) const PROXY: &[Setting] = &[
         "proxy.connections_max",
         count(1, 100_000),
         "1024",
-        "The most connections; further ones wait in the kernel's queue.",
+        "The most connections; then the one that has rested longest makes room, or further ones wait in the kernel's queue.",
     ),
     setting("proxy.header_timeout", TO_AN_HOUR, "10s", "How long a request's headers may take."),
     setting(

@@ -94,26 +94,30 @@ const FUNCTION: &[Setting] = &[
         "http1",
         "What it speaks: HTTP/1.1, or HTTP/2 without TLS from the first byte on (gRPC).",
     ),
-    setting("function.connect_timeout", TO_AN_HOUR, "1s", "How long a connection may take to be made."),
+    setting("function.connect_timeout", TO_AN_HOUR, "1s", "How long a connection may take to be made.")
+        .live(),
     setting(
         "function.idle_timeout",
         TO_AN_HOUR,
         "15s",
         "How long an unused connection is kept; shorter than the function's own keep-alive.",
-    ),
+    )
+    .live(),
     setting(
         "function.timeout",
         TO_A_DAY,
         "30s",
         "How long one attempt may take, from connecting to the reply's last byte.",
-    ),
-    setting("function.concurrency", count(1, 10_000), "64", "The most requests at once."),
+    )
+    .live(),
+    setting("function.concurrency", count(1, 10_000), "64", "The most requests at once.").live(),
     setting(
         "function.rate",
         Kind::Or("none", &Kind::Rate { max: 1_000_000.0 }),
         "none",
         "The most requests per time, such as 100/s.",
-    ),
+    )
+    .live(),
     setting(
         "function.reply_bytes_max",
         size(0, GIB),
@@ -137,7 +141,8 @@ const FUNCTION: &[Setting] = &[
         Kind::Statuses,
         "{}",
         "Statuses that mean something else than usual, such as {\"404\": refused, \"5xx\": retry}.",
-    ),
+    )
+    .live(),
     setting(
         "function.restart",
         Kind::Word(&["on-failure", "always", "never"]),
@@ -174,54 +179,62 @@ const INWARD: &[Setting] = &[
         "partitionkey",
         "The attribute whose equal values are delivered in order; of a list, the first that an event has.",
     ),
-    setting("delivery.attempts_max", count(1, 1_000), "5", "Attempts before an event is poison."),
+    setting("delivery.attempts_max", count(1, 1_000), "5", "Attempts before an event is poison.").live(),
     setting(
         "delivery.deadline",
         span(MILLISECOND, YEAR),
         "1h",
         "How long an event is tried in all before it is poison; stands still while the breaker is open.",
-    ),
+    )
+    .live(),
     setting(
         "delivery.on_poison",
         Kind::Word(&["skip", "park"]),
         "skip",
         "What a poison event does to its key: skip makes it a dead letter and goes on, park holds the key.",
-    ),
-    setting("delivery.backoff.initial", TO_AN_HOUR, "200ms", "The ceiling after the first failure."),
-    setting("delivery.backoff.max", TO_A_DAY, "60s", "The longest wait, a Retry-After included."),
+    )
+    .live(),
+    setting("delivery.backoff.initial", TO_AN_HOUR, "200ms", "The ceiling after the first failure.").live(),
+    setting("delivery.backoff.max", TO_A_DAY, "60s", "The longest wait, a Retry-After included.").live(),
     setting(
         "delivery.retry_budget.ratio",
         Kind::Number { min: 0.0, max: 10.0 },
         "0.2",
         "Retries per first attempt.",
-    ),
+    )
+    .live(),
     setting(
         "delivery.retry_budget.per_second_min",
         Kind::Number { min: 0.1, max: 100_000.0 },
         "10",
         "Retries per second that are always allowed.",
-    ),
+    )
+    .live(),
     setting(
         "delivery.retry_budget.burst",
         count(1, 1_000_000),
         "100",
         "The most retries that may be saved up.",
-    ),
+    )
+    .live(),
     setting(
         "delivery.breaker.failures",
         count(1, 1_000_000),
         "10",
         "Failures in a row, without any answer that counts, that open it.",
-    ),
+    )
+    .live(),
     setting(
         "delivery.breaker.open",
         TO_AN_HOUR,
         "1s",
         "How long it first stays open; doubles up to open_max.",
-    ),
-    setting("delivery.breaker.open_max", TO_AN_HOUR, "30s", "The longest it stays open between two probes."),
-    setting("window.events", count(1, 1_000_000), "1024", "The most events."),
-    setting("window.bytes", size(64 * KIB, 64 * GIB), "32MiB", "The most bytes of events."),
+    )
+    .live(),
+    setting("delivery.breaker.open_max", TO_AN_HOUR, "30s", "The longest it stays open between two probes.")
+        .live(),
+    setting("window.events", count(1, 1_000_000), "1024", "The most events.").live(),
+    setting("window.bytes", size(64 * KIB, 64 * GIB), "32MiB", "The most bytes of events.").live(),
     setting(
         "ingress.http.listen",
         Kind::Or("off", &Kind::Listen),
@@ -271,7 +284,7 @@ const INWARD: &[Setting] = &[
         "ingress.http.connections_max",
         count(1, 100_000),
         "1024",
-        "The most connections; further ones wait in the kernel's queue.",
+        "The most connections; then the one that has rested longest makes room, or further ones wait in the kernel's queue.",
     ),
     setting("ingress.http.header_timeout", TO_AN_HOUR, "10s", "How long a request's headers may take."),
     setting("ingress.http.body_timeout", TO_AN_HOUR, "30s", "How long a request's body may take."),
@@ -378,18 +391,18 @@ const PROCESS: &[Setting] = &[
         PAUSE,
         "0s",
         "How long events are still taken after /readyz says no, so that senders can notice.",
-    ),
+    ).live(),
     setting(
         "drain.deadline",
         TO_AN_HOUR,
         "25s",
         "How long the rest may take; what is left is delivered again later.",
-    ),
+    ).live(),
     setting(
         "log.level",
         Kind::Word(&["error", "warn", "info", "debug", "trace"]),
         "info",
-        "The least level; a change counts at once.",
+        "The least level.",
     )
     .live(),
     setting(
@@ -402,8 +415,7 @@ const PROCESS: &[Setting] = &[
         "log.audit",
         Kind::Word(&["off", "refused", "all"]),
         "refused",
-        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second. A change \
-         counts at once.",
+        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second.",
     )
     .live(),
     setting("runtime.threads", count(1, 256), "1", "Worker threads; one costs the least per event."),

@@ -30,6 +30,12 @@ macro_rules! listener {
                 "Mutual TLS: the authorities (PEM) whose clients may connect; none asks for no certificate.",
             ),
             setting(
+                concat!($section, ".client_crl_file"),
+                FILE,
+                "none",
+                "Their lists of revoked certificates (PEM), one of each authority at least; read again when it changes.",
+            ),
+            setting(
                 concat!($section, ".clients"),
                 Kind::Word(&["auto", "required", "optional"]),
                 "auto",

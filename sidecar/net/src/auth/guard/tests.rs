@@ -89,6 +89,59 @@ async fn each_method_is_an_alternative() {
     assert_eq!(entered(&guard, &certified).await, Ok("bearer"));
 }
 
+fn rule(methods: &[&str], types: &str) -> Rule {
+    Rule {
+        methods: methods.iter().map(ToString::to_string).collect(),
+        types: vec![Glob::new(types)],
+        ..Rule::default()
+    }
+}
+
+#[tokio::test]
+async fn where_rules_are_about_either_a_token_counts_beside_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let guard = |rules| {
+        let methods = Methods {
+            bearer: Some(bearer_file(&folder)),
+            certificates: certificates("subject:CN=mesh"),
+            ..Methods::default()
+        };
+        Guard::new("l", methods, Some(Rules::new(rules)))
+    };
+    let certified = |token: Option<&'static str>| {
+        let mut parts = with_certificate("CN=mesh");
+        let header = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}")).unwrap());
+        parts.headers.extend(header.map(|header| (AUTHORIZATION, header)));
+        parts
+    };
+    let sends = async |guard: &Guard, parts: &Parts, ty: &str| match guard.enter(parts).await {
+        Ok(Entry::Known(pass)) => guard.event(&pass, parts, ("/s", ty)).map_err(|denial| denial.why),
+        Ok(Entry::Signed(_)) => panic!("no body is signed"),
+        Err(denial) => Err(denial.why),
+    };
+    let either = guard(vec![rule(&["bearer"], "by.token"), rule(&["certificate"], "by.certificate")]);
+    for (token, ty, sent) in [
+        (Some("right"), "by.token", Ok(())),
+        (Some("right"), "by.certificate", Ok(())),
+        (Some("right"), "other", Err(Why::Rule)),
+        (None, "by.certificate", Ok(())),
+        (None, "by.token", Err(Why::Rule)),
+        (Some("wrong"), "by.certificate", Ok(())),
+        (Some("wrong"), "by.token", Err(Why::Token)),
+    ] {
+        assert_eq!(sends(&either, &certified(token), ty).await, sent, "{token:?} {ty}");
+    }
+    let token_only = guard(vec![rule(&["bearer"], "*")]);
+    assert_eq!(sends(&token_only, &certified(Some("right")), "t").await, Ok(()));
+    assert_eq!(sends(&token_only, &certified(None), "t").await, Err(Why::Rule));
+    // What one rule names must fit all of it, if by different ways.
+    let both = Rule { certificates: certificates("subject:CN=mesh"), ..rule(&["bearer"], "*") };
+    let both = guard(vec![both]);
+    assert_eq!(sends(&both, &certified(Some("right")), "t").await, Ok(()));
+    assert_eq!(sends(&both, &certified(None), "t").await, Err(Why::Rule));
+    assert_eq!(sends(&both, &bearing("right"), "t").await, Err(Why::Rule));
+}
+
 #[tokio::test]
 async fn a_certificate_counts_only_where_certificates_do_and_no_header_is_one() {
     let folder = tempfile::tempdir().unwrap();

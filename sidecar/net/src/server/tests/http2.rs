@@ -4,16 +4,16 @@ use super::*;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const GOAWAY: u8 = 7;
+pub(super) const CONTINUATION: u8 = 9;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
-async fn client(f: &Fixture) -> SendRequest<Full<Bytes>> {
+pub(super) async fn client(f: &Fixture) -> SendRequest<Full<Bytes>> {
     let (sender, connection) =
         handshake(TokioExecutor::new(), TokioIo::new(f.connect().await)).await.unwrap();
     tokio::spawn(connection);
@@ -29,20 +29,20 @@ async fn status(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Byt
 }
 
 /// A frame (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
     [&head, payload].concat()
 }
 
 /// `GET path` of the host `x`, its headers alone (RFC 7541: `:method: GET`, `:scheme: http`, the rest literal).
-fn head(path: &str) -> Vec<u8> {
+pub(super) fn head(path: &str) -> Vec<u8> {
     let length = u8::try_from(path.len()).unwrap();
     [&[0x82, 0x86, 0x04, length], path.as_bytes(), &[0x01, 1, b'x']].concat()
 }
 
 /// A connection on which the settings were exchanged.
-async fn by_hand(f: &Fixture) -> TcpStream {
+pub(super) async fn by_hand(f: &Fixture) -> TcpStream {
     let mut stream = f.connect().await;
     stream.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await.unwrap();
     stream
@@ -50,8 +50,8 @@ async fn by_hand(f: &Fixture) -> TcpStream {
 
 /// Writes `frames` again and again until the other side has had enough. What it said meanwhile may be lost with the
 /// reset that follows it.
-async fn flood(mut stream: TcpStream, mut frames: impl FnMut(u32) -> Vec<u8>) {
-    let (mut reader, mut writer) = stream.split();
+pub(super) async fn flood<S: AsyncRead + AsyncWrite>(stream: S, mut frames: impl FnMut(u32) -> Vec<u8>) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let write = async {
         for number in 0..1_000_000 {
             if writer.write_all(&frames(number)).await.is_err() {

@@ -2,22 +2,22 @@
 
 use super::*;
 use crate::tls::{
-    Authorities, ClientSettings, ClientTls, Pair, Rules, ServerSettings, Version,
-    made::{Made, by_uri},
+    Authorities, ClientSettings, ClientTls, Clients, Pair, Rules, ServerSettings, Version,
+    made::{Made, by_uri, numbered},
 };
 use rcgen::CertificateParams;
 use std::time::SystemTime;
 use tokio_rustls::client::TlsStream;
 
-struct Secured {
+pub(super) struct Secured {
     made: Made,
     settings: ServerSettings,
     tls: Arc<ServerTls>,
-    listener: Fixture,
+    pub(super) listener: Fixture,
 }
 
 impl Secured {
-    async fn start(change: impl FnOnce(&Made, &mut ServerSettings)) -> Secured {
+    pub(super) async fn start(change: impl FnOnce(&Made, &mut ServerSettings)) -> Secured {
         Secured::within(Limits::default(), change).await
     }
 
@@ -48,6 +48,14 @@ impl Secured {
 
     async fn connect(&self, client: &ClientTls) -> Result<TlsStream<TcpStream>, String> {
         client.connect("localhost", self.listener.connect().await).await
+    }
+
+    /// A connection over which HTTP/2 is to be spoken.
+    pub(super) async fn http2(&self) -> TlsStream<TcpStream> {
+        let mut config = (*self.client(|_| {}).config()).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        connector.connect("localhost".try_into().unwrap(), self.listener.connect().await).await.unwrap()
     }
 
     /// Who the listener thinks that the client is, or why there is no answer.
@@ -228,6 +236,66 @@ async fn an_authority_that_takes_over_decides_who_connects_from_then_on() {
     };
     assert!(s.named(&showing(s.made.pair("old", |_| {}))).await.is_err());
     assert_eq!(s.named(&showing(next.pair("new", |_| {}))).await.as_deref(), Ok("CN=new"));
+}
+
+/// Asks over a connection that stays open.
+async fn asks(stream: &mut TlsStream<TcpStream>) -> String {
+    stream.write_all(b"GET /peer HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = [0; 512];
+    let came = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..came]).into_owned()
+}
+
+async fn renewed(s: &Secured) {
+    let before = s.tls.reloads().0;
+    while s.tls.reloads().0 == before {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_taken_back_is_refused_and_its_open_connection_ends() {
+    let s = Secured::start(|made, settings| {
+        let crl = Some(made.revokes(&[1], 4000));
+        settings.clients = Some(Clients { crl, ..made.clients(true, Rules::default()) });
+    })
+    .await;
+    assert!(s.named(&s.shows("first", numbered(1))).await.is_err());
+    s.refused(Refusal::Revoked, 1).await;
+    let (second, third) = (s.shows("second", numbered(2)), s.shows("third", numbered(3)));
+    let (mut revoked, mut kept) = (s.connect(&second).await.unwrap(), s.connect(&third).await.unwrap());
+    assert!(asks(&mut revoked).await.ends_with("CN=second"));
+    assert!(asks(&mut kept).await.ends_with("CN=third"));
+
+    // The second is in the middle of a request as its certificate is taken back: that is answered still.
+    revoked.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    s.listener.waiting.notified().await;
+    s.made.revokes(&[1, 2], 4000);
+    renewed(&s).await;
+    s.listener.release.notify_one();
+    let mut answer = String::new();
+    revoked.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    assert!(s.named(&second).await.is_err());
+    s.refused(Refusal::Revoked, 2).await;
+    assert!(asks(&mut kept).await.ends_with("CN=third"), "another's connection goes on");
+}
+
+#[tokio::test]
+async fn a_connection_ends_when_another_authority_takes_over_and_not_when_the_listeners_own_certificate_changes()
+ {
+    let s =
+        Secured::start(|made, settings| settings.clients = Some(made.clients(true, Rules::default()))).await;
+    let mut open = s.connect(&s.shows("old", |_| {})).await.unwrap();
+    assert!(asks(&mut open).await.ends_with("CN=old"));
+    let Pair { certificate, key } = s.made.pair("renewed", |_| {});
+    std::fs::rename(certificate, &s.settings.pair.certificate).unwrap();
+    std::fs::rename(key, &s.settings.pair.key).unwrap();
+    renewed(&s).await;
+    assert!(asks(&mut open).await.ends_with("CN=old"));
+    std::fs::copy(Made::new().path("ca.pem"), s.made.path("ca.pem")).unwrap();
+    renewed(&s).await;
+    assert_eq!(open.read(&mut [0; 16]).await.unwrap(), 0, "it was idle, and is closed");
 }
 
 #[tokio::test]

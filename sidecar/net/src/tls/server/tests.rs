@@ -79,11 +79,33 @@ fn check_tells_what_the_start_only_warns_of() {
 }
 
 #[test]
+fn a_file_of_lists_has_one_for_each_authority_and_no_age_locks_anybody_out() {
+    let made = Made::new();
+    let listed = |crl: PathBuf| {
+        let mut settings = settings(made.pair("server", |_| {}));
+        settings.clients = Some(Clients { crl: Some(crl), ..made.clients(true, Rules::default()) });
+        ServerTls::open(settings, SystemTime::now())
+    };
+    let refused = |crl: PathBuf| listed(crl).unwrap_err().to_string();
+    for crl in [made.path("absent.pem"), made.path("ca.pem"), made.write("text.pem", "no PEM")] {
+        let error = refused(crl.clone());
+        assert!(error.starts_with("ingress.http.tls.client_crl_file: "), "{crl:?}: {error}");
+    }
+    let other = Made::new();
+    let error = refused(other.revokes(&[], 4000));
+    assert!(error.contains("there is no list of the authority CN=authority"), "{error}");
+    assert!(listed(made.revokes(&[], 4000)).is_ok());
+    let old = listed(made.revokes(&[], 2021)).unwrap();
+    assert!(old.stale.load(Relaxed), "it is said");
+}
+
+#[test]
 fn an_authority_that_is_none_and_a_missing_key_are_told_together() {
     let made = Made::new();
     let mut wrong = settings(made.pair("server", |_| {}));
     wrong.pair.key = made.path("absent.key");
-    wrong.clients = Some(Clients { ca: made.path("absent.pem"), required: true, rules: Rules::default() });
+    wrong.clients =
+        Some(Clients { ca: made.path("absent.pem"), crl: None, required: true, rules: Rules::default() });
     let error = ServerTls::open(wrong, SystemTime::now()).unwrap_err();
     let keys: Vec<_> = error.problems.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["ingress.http.tls.key_file", "ingress.http.tls.client_ca_file"]);

@@ -1,0 +1,36 @@
+//! What of a configuration counts while the process runs: the one place that knows where each such setting is kept.
+//!
+//! Each part takes all of its settings in one stroke, so that none goes by half of them. The settings are marked in
+//! the table (`config/settings`); what is not marked needs a restart.
+
+use super::wiring;
+use crate::{config::Config, dispatch::Target, proxy, registry::Tune};
+use outrigger_core::{Intake, LiveSpan};
+use std::sync::Arc;
+
+/// The parts whose settings may change.
+pub(super) struct Live {
+    pub(super) target: Arc<Target>,
+    pub(super) intake: Intake,
+    pub(super) tune: Tune,
+    /// Not the proxy itself: who holds that holds the drain.
+    pub(super) proxy: Option<Arc<proxy::Tuning>>,
+    /// `drain.lame_duck`.
+    pub(super) lame_duck: LiveSpan,
+    /// `drain.deadline`.
+    pub(super) drain_deadline: LiveSpan,
+}
+
+impl Live {
+    /// Goes by `config` from here on. Takes each part's lock for a moment at most.
+    pub(super) fn apply(&self, config: &Config) {
+        (self.tune)(&config.function);
+        self.intake.resize(config.window.events, config.window.bytes);
+        self.target.treat(wiring::settings(config));
+        if let (Some(proxy), Some(settings)) = (&self.proxy, &config.proxy) {
+            proxy.set(settings);
+        }
+        self.lame_duck.set(config.drain.lame_duck);
+        self.drain_deadline.set(config.drain.deadline);
+    }
+}
