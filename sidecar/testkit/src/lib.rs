@@ -13,6 +13,7 @@
 //! | [`oracle`] | what was acknowledged is owed: the judge over the function's record |
 //! | [`issuer`] | an issuer of tokens, and keys that sign any of them |
 //! | [`kafka`] | a real Kafka, alone or as a cluster, and a client that knows what is in it |
+//! | [`suite`] | one suite over all sources: what every adapter owes |
 //! | [`sim`] | a broker, a function and a home of dead letters in simulated time, and their judge |
 //! | [`place`] | free ports, the shared data folder, and how a test says that it was skipped |
 
@@ -25,6 +26,7 @@ pub mod producer;
 pub mod proxy;
 pub mod shim;
 pub mod sim;
+pub mod suite;
 
 pub use issuer::{Issuer, SigningKey};
 pub use oracle::{Judgement, Oracle};

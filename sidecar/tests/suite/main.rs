@@ -1,0 +1,27 @@
+//! One suite over all sources, with the shipped binary: each file names a broker that is really there and what it can
+//! do, and the testkit does the rest (`outrigger_testkit::suite`).
+//!
+//! | module | what stands there |
+//! |---|---|
+//! | `http` | events that are posted, in the journal |
+//! | `kafka` | a topic of a real Kafka |
+
+mod http;
+mod kafka;
+
+use outrigger_testkit::{
+    place::workspace,
+    suite::{Adapter as _, Outrigger, table},
+};
+
+/// The shipped binary.
+fn shipped() -> Outrigger {
+    Outrigger::new(env!("CARGO_BIN_EXE_outrigger"))
+}
+
+#[test]
+fn the_testkits_readme_shows_which_scenario_runs_over_which_source() {
+    let table = table(&[http::Http::CAPABILITIES, kafka::Kafka::CAPABILITIES]);
+    let readme = std::fs::read_to_string(workspace().join("sidecar/testkit/README.md")).expect("a README");
+    assert!(readme.contains(&table), "sidecar/testkit/README.md must have this:\n\n{table}");
+}
