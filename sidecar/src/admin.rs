@@ -117,7 +117,8 @@ impl Admin {
             (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
             (_, "/kafka/replay") => feed_api::replay(self.replays.as_ref(), &parts, &self.intake),
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
-                feed_api::answer(self.feeds.first(), &parts).await
+                let kafka = self.feeds.iter().find(|feed| feed.source().name() == "kafka");
+                feed_api::answer(kafka, &parts).await
             }
             (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
                 Some(dead) => dead_api::answer(&**dead, &parts, body).await,
@@ -228,7 +229,9 @@ impl Admin {
             u64::from(status.breaker != breaker::State::Closed),
         );
         set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
-        for series in self.feeds.iter().flat_map(|feed| feed.series()).chain(tls::series(&self.listeners)) {
+        let of_feeds = self.feeds.iter().flat_map(|feed| feed.series());
+        let of_homes = self.homes.iter().flat_map(|home| home.series());
+        for series in of_feeds.chain(of_homes).chain(tls::series(&self.listeners)) {
             self.metrics.show(&series);
         }
         for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {

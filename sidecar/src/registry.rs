@@ -2,12 +2,16 @@
 //!
 //! Each adapter is a Cargo feature. One that is left out costs nothing, and asking for it says so.
 
+#[cfg(feature = "eventgrid")]
+mod eventgrid;
 #[cfg(feature = "journal")]
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]
 mod replay;
+#[cfg(any(feature = "eventgrid", feature = "kafka"))]
+mod secret;
 #[cfg(feature = "kafka")]
 mod tokens;
 
@@ -234,6 +238,11 @@ pub trait Home: Send + Sync + 'static {
 
     /// What keeps it from being written, in one line; `None` when nothing does.
     fn trouble(&self) -> Option<String>;
+
+    /// Its numbers.
+    fn series(&self) -> Vec<Series> {
+        Vec::new()
+    }
 }
 
 /// Dead letters go to the first home. What it can never take, such as one that is too large for it, goes to the
@@ -299,8 +308,23 @@ fn kafka_topic(
 /// # Errors
 /// What is wrong, with the setting.
 pub fn check_brokers(config: &config::Config) -> Result<()> {
-    let Some(kafka) = &config.kafka else { return Ok(()) };
-    check_kafka(config, kafka)
+    if let Some(kafka) = &config.kafka {
+        check_kafka(config, kafka)?;
+    }
+    check_eventgrid(config)
+}
+
+#[cfg(feature = "eventgrid")]
+fn check_eventgrid(config: &config::Config) -> Result<()> {
+    if !eventgrid::is_wanted(config) {
+        return Ok(());
+    }
+    eventgrid::add(config, eventgrid::Purpose::Look, &mut Brokers::default())
+}
+
+#[cfg(not(feature = "eventgrid"))]
+fn check_eventgrid(config: &config::Config) -> Result<()> {
+    add_eventgrid(config, &mut Brokers::default())
 }
 
 #[cfg(feature = "kafka")]
@@ -321,8 +345,30 @@ fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
 /// # Errors
 /// When a setting is not what the adapter takes, a secret cannot be read, or the adapter is not compiled in.
 pub fn brokers(config: &config::Config) -> Result<Brokers> {
-    let Some(kafka) = &config.kafka else { return Ok(Brokers::default()) };
-    kafka_brokers(config, kafka)
+    let mut brokers = match &config.kafka {
+        Some(kafka) => kafka_brokers(config, kafka)?,
+        None => Brokers::default(),
+    };
+    add_eventgrid(config, &mut brokers)?;
+    Ok(brokers)
+}
+
+#[cfg(feature = "eventgrid")]
+fn add_eventgrid(config: &config::Config, brokers: &mut Brokers) -> Result<()> {
+    if !eventgrid::is_wanted(config) {
+        return Ok(());
+    }
+    let jitter = config.runtime.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    eventgrid::add(config, eventgrid::Purpose::Connect(jitter), brokers)
+}
+
+#[cfg(not(feature = "eventgrid"))]
+fn add_eventgrid(config: &config::Config, _brokers: &mut Brokers) -> Result<()> {
+    let written = config.replies.eventgrid.is_some() || config.dead_letters.eventgrid.is_some();
+    if config.ingress.eventgrid.is_some() || written {
+        return Err(left_out("eventgrid", "leave the settings of eventgrid out"));
+    }
+    Ok(())
 }
 
 #[cfg(feature = "kafka")]
@@ -376,7 +422,7 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
     Err(left_out("journal", "events cannot be kept; set journal.storage: ephemeral to do without"))
 }
 
-#[cfg(not(all(feature = "http", feature = "journal", feature = "kafka")))]
+#[cfg(not(all(feature = "eventgrid", feature = "http", feature = "journal", feature = "kafka")))]
 fn left_out(feature: &str, so: &str) -> Error {
     Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))
 }

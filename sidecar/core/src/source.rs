@@ -90,6 +90,12 @@ impl Intake {
         self.gate.inside().window.has_room(bytes)
     }
 
+    /// What there is room for now: events and bytes. It promises nothing: other sources push as well.
+    #[must_use]
+    pub fn free(&self) -> (usize, usize) {
+        self.gate.inside().window.free()
+    }
+
     /// What is inside now: events and bytes.
     #[must_use]
     pub fn held(&self) -> (usize, usize) {
@@ -221,5 +227,6 @@ mod tests {
         waiting.await;
         intake.try_push(again).unwrap();
         assert_eq!(intake.held().0, 1);
+        assert_eq!(intake.free().0, 0);
     }
 }

@@ -4,16 +4,18 @@
 //! through a proxy where there is one. Redirects are not followed.
 
 mod connector;
+mod kept;
 mod proxies;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_util::{client::legacy::Client as Legacy, rt::TokioExecutor};
 use std::{error::Error as StdError, io, path::Path, sync::Arc, time::Duration};
 
 pub use self::{
     connector::Connector,
+    kept::{Kept, KeptError},
     proxies::{Proxies, ProxyError},
 };
 use crate::tls::{Authorities, ClientSettings, ClientTls, TlsError, Version, refusal::of_server};
@@ -104,8 +106,17 @@ impl Client {
     /// # Errors
     /// When there is no whole answer in time. A status that is no success is an answer.
     pub async fn get(&self, url: &Uri) -> Result<Response<Bytes>, ClientError> {
+        self.get_with(url, HeaderMap::new()).await
+    }
+
+    /// The same with further headers. Cancel safe.
+    ///
+    /// # Errors
+    /// When there is no whole answer in time. A status that is no success is an answer.
+    pub async fn get_with(&self, url: &Uri, headers: HeaderMap) -> Result<Response<Bytes>, ClientError> {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = url.clone();
+        *request.headers_mut() = headers;
         self.ask(request).await
     }
 

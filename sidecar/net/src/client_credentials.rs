@@ -1,17 +1,18 @@
 //! A bearer token of ours by client credentials (RFC 6749, section 4.4), fetched and kept fresh.
 //!
-//! The client names itself by HTTP Basic (section 2.3.1). Its secret is read from its file at every fetch, so a
-//! rotated one needs no restart. Nothing secret is ever shown.
+//! The client names itself by HTTP Basic (section 2.3.1), by an assertion of somebody who is trusted (RFC 7523, section
+//! 2.2), or by being where it is: a cloud's own endpoint tells its machines apart by itself. What it names itself by is
+//! read from its file at every fetch, so that a rotated one needs no restart. Nothing secret is ever shown.
 
+mod answer;
 mod pace;
 
 use crate::client::{Client, ClientError, Proxies, Trust};
 use base64::{Engine as _, engine::general_purpose};
 use bytes::Bytes;
 use fastrand::Rng;
-use http::{HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use pace::Pace;
-use serde::Deserialize;
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -26,28 +27,43 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// The largest secret.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
-/// The life of a token whose answer names none (section 5.1 leaves it open).
-const LIFE_DEFAULT: Duration = Duration::from_mins(5);
-/// The shortest and the longest life that is believed: a token of no life at all must not be fetched without end.
-const LIFE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(365 * 24));
-/// The most characters of an endpoint's own words that are repeated.
-const WORDS_MAX: usize = 300;
+/// What an assertion is (RFC 7523, section 2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Where the token comes from.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The token endpoint.
     pub url: Uri,
-    /// The client.
-    pub client_id: String,
-    /// The file that holds its secret.
-    pub client_secret_file: PathBuf,
+    /// Who asks.
+    pub client: Named,
     /// The scope to ask for.
     pub scope: Option<String>,
     /// The authorities of the endpoint's certificate; none is the system's.
     pub ca_file: Option<PathBuf>,
     /// The proxies on the way there.
     pub proxies: Proxies,
+}
+
+/// How a client names itself.
+#[derive(Debug, Clone)]
+pub enum Named {
+    /// By a secret.
+    Secret {
+        /// The client.
+        client_id: String,
+        /// The file that holds its secret.
+        file: PathBuf,
+    },
+    /// By a token of somebody whom the endpoint trusts, such as a Kubernetes service account's.
+    Assertion {
+        /// The client.
+        client_id: String,
+        /// The file that holds the token.
+        file: PathBuf,
+    },
+    /// By asking from the right machine: a GET with these headers. The URL says what for; a scope is not sent.
+    Place(HeaderMap),
 }
 
 /// A token.
@@ -79,13 +95,6 @@ struct State {
     token: Option<Token>,
     /// Why the last fetch failed.
     failed: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    access_token: String,
-    token_type: Option<String>,
-    expires_in: Option<u64>,
 }
 
 impl ClientCredentials {
@@ -155,24 +164,37 @@ impl ClientCredentials {
     }
 
     async fn fetch(&self) -> Result<(String, Duration), String> {
-        let settings = &self.settings;
-        let authorization = basic(&settings.client_id, &secret(&settings.client_secret_file)?)?;
-        let form = form(settings.scope.as_deref());
-        let asked = self.client.post_form(&settings.url, Some(authorization), form).await;
-        let (status, body) = asked.map_err(|e| e.to_string())?;
-        if !status.is_success() {
-            return Err(refusal(status, &body));
+        let (status, body) = self.ask().await?;
+        if status.is_success() {
+            answer::token(&body, unix_ms() / 1000)
+        } else {
+            Err(answer::refusal(status, &body))
         }
-        let Answer { access_token, token_type, expires_in } = serde_json::from_slice(&body)
-            .map_err(|_| "the answer is no token (RFC 6749, section 5.1)".to_owned())?;
-        if access_token.is_empty() || !access_token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err("the answer's access_token is empty or holds what no token may".to_owned());
-        }
-        if let Some(other) = token_type.filter(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-            return Err(format!("the answer's token_type is {:?}, not Bearer", words(&other)));
-        }
-        let life = expires_in.map_or(LIFE_DEFAULT, Duration::from_secs).clamp(LIFE.0, LIFE.1);
-        Ok((access_token, life))
+    }
+
+    async fn ask(&self) -> Result<(StatusCode, Bytes), String> {
+        let Settings { url, client, scope, .. } = &self.settings;
+        let asked = match client {
+            Named::Secret { client_id, file } => {
+                let authorization = basic(client_id, &secret(file)?)?;
+                self.client.post_form(url, Some(authorization), form(scope.as_deref(), &[])).await
+            }
+            Named::Assertion { client_id, file } => {
+                let assertion = secret(file)?;
+                let named = [
+                    ("client_id", &**client_id),
+                    ("client_assertion_type", ASSERTION_TYPE),
+                    ("client_assertion", &assertion),
+                ];
+                self.client.post_form(url, None, form(scope.as_deref(), &named)).await
+            }
+            Named::Place(headers) => self
+                .client
+                .get_with(url, headers.clone())
+                .await
+                .map(|answer| (answer.status(), answer.into_body())),
+        };
+        asked.map_err(|error| error.to_string())
     }
 
     /// The URL without its query, which may say more than a log should.
@@ -203,9 +225,10 @@ fn secret(file: &Path) -> Result<String, String> {
     if secret.is_empty() { Err(wrong("it is empty".to_owned())) } else { Ok(secret.to_owned()) }
 }
 
-fn form(scope: Option<&str>) -> String {
+fn form(scope: Option<&str>, named: &[(&str, &str)]) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
+    form.extend_pairs(named);
     form.extend_pairs(scope.map(|scope| ("scope", scope)));
     form.finish()
 }
@@ -218,30 +241,6 @@ fn basic(id: &str, secret: &str) -> Result<HeaderValue, String> {
         .map_err(|_| "the client's name cannot be sent".to_owned())?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// The endpoint's own words (RFC 6749, section 5.2), which hold no secret.
-fn refusal(status: StatusCode, body: &Bytes) -> String {
-    #[derive(Deserialize)]
-    struct Refusal {
-        error: String,
-        error_description: Option<String>,
-    }
-    if status.is_redirection() {
-        return format!("it answers {status}, which is not followed; name the place itself");
-    }
-    match serde_json::from_slice::<Refusal>(body) {
-        Ok(Refusal { error, error_description }) => {
-            let detail = error_description.map(|text| format!(": {text}")).unwrap_or_default();
-            format!("it refuses with {status}: {}", words(&format!("{error}{detail}")))
-        }
-        Err(_) => format!("it answers {status}"),
-    }
-}
-
-/// Words of somebody else in a line of ours.
-fn words(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect()
 }
 
 fn unix_ms() -> u64 {

@@ -9,7 +9,7 @@ use std::{
 use super::{Exit, Failure};
 use crate::{
     cli::CheckArgs,
-    config::{Auth, Config, Env, Purpose, Storage, load, locate},
+    config::{Auth, Config, Env, EventGridTopic, Purpose, Storage, load, locate},
     guard, registry, tls,
 };
 use outrigger_core::Error;
@@ -102,7 +102,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             ));
             lines.push(format!("  {}", senders(&http.auth)));
         }
-        None if config.ingress.kafka.is_some() => {}
+        None if config.ingress.kafka.is_some() || config.ingress.eventgrid.is_some() => {}
         None => lines.push("  no events come in: ingress.http.listen is off".to_owned()),
     }
     if let (Some(source), Some(kafka)) = (&config.ingress.kafka, &config.kafka) {
@@ -113,11 +113,23 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             source.group.as_deref().unwrap_or_default()
         ));
     }
-    for (what, topic) in
-        [("replies", &config.replies.kafka_topic), ("dead letters", &config.dead_letters.kafka_topic)]
-    {
+    if let (Some(source), Some(namespace)) = (&config.ingress.eventgrid, &config.eventgrid.endpoint) {
+        lines.push(format!(
+            "  events come in from the subscription {} of the topic {} of Event Grid at {}",
+            source.subscription.as_deref().unwrap_or_default(),
+            source.topic.as_deref().unwrap_or_default(),
+            namespace.host().unwrap_or_default()
+        ));
+    }
+    let in_event_grid = |topic: &Option<EventGridTopic>| topic.as_ref().map(|topic| topic.topic.clone());
+    for (what, topic, of) in [
+        ("replies", config.replies.kafka_topic.clone(), ""),
+        ("dead letters", config.dead_letters.kafka_topic.clone(), ""),
+        ("replies", in_event_grid(&config.replies.eventgrid), " of Event Grid"),
+        ("dead letters", in_event_grid(&config.dead_letters.eventgrid), " of Event Grid"),
+    ] {
         if let Some(topic) = topic {
-            lines.push(format!("  {what} go into the topic {topic}"));
+            lines.push(format!("  {what} go into the topic {topic}{of}"));
         }
     }
     lines.push(match &config.function.url {

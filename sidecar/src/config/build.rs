@@ -26,14 +26,23 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         function: values.function(),
         delivery: values.delivery(),
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
-        ingress: Ingress { http: values.http(&journal), kafka: values.kafka_ingress() },
+        ingress: Ingress {
+            http: values.http(&journal),
+            kafka: values.kafka_ingress(),
+            eventgrid: values.eventgrid_ingress(),
+        },
         kafka: values.kafka(),
+        eventgrid: values.eventgrid(env),
         proxy: values.proxy(),
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
             mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
+            eventgrid: values.eventgrid_topic("replies"),
         },
-        dead_letters: DeadLetters { kafka_topic: values.some_text("dead_letters.kafka_topic") },
+        dead_letters: DeadLetters {
+            kafka_topic: values.some_text("dead_letters.kafka_topic"),
+            eventgrid: values.eventgrid_topic("dead_letters"),
+        },
         journal,
         admin: Admin {
             listen: values.listen("admin.listen"),

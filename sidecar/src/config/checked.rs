@@ -5,6 +5,7 @@
 
 use super::{
     auth::Auth,
+    eventgrid::{EventGrid, Ingress as EventGridIngress, Topic as EventGridTopic},
     kafka::{Ingress as KafkaIngress, Kafka},
     proxy::Proxy,
     tls::{FunctionTls, ListenerTls},
@@ -24,6 +25,8 @@ pub struct Config {
     pub ingress: Ingress,
     /// The Kafka cluster; none where no broker is named.
     pub kafka: Option<Kafka>,
+    /// Event Grid, for whatever names a place of it.
+    pub eventgrid: EventGrid,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
     /// Where events go that the function answers with.
@@ -237,22 +240,28 @@ pub struct Ingress {
     pub http: Option<Http>,
     /// From Kafka; none where no topic is named.
     pub kafka: Option<KafkaIngress>,
+    /// From Event Grid; none where no subscription is named.
+    pub eventgrid: Option<EventGridIngress>,
 }
 
 /// Where events go that the function answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replies {
-    /// A topic; none drops them.
+    /// A topic of Kafka. Without any place they are dropped.
     pub kafka_topic: Option<String>,
-    /// How they are written.
+    /// How they are written there.
     pub mode: Mode,
+    /// A topic of Event Grid.
+    pub eventgrid: Option<EventGridTopic>,
 }
 
 /// Where events go that are given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
-    /// A topic; none is the journal.
+    /// A topic of Kafka. Without any place it is the journal.
     pub kafka_topic: Option<String>,
+    /// A topic of Event Grid.
+    pub eventgrid: Option<EventGridTopic>,
 }
 
 /// Events by HTTP.

@@ -40,7 +40,9 @@ fn source(rules: &mut Rules<'_>) {
     let journal = &rules.config.journal;
     let homeless = journal.storage == Storage::Ephemeral && !journal.accept_loss;
     let topic = "dead_letters.kafka_topic";
-    if homeless && rules.config.dead_letters.kafka_topic.is_none() && rules.are_read(&["journal", topic]) {
+    let letters = &rules.config.dead_letters;
+    let nowhere = letters.kafka_topic.is_none() && letters.eventgrid.is_none();
+    if homeless && nowhere && rules.are_read(&["journal", "dead_letters"]) {
         rules.wrong(
             topic,
             "no place for dead letters that outlives the pod",

@@ -77,6 +77,8 @@ pub(crate) enum Kind {
     Brokers,
     /// The name of a topic.
     Topic,
+    /// A topic of an Event Grid namespace, or the URL of a custom topic.
+    EventGridTopic,
     /// Names or patterns of topics.
     Topics,
     /// Subjects of certificates.
@@ -218,6 +220,10 @@ impl Kind {
             Self::TokenUrl => token_url(text).map(Value::Url),
             Self::Line => is_line(text).then(|| Value::Text(text.to_owned())),
             Self::Topic => is_topic(text).then(|| Value::Text(text.to_owned())),
+            Self::EventGridTopic => {
+                let good = is_topic(text) || url(text).is_some_and(|url| url.path().len() > 1);
+                good.then(|| Value::Text(text.to_owned()))
+            }
             Self::Start => Start::read(text).map(Value::Start),
             Self::Listen => text.parse().ok().map(Value::Listen),
             Self::Issuer => rules::is_issuer(text).then(|| Value::Text(text.to_owned())),
@@ -279,6 +285,9 @@ impl Kind {
             Self::Line => "a text of one line".to_owned(),
             Self::Brokers => "host:port, or a list of them".to_owned(),
             Self::Topic => "the name of a topic".to_owned(),
+            Self::EventGridTopic => {
+                "the name of a topic, or a URL such as https://NAME.REGION-1.eventgrid.azure.net/api/events".to_owned()
+            }
             Self::Topics => format!("{A_TOPIC}, or a list of them"),
             Self::Subjects => format!("{A_SUBJECT}, or a list of them"),
             Self::SpiffeIds => format!("{A_SPIFFE_ID}, or a list of them"),

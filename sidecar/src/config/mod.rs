@@ -9,6 +9,8 @@ mod auth_rules;
 mod build;
 mod checked;
 mod env;
+mod eventgrid;
+mod eventgrid_rules;
 mod example;
 mod kafka;
 mod kafka_rules;
@@ -35,6 +37,11 @@ pub use self::{
     auth::{Auth, Hmac, Oidc, Rule},
     checked::*,
     env::{Env, Process},
+    eventgrid::{
+        Entra, EventGrid, IdentityHeader, Ingress as EventGridIngress, Method as EntraMethod,
+        Secret as EventGridSecret,
+        Topic as EventGridTopic,
+    },
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},

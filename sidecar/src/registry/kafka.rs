@@ -1,7 +1,7 @@
 //! Kafka behind the sidecar's own traits.
 
 use super::{
-    Feed, Home, Series, Wish,
+    Feed, Home, Series, Wish, secret,
     tokens::{self, PasswordFile},
 };
 use crate::config::{self, Config};
@@ -15,9 +15,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// The largest file of a secret, in bytes.
-const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// What a cluster is wanted for.
 pub(super) enum Purpose {
@@ -57,24 +54,13 @@ fn sasl(sasl: &config::Sasl, outgoing: &config::Outgoing, purpose: Purpose) -> R
             password: Arc::new(PasswordFile(password_file.clone().unwrap_or_default())),
         }),
         config::Sasl::Token { client_secret_file, .. } => {
-            secret("kafka.sasl.client_secret_file", client_secret_file.as_deref().unwrap_or(Path::new("")))?;
+            secret::read("kafka.sasl.client_secret_file", client_secret_file.as_deref().unwrap_or(Path::new("")))?;
             match purpose {
                 Purpose::Look => tokens::check(sasl, outgoing).map(Sasl::Token),
                 Purpose::Connect(jitter) => tokens::keep(sasl, outgoing, jitter).map(Sasl::Token),
             }
         }
     }
-}
-
-/// What a secret's file holds, without blanks around it.
-pub(super) fn secret(setting: &str, file: &Path) -> Result<String> {
-    use std::io::Read as _;
-    let wrong = |why: String| Error::new(Kind::Invalid, format!("{setting}: {}: {why}", file.display()));
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(|error| wrong(error.to_string()))?;
-    opened.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
-    let secret = text.trim();
-    if secret.is_empty() { Err(wrong("it is empty".to_owned())) } else { Ok(secret.to_owned()) }
 }
 
 /// The source, where topics are named.

@@ -1,11 +1,11 @@
 //! Kafka's bearer tokens, fetched by `outrigger-net`, and its passwords.
 
-use super::kafka::secret;
+use super::secret;
 use crate::config;
 use fastrand::Rng;
 use outrigger_core::{Error, Kind, Result};
 use outrigger_kafka::{Secret, Token, Tokens};
-use outrigger_net::client_credentials::{ClientCredentials, Settings};
+use outrigger_net::client_credentials::{ClientCredentials, Named, Settings};
 use std::{
     path::PathBuf,
     sync::Arc,
@@ -17,7 +17,7 @@ pub(super) struct PasswordFile(pub(super) PathBuf);
 
 impl Secret for PasswordFile {
     fn read(&self) -> Result<String, String> {
-        secret("kafka.sasl.password_file", &self.0).map_err(|error| error.to_string())
+        secret::read("kafka.sasl.password_file", &self.0).map_err(|error| error.to_string())
     }
 }
 
@@ -46,8 +46,10 @@ fn kept(sasl: &config::Sasl, outgoing: &config::Outgoing) -> Result<Kept> {
     let client_id = client_id.clone().unwrap_or_default();
     let settings = Settings {
         url: url.clone(),
-        client_id: client_id.clone(),
-        client_secret_file: client_secret_file.clone().unwrap_or_default(),
+        client: Named::Secret {
+            client_id: client_id.clone(),
+            file: client_secret_file.clone().unwrap_or_default(),
+        },
         scope: scope.clone(),
         ca_file: ca_file.clone(),
         proxies: crate::tls::proxies(outgoing).map_err(invalid)?,

@@ -50,6 +50,12 @@ impl Window {
             || self.events == 0
     }
 
+    /// What there is room for: events and bytes. An empty window has room for one event of any size.
+    #[must_use]
+    pub fn free(&self) -> (usize, usize) {
+        (self.events_max.saturating_sub(self.events), self.bytes_max.saturating_sub(self.bytes))
+    }
+
     /// What is inside: events and bytes.
     #[must_use]
     pub fn held(&self) -> (usize, usize) {

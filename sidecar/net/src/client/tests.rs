@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What a server saw, and what it answers to each request in turn (the last one again and again).
 pub(crate) struct Endpoint {
-    /// The value of `Authorization`, and the body.
+    /// The value of `Authorization`, and the body; of a GET its target.
     pub(crate) seen: Mutex<Vec<(String, String)>>,
     answers: Mutex<Vec<(u16, String)>>,
 }
@@ -41,10 +41,15 @@ impl Endpoint {
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(header("content-type").unwrap(), "application/x-www-form-urlencoded");
         let authorization = header("authorization").unwrap_or_default();
-        let body = request.into_body().collect().await.unwrap().to_bytes();
-        self.seen.lock().unwrap().push((authorization, String::from_utf8(body.to_vec()).unwrap()));
+        let said = if request.method() == Method::GET {
+            request.uri().to_string()
+        } else {
+            assert_eq!(header("content-type").unwrap(), "application/x-www-form-urlencoded");
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        self.seen.lock().unwrap().push((authorization, said));
         let mut answers = self.answers.lock().unwrap();
         let (status, text) = if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() };
         let answer = Response::builder().status(status).header("location", "/elsewhere");

@@ -1,6 +1,6 @@
 //! A token endpoint, as a client meets it.
 
-use super::*;
+use super::{answer::{LIFE, LIFE_DEFAULT}, *};
 use crate::client::tests::{Endpoint, Flaw, certified};
 
 fn settings(folder: &Path, url: &str) -> Settings {
@@ -8,8 +8,7 @@ fn settings(folder: &Path, url: &str) -> Settings {
     std::fs::write(&client_secret_file, "s3cret &\n").unwrap();
     Settings {
         url: url.parse().unwrap(),
-        client_id: "me:you".to_owned(),
-        client_secret_file,
+        client: Named::Secret { client_id: "me:you".to_owned(), file: client_secret_file },
         scope: Some("kafka".to_owned()),
         ca_file: None,
         proxies: Proxies::default(),
@@ -46,6 +45,41 @@ async fn a_token_is_asked_for_as_the_rfc_says() {
 }
 
 #[tokio::test]
+async fn an_assertion_of_somebody_trusted_stands_in_the_form_and_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (credentials, endpoint, place) = credentials(folder.path(), &[GOOD]).await;
+    let file = folder.path().join("assertion");
+    std::fs::write(&file, "a.b.c\n").unwrap();
+    let client = Named::Assertion { client_id: "me".to_owned(), file: file.clone() };
+    let settings = Settings { client, url: place.parse().unwrap(), ..credentials.settings.clone() };
+    let credentials = ClientCredentials::new(settings).unwrap();
+    credentials.refresh().await.unwrap();
+    std::fs::write(&file, "d.e.f").unwrap();
+    credentials.refresh().await.unwrap();
+    let form = |assertion: &str| {
+        format!(
+            "grant_type=client_credentials&client_id=me&client_assertion_type=\
+             urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}&scope=kafka"
+        )
+    };
+    let seen = endpoint.seen.lock().unwrap().clone();
+    assert_eq!(seen, [(String::new(), form("a.b.c")), (String::new(), form("d.e.f"))]);
+}
+
+#[tokio::test]
+async fn a_machine_that_is_known_by_its_place_only_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = (200, r#"{"access_token": "t1", "expires_in": "60", "token_type": "Bearer"}"#);
+    let (credentials, endpoint, place) = credentials(folder.path(), &[answer]).await;
+    let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_static("here"))]);
+    let url = format!("{place}?resource=r").parse().unwrap();
+    let settings = Settings { client: Named::Place(headers), url, ..credentials.settings.clone() };
+    let credentials = ClientCredentials::new(settings).unwrap();
+    assert_eq!(credentials.refresh().await, Ok(Duration::from_mins(1)));
+    assert_eq!(*endpoint.seen.lock().unwrap(), [("here".to_owned(), "/token?resource=r".to_owned())]);
+}
+
+#[tokio::test]
 async fn an_expired_token_is_none_and_wakes_the_one_who_fetches() {
     let folder = tempfile::tempdir().unwrap();
     let (credentials, _, _) = credentials(folder.path(), &[GOOD]).await;
@@ -65,7 +99,7 @@ async fn a_refusal_is_told_in_the_endpoints_words_and_the_secret_is_read_again()
     credentials.refresh().await.unwrap_err();
     let why = credentials.current(unix_ms()).unwrap_err();
     assert_eq!(why, format!("{place}: it refuses with 401 Unauthorized: invalid_client: wrong secret"));
-    std::fs::write(&credentials.settings.client_secret_file, "other").unwrap();
+    std::fs::write(folder.path().join("secret"), "other").unwrap();
     credentials.refresh().await.unwrap();
     assert!(credentials.current(unix_ms()).is_ok());
     let seen = endpoint.seen.lock().unwrap();
@@ -87,7 +121,7 @@ async fn a_token_that_holds_is_given_while_fetching_fails() {
 async fn a_secret_that_cannot_be_read_is_told_by_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let (credentials, endpoint, _) = credentials(folder.path(), &[GOOD]).await;
-    let file = &credentials.settings.client_secret_file;
+    let file = &folder.path().join("secret");
     std::fs::write(file, " \n").unwrap();
     assert_eq!(credentials.fetch().await.unwrap_err(), format!("{}: it is empty", file.display()));
     std::fs::remove_file(file).unwrap();

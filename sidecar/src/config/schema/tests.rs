@@ -38,6 +38,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("ingress.http.listen", &["127.0.0.1:0", "\"[::1]:80\"", "off"], &["localhost:80", "127.0.0.1", "80"]),
     ("kafka.client_id", &["me", "7", "true"], &["\"\"", "\"a\\tb\"", "[me]", ""]),
     ("kafka.brokers", &["a:9092", "[a:1, \"[::1]:2\"]"], &["a", "a:b", "http://a:1", "[]", "\"a:1,b:2\""]),
+    (
+        "replies.eventgrid_topic",
+        &["orders", "\"https://t.eventgrid.azure.net/api/events\""],
+        &["a b", "[a]", "ftp://a/b"],
+    ),
     ("replies.kafka_topic", &["a.b_c-D", "7"], &["a b", "a/b", "[a]"]),
     ("ingress.kafka.topics", &["orders", "[a, \"^b.*\"]", "[7]"], &["a b", "[]", "{a: b}", "7"]),
     (

@@ -130,7 +130,7 @@ pub(super) const SOURCE: &[Setting] = &[
     setting("ingress.kafka.leave_timeout", TO_AN_HOUR, "5s", "How long the last commit of a drain may take."),
 ];
 
-/// The cluster, and the topics that are written.
+/// The cluster.
 pub(super) const CLUSTER: &[Setting] = &[
     setting(
         "kafka.brokers",
@@ -217,6 +217,10 @@ pub(super) const CLUSTER: &[Setting] = &[
         "30s",
         "How long one write may take before it counts as failed and is tried again.",
     ),
+];
+
+/// Those of `replies`.
+pub(super) const REPLIES: &[Setting] = &[
     setting(
         "replies.kafka_topic",
         Kind::Or("none", &Kind::Topic),
@@ -224,6 +228,10 @@ pub(super) const CLUSTER: &[Setting] = &[
         "The topic for events that the function answers with; an event is done once its reply is there.",
     ),
     setting("replies.mode", Kind::Word(&["binary", "structured"]), "binary", "How they are written."),
+];
+
+/// Those of `dead_letters`.
+pub(super) const DEAD_LETTERS: &[Setting] = &[
     setting(
         "dead_letters.kafka_topic",
         Kind::Or("none", &Kind::Topic),

@@ -1,8 +1,8 @@
-//! The table itself: one entry per setting; those of Kafka, of `auth` and of TLS stand in files of their own.
+//! The table itself: one entry per setting; those of brokers, of `auth` and of TLS stand in files of their own.
 
 use std::time::Duration;
 
-use super::{Setting, auth, kafka, proxy, tls, webhook};
+use super::{Setting, auth, eventgrid, kafka, proxy, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -16,7 +16,13 @@ const ALL: &[&[Setting]] = &[
     tls::INGRESS,
     webhook::INGRESS,
     kafka::SOURCE,
+    eventgrid::SOURCE,
     kafka::CLUSTER,
+    eventgrid::NAMESPACE,
+    kafka::REPLIES,
+    eventgrid::REPLIES,
+    kafka::DEAD_LETTERS,
+    eventgrid::DEAD_LETTERS,
     proxy::PROXY,
     auth::PROXY,
     tls::PROXY,

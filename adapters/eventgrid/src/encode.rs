@@ -1,0 +1,201 @@
+//! What is written: events in either schema, and dead letters with everything that explains them. Pure.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use outrigger_core::{DeadLetter, Error, Event, Invalid, Kind, Malformed, Result, Value, event::json};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// CloudEvents in JSON.
+    CloudEvents,
+    /// The Event Grid schema, which custom topics may have.
+    EventGrid,
+}
+
+/// The type of a dead letter that could not be read as an event.
+pub const MALFORMED_TYPE: &str = "outrigger.malformed";
+/// The most bytes of one attribute that is added.
+const ATTRIBUTE_BYTES_MAX: usize = 4096;
+
+impl Schema {
+    /// The type of a body with a batch.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::CloudEvents => "application/cloudevents-batch+json; charset=utf-8",
+            Self::EventGrid => "application/json; charset=utf-8",
+        }
+    }
+}
+
+/// One member of a batch. `now` is the time of an event that has none, where the schema needs one.
+///
+/// # Errors
+/// `Invalid` where the schema has no place for the data.
+pub fn member(event: &Event, schema: Schema, now: OffsetDateTime) -> Result<Bytes> {
+    match schema {
+        Schema::CloudEvents => Ok(json::encode(event)),
+        Schema::EventGrid => event_grid(event, now),
+    }
+}
+
+/// A batch of members.
+#[must_use]
+pub fn batch<'m>(members: impl IntoIterator<Item = &'m Bytes>) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_u8(b'[');
+    for member in members {
+        if out.len() > 1 {
+            out.put_u8(b',');
+        }
+        out.extend_from_slice(member);
+    }
+    out.put_u8(b']');
+    out.freeze()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Member<'a> {
+    id: &'a str,
+    subject: &'a str,
+    event_type: &'a str,
+    event_time: &'a str,
+    data_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+}
+
+/// The mapping of [`crate::schema::read`] backwards. The topic is Azure's to write, and there is no place for extension
+/// attributes; the source stands in for a subject that is missing.
+fn event_grid(event: &Event, now: OffsetDateTime) -> Result<Bytes> {
+    let no_place = |what: &str| {
+        let id = event.id();
+        Error::new(
+            Kind::Invalid,
+            format!("eventgrid: event {id}: {what}; the Event Grid schema has no place for it, cloudevents has"),
+        )
+    };
+    let written;
+    let event_time = match event.time() {
+        Some(time) => time,
+        None => {
+            written = now.format(&Rfc3339).map_err(|_| no_place("the time cannot be written"))?;
+            &written
+        }
+    };
+    let member = Member {
+        id: event.id(),
+        subject: event.subject().unwrap_or_else(|| event.source()),
+        event_type: event.ty(),
+        event_time,
+        data_version: event.dataschema().map_or("", |schema| schema.strip_prefix('#').unwrap_or(schema)),
+        data: data(event).ok_or_else(|| no_place("its data is neither JSON nor text"))?,
+    };
+    let out = serde_json::to_vec(&member).map_err(|error| no_place(&error.to_string()))?;
+    Ok(out.into())
+}
+
+/// `None` for data that the schema cannot hold, `Some(None)` without data.
+fn data(event: &Event) -> Option<Option<Data<'_>>> {
+    let Some(bytes) = event.data() else { return Some(None) };
+    let text = std::str::from_utf8(bytes).ok()?;
+    let essence = event.datacontenttype().map(|ty| ty.split(';').next().unwrap_or_default().trim());
+    let json = || serde_json::from_str::<&RawValue>(text).ok().map(Data::Json);
+    match essence.map(str::to_ascii_lowercase) {
+        None => json(),
+        Some(ty) if ty.ends_with("/json") || ty.ends_with("+json") => json(),
+        Some(ty) => (ty.starts_with("text/") || ty.ends_with("xml")).then_some(Data::Text(text)),
+    }
+    .map(Some)
+}
+
+/// A dead letter as an event: the one that was given up, or one of type [`MALFORMED_TYPE`] whose data is what came
+/// instead, byte for byte.
+///
+/// What is added: `outriggercode` (one of [`Code`](outrigger_core::Code)), `outriggerreason` (one line for people),
+/// `outriggerstatus` (the function's last, if it answered), `outriggerattempts`, `outriggersource`, `outriggerposition`
+/// (where the source has one), `outriggerfirstms` and `outriggerlastms` (Unix milliseconds).
+///
+/// # Errors
+/// `Invalid` where the event has no room for more attributes.
+pub fn dead_letter(letter: &DeadLetter) -> Result<Event> {
+    explained(letter).map_err(|invalid| {
+        Error::new(Kind::Invalid, format!("eventgrid: a dead letter cannot be written as an event: {invalid}"))
+    })
+}
+
+fn explained(letter: &DeadLetter) -> Result<Event, Invalid> {
+    let mut event = match &letter.item {
+        Ok(event) => event.clone(),
+        Err(malformed) => as_it_came(malformed, letter)?,
+    };
+    if let Some(key) = letter.key.as_ref().filter(|_| event.text("partitionkey").is_none()) {
+        add(&mut event, "partitionkey", &key.name())?;
+    }
+    add(&mut event, "outriggercode", letter.reason.code.name())?;
+    add(&mut event, "outriggerreason", &letter.reason.detail)?;
+    if let Some(status) = letter.reason.status {
+        add(&mut event, "outriggerstatus", &status.to_string())?;
+    }
+    add(&mut event, "outriggerattempts", &letter.attempts.to_string())?;
+    add(&mut event, "outriggersource", &letter.origin.source)?;
+    add(&mut event, "outriggerposition", &letter.origin.position.to_string())?;
+    add(&mut event, "outriggerfirstms", &letter.first_ms.to_string())?;
+    add(&mut event, "outriggerlastms", &letter.last_ms.to_string())?;
+    Ok(event)
+}
+
+/// The id is the same for the same bytes received at the same time: a second copy after a crash is known by it.
+fn as_it_came(malformed: &Malformed, letter: &DeadLetter) -> Result<Event, Invalid> {
+    let mut hasher = DefaultHasher::new();
+    malformed.raw.hash(&mut hasher);
+    let id = format!("{}-{:016x}", letter.first_ms, hasher.finish());
+    let event = Event::new(&id, &format!("/outrigger/{}", letter.origin.source), MALFORMED_TYPE)?;
+    let mut event = event.with_data("application/octet-stream", malformed.raw.clone())?;
+    if let Some(key) = &malformed.key {
+        add(&mut event, "outriggerkeybase64", &STANDARD.encode(key))?;
+    }
+    if !malformed.headers.is_empty() {
+        let headers: BTreeMap<_, _> = malformed
+            .headers
+            .iter()
+            .map(|(name, value)| (name, String::from_utf8_lossy(value).into_owned()))
+            .collect();
+        add(&mut event, "outriggerheaders", &serde_json::to_string(&headers).unwrap_or_default())?;
+    }
+    Ok(event)
+}
+
+/// Adds an attribute, without what no attribute may hold; an empty one is left out.
+fn add(event: &mut Event, name: &str, text: &str) -> Result<(), Invalid> {
+    let mut text: String = text.chars().map(|c| if is_bad(c) { ' ' } else { c }).collect();
+    while text.len() > ATTRIBUTE_BYTES_MAX {
+        text.pop();
+    }
+    if text.is_empty() { Ok(()) } else { event.set(name, Value::String(&text)) }
+}
+
+/// Control characters and noncharacters (CloudEvents 1.0, "Type system").
+fn is_bad(c: char) -> bool {
+    let code = u32::from(c);
+    c.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests;
