@@ -117,8 +117,7 @@ impl Admin {
             (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
             (_, "/kafka/replay") => feed_api::replay(self.replays.as_ref(), &parts, &self.intake),
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
-                let kafka = self.feeds.iter().find(|feed| feed.source().name() == "kafka");
-                feed_api::answer(kafka, &parts).await
+                feed_api::answer(self.kafka(), &parts).await
             }
             (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
                 Some(dead) => dead_api::answer(&**dead, &parts, body).await,
@@ -202,6 +201,10 @@ impl Admin {
         }
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         line(status, text.trim_end())
+    }
+
+    fn kafka(&self) -> Option<&Arc<dyn Feed>> {
+        self.feeds.iter().find(|feed| feed.source().name() == "kafka")
     }
 
     fn configuration(&self) -> String {

@@ -8,6 +8,8 @@ mod eventgrid;
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "pubsub")]
+mod pubsub;
 #[cfg(feature = "kafka")]
 mod replay;
 #[cfg(any(feature = "eventgrid", feature = "kafka"))]
@@ -311,7 +313,18 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
     if let Some(kafka) = &config.kafka {
         check_kafka(config, kafka)?;
     }
+    check_pubsub(config)?;
     check_eventgrid(config)
+}
+
+#[cfg(feature = "pubsub")]
+fn check_pubsub(config: &config::Config) -> Result<()> {
+    pubsub::check(config)
+}
+
+#[cfg(not(feature = "pubsub"))]
+fn check_pubsub(config: &config::Config) -> Result<()> {
+    pubsub_brokers(config).map(drop)
 }
 
 #[cfg(feature = "eventgrid")]
@@ -345,12 +358,41 @@ fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
 /// # Errors
 /// When a setting is not what the adapter takes, a secret cannot be read, or the adapter is not compiled in.
 pub fn brokers(config: &config::Config) -> Result<Brokers> {
-    let mut brokers = match &config.kafka {
+    let kafka = match &config.kafka {
         Some(kafka) => kafka_brokers(config, kafka)?,
         None => Brokers::default(),
     };
+    let mut brokers = kafka.and(pubsub_brokers(config)?);
     add_eventgrid(config, &mut brokers)?;
     Ok(brokers)
+}
+
+impl Brokers {
+    /// These and those. That two do not ask for the same home is a rule of the configuration.
+    fn and(mut self, other: Self) -> Self {
+        self.feeds.extend(other.feeds);
+        self.homes.extend(other.homes);
+        Self {
+            replies: self.replies.or(other.replies),
+            dead: self.dead.or(other.dead),
+            replays: self.replays.or(other.replays),
+            ..self
+        }
+    }
+}
+
+#[cfg(feature = "pubsub")]
+fn pubsub_brokers(config: &config::Config) -> Result<Brokers> {
+    pubsub::brokers(config)
+}
+
+#[cfg(not(feature = "pubsub"))]
+fn pubsub_brokers(config: &config::Config) -> Result<Brokers> {
+    let topics = [&config.replies.pubsub_topic, &config.dead_letters.pubsub_topic];
+    if config.ingress.pubsub.is_none() && topics.iter().all(|topic| topic.is_none()) {
+        return Ok(Brokers::default());
+    }
+    Err(left_out("pubsub", "leave the settings of pubsub out"))
 }
 
 #[cfg(feature = "eventgrid")]
@@ -422,7 +464,13 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
     Err(left_out("journal", "events cannot be kept; set journal.storage: ephemeral to do without"))
 }
 
-#[cfg(not(all(feature = "eventgrid", feature = "http", feature = "journal", feature = "kafka")))]
+#[cfg(not(all(
+    feature = "eventgrid",
+    feature = "http",
+    feature = "journal",
+    feature = "kafka",
+    feature = "pubsub"
+)))]
 fn left_out(feature: &str, so: &str) -> Error {
     Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))
 }

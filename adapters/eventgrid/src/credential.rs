@@ -200,7 +200,9 @@ mod tests {
         let (_folder, secret) = file(KEY);
         let (name, token) = header(&Credential::Signed(secret), Place::Topic);
         assert_eq!(name, "aeg-sas-token");
-        assert!(token.starts_with("r=https%3A%2F%2Fa%2Fapi%2Fevents&e=1970-01-01%2001%3A00%3A00%2B00%3A00&s="));
+        assert!(
+            token.starts_with("r=https%3A%2F%2Fa%2Fapi%2Fevents&e=1970-01-01%2001%3A00%3A00%2B00%3A00&s=")
+        );
         assert!(!token.contains("a2V5"), "{token}");
     }
 

@@ -74,8 +74,8 @@ fn one() -> u32 {
 /// # Errors
 /// When the whole is not `{"value": […]}`, in one line.
 pub fn events(body: &Bytes) -> Result<Answer, String> {
-    let Events { value } = serde_json::from_slice(body)
-        .map_err(|error| format!("the answer is no list of events ({error})"))?;
+    let Events { value } =
+        serde_json::from_slice(body).map_err(|error| format!("the answer is no list of events ({error})"))?;
     let mut answer = Answer { events: Vec::with_capacity(value.len()), unreadable: 0 };
     for member in value {
         match serde_json::from_str(member.get()) {

@@ -1,7 +1,7 @@
 //! Where outcomes arrive and wait to be told, and what is known of the source from outside.
 
-use crate::locks::{Batch, Counts, Locks, Outcome, Rules, Verb};
 use crate::decode::Fate;
+use crate::locks::{Batch, Counts, Locks, Outcome, Rules, Verb};
 use outrigger_core::{Settlement, Settler};
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

@@ -88,7 +88,9 @@ fn event_grid(event: &Event, now: OffsetDateTime) -> Result<Bytes> {
         let id = event.id();
         Error::new(
             Kind::Invalid,
-            format!("eventgrid: event {id}: {what}; the Event Grid schema has no place for it, cloudevents has"),
+            format!(
+                "eventgrid: event {id}: {what}; the Event Grid schema has no place for it, cloudevents has"
+            ),
         )
     };
     let written;
@@ -136,7 +138,10 @@ fn data(event: &Event) -> Option<Option<Data<'_>>> {
 /// `Invalid` where the event has no room for more attributes.
 pub fn dead_letter(letter: &DeadLetter) -> Result<Event> {
     explained(letter).map_err(|invalid| {
-        Error::new(Kind::Invalid, format!("eventgrid: a dead letter cannot be written as an event: {invalid}"))
+        Error::new(
+            Kind::Invalid,
+            format!("eventgrid: a dead letter cannot be written as an event: {invalid}"),
+        )
     })
 }
 

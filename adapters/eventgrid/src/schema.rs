@@ -67,7 +67,10 @@ mod tests {
                  "eventTime":"2017-06-26T18:41:00.9584103Z","dataVersion":"1","metadataVersion":"1","data":{"n": 1.0}}"#,
         )
         .unwrap();
-        assert_eq!((event.id(), event.source(), event.ty()), ("i", "/subscriptions/s", "Microsoft.Storage.BlobCreated"));
+        assert_eq!(
+            (event.id(), event.source(), event.ty()),
+            ("i", "/subscriptions/s", "Microsoft.Storage.BlobCreated")
+        );
         assert_eq!(event.subject(), Some("blobs/a"));
         assert_eq!(event.time(), Some("2017-06-26T18:41:00.9584103Z"));
         assert_eq!(event.dataschema(), Some("#1"));
@@ -78,10 +81,18 @@ mod tests {
 
     #[test]
     fn what_is_empty_is_left_out_and_what_is_needed_is_asked_for() {
-        let event = read(br#"{"id":"i","subject":"s","topic":"","eventType":"t","dataVersion":"","data":null}"#).unwrap();
+        let event =
+            read(br#"{"id":"i","subject":"s","topic":"","eventType":"t","dataVersion":"","data":null}"#)
+                .unwrap();
         assert_eq!((event.source(), event.subject(), event.dataschema()), ("s", Some("s"), None));
         assert_eq!((event.data(), event.datacontenttype()), (None, None));
-        for bad in [&b"{}"[..], b"[]", br#"{"id":"i"}"#, br#"{"id":"i","eventType":"t"}"#, br#"{"id":"i","topic":"/t","eventType":"t","eventTime":"today"}"#] {
+        for bad in [
+            &b"{}"[..],
+            b"[]",
+            br#"{"id":"i"}"#,
+            br#"{"id":"i","eventType":"t"}"#,
+            br#"{"id":"i","topic":"/t","eventType":"t","eventTime":"today"}"#,
+        ] {
             assert!(read(bad).is_err(), "{}", String::from_utf8_lossy(bad));
         }
     }

@@ -116,7 +116,10 @@ impl Service {
         headers.insert(name, value);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_LENGTH, length.into());
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("outrigger/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("outrigger/", env!("CARGO_PKG_VERSION"))),
+        );
         if let Some(ty) = call.content_type {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ty));
         }

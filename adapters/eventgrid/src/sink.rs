@@ -114,7 +114,9 @@ impl EventGridSink {
     pub fn new(config: SinkConfig) -> Self {
         let service = Service::new(config.endpoint.clone());
         let (path, what) = match config.endpoint.place {
-            Place::Namespace => (format!("/topics/{}:publish", config.topic), format!("topic {}", config.topic)),
+            Place::Namespace => {
+                (format!("/topics/{}:publish", config.topic), format!("topic {}", config.topic))
+            }
             Place::Topic => {
                 let host = config.endpoint.url.host().unwrap_or_default().to_owned();
                 (service.path().to_owned(), format!("custom topic {host}"))

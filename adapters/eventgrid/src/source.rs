@@ -15,8 +15,8 @@ use crate::{
 };
 use futures_util::future::{join, join_all};
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Error, Event, Intake, Key, Kind, Malformed, Origin, Position, Receipt, Result,
-    Source, Timeline, decide::backoff::Backoff,
+    BoxFuture, Delivery, Drain, Error, Event, Intake, Key, Kind, Malformed, Origin, Position, Receipt,
+    Result, Source, Timeline, decide::backoff::Backoff,
 };
 use std::{
     fmt,

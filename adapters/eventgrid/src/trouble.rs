@@ -68,7 +68,8 @@ pub(crate) fn error(refusal: &Refusal<'_>, asked: &Asked<'_>, now: SystemTime) -
 
 /// That our clock is off, where it is.
 fn clock(date: Option<SystemTime>, now: SystemTime) -> String {
-    let off = |span: Duration, word| format!("; this machine's clock is {} s {word} the service's", span.as_secs());
+    let off =
+        |span: Duration, word| format!("; this machine's clock is {} s {word} the service's", span.as_secs());
     match date.map(|date| now.duration_since(date)) {
         Some(Ok(ahead)) if ahead > CLOCK_OFF => off(ahead, "ahead of"),
         Some(Err(behind)) if behind.duration() > CLOCK_OFF => off(behind.duration(), "behind"),
@@ -89,7 +90,9 @@ fn words(body: &[u8]) -> String {
         #[serde(default)]
         message: String,
     }
-    let Ok(Body { error: Said { code, message } }) = serde_json::from_slice(body) else { return String::new() };
+    let Ok(Body { error: Said { code, message } }) = serde_json::from_slice(body) else {
+        return String::new();
+    };
     let text = format!("{code}: {message}");
     let text: String = text.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
     format!(", {}", text.trim_matches([':', ' ']))

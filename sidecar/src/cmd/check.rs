@@ -102,7 +102,9 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             ));
             lines.push(format!("  {}", senders(&http.auth)));
         }
-        None if config.ingress.kafka.is_some() || config.ingress.eventgrid.is_some() => {}
+        None if config.ingress.kafka.is_some()
+            || config.ingress.eventgrid.is_some()
+            || config.ingress.pubsub.is_some() => {}
         None => lines.push("  no events come in: ingress.http.listen is off".to_owned()),
     }
     if let (Some(source), Some(kafka)) = (&config.ingress.kafka, &config.kafka) {
@@ -121,12 +123,24 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             namespace.host().unwrap_or_default()
         ));
     }
+    if let Some(source) = &config.ingress.pubsub {
+        let (pubsub, names) = (&config.pubsub, source.subscriptions.join(", "));
+        let at = match (&pubsub.endpoint, &pubsub.emulator) {
+            (Some(endpoint), _) => format!(" at {endpoint}"),
+            (None, Some(host)) => format!(" at {host}, by PUBSUB_EMULATOR_HOST"),
+            (None, None) => String::new(),
+        };
+        lines.push(format!("  messages come in from {names} of Pub/Sub{at}"));
+    }
     let in_event_grid = |topic: &Option<EventGridTopic>| topic.as_ref().map(|topic| topic.topic.clone());
+    let (replies, dead) = (&config.replies, &config.dead_letters);
     for (what, topic, of) in [
-        ("replies", config.replies.kafka_topic.clone(), ""),
-        ("dead letters", config.dead_letters.kafka_topic.clone(), ""),
-        ("replies", in_event_grid(&config.replies.eventgrid), " of Event Grid"),
-        ("dead letters", in_event_grid(&config.dead_letters.eventgrid), " of Event Grid"),
+        ("replies", replies.kafka_topic.clone(), ""),
+        ("replies", replies.pubsub_topic.clone(), ""),
+        ("dead letters", dead.kafka_topic.clone(), ""),
+        ("dead letters", dead.pubsub_topic.clone(), ""),
+        ("replies", in_event_grid(&replies.eventgrid), " of Event Grid"),
+        ("dead letters", in_event_grid(&dead.eventgrid), " of Event Grid"),
     ] {
         if let Some(topic) = topic {
             lines.push(format!("  {what} go into the topic {topic}{of}"));

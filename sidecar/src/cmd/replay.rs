@@ -64,7 +64,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
 
 /// Starts an outrigger without sources of its own, and stops it afterwards.
 async fn alone(mut config: Config, socket: &Path, uri: String) -> Result<Value, Failure> {
-    (config.ingress.http, config.admin.listen) = (None, None);
+    (config.ingress.http, config.ingress.pubsub, config.admin.listen) = (None, None, None);
     if let Some(kafka) = &mut config.ingress.kafka {
         kafka.topics.clear(); // how records are read stays as it is configured
     }

@@ -29,18 +29,22 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         ingress: Ingress {
             http: values.http(&journal),
             kafka: values.kafka_ingress(),
+            pubsub: values.pubsub_ingress(),
             eventgrid: values.eventgrid_ingress(),
         },
         kafka: values.kafka(),
+        pubsub: values.pubsub(env),
         eventgrid: values.eventgrid(env),
         proxy: values.proxy(),
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
+            pubsub_topic: values.some_text("replies.pubsub_topic"),
             mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
             eventgrid: values.eventgrid_topic("replies"),
         },
         dead_letters: DeadLetters {
             kafka_topic: values.some_text("dead_letters.kafka_topic"),
+            pubsub_topic: values.some_text("dead_letters.pubsub_topic"),
             eventgrid: values.eventgrid_topic("dead_letters"),
         },
         journal,
@@ -237,6 +241,7 @@ readers! {
     span -> Duration { Value::Span(span) => *span }
     some_span -> Option<Duration> { Value::Span(span) => Some(*span), Value::Absent => None }
     some_count -> Option<u64> { Value::Count(count) => Some(*count), Value::Absent => None }
+    some_size -> Option<usize> { Value::Size(bytes) => usize::try_from(*bytes).ok(), Value::Absent => None }
     word -> &'static str { Value::Word(word) => word }
     text -> String { Value::Text(text) => text.clone() }
     some_text -> Option<String> { Value::Text(text) => Some(text.clone()), Value::Absent => None }

@@ -8,6 +8,7 @@ use super::{
     eventgrid::{EventGrid, Ingress as EventGridIngress, Topic as EventGridTopic},
     kafka::{Ingress as KafkaIngress, Kafka},
     proxy::Proxy,
+    pubsub::{Ingress as PubsubIngress, Pubsub},
     tls::{FunctionTls, ListenerTls},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -27,6 +28,8 @@ pub struct Config {
     pub kafka: Option<Kafka>,
     /// Event Grid, for whatever names a place of it.
     pub eventgrid: EventGrid,
+    /// The way to Google Pub/Sub.
+    pub pubsub: Pubsub,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
     /// Where events go that the function answers with.
@@ -242,6 +245,8 @@ pub struct Ingress {
     pub kafka: Option<KafkaIngress>,
     /// From Event Grid; none where no subscription is named.
     pub eventgrid: Option<EventGridIngress>,
+    /// From Pub/Sub; none where no subscription is named.
+    pub pubsub: Option<PubsubIngress>,
 }
 
 /// Where events go that the function answers with.
@@ -249,6 +254,8 @@ pub struct Ingress {
 pub struct Replies {
     /// A topic of Kafka. Without any place they are dropped.
     pub kafka_topic: Option<String>,
+    /// A topic of Pub/Sub.
+    pub pubsub_topic: Option<String>,
     /// How they are written there.
     pub mode: Mode,
     /// A topic of Event Grid.
@@ -260,6 +267,8 @@ pub struct Replies {
 pub struct DeadLetters {
     /// A topic of Kafka. Without any place it is the journal.
     pub kafka_topic: Option<String>,
+    /// A topic of Pub/Sub.
+    pub pubsub_topic: Option<String>,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
 }

@@ -201,7 +201,8 @@ impl Values {
             method,
             tenant: text("eventgrid.entra.tenant", "AZURE_TENANT_ID"),
             client_id: client_id.or_else(by_variable),
-            authority: authority.map_or_else(|| AUTHORITY.to_owned(), |url| url.trim_end_matches('/').to_owned()),
+            authority: authority
+                .map_or_else(|| AUTHORITY.to_owned(), |url| url.trim_end_matches('/').to_owned()),
             ca: self.some_file("eventgrid.entra.ca_file"),
             scope: self.text("eventgrid.entra.scope"),
         })

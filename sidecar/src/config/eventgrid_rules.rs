@@ -47,7 +47,9 @@ fn source(rules: &mut Rules<'_>) {
     if rules.are_read(&[topic, subscription]) {
         match (source.topic.is_some(), source.subscription.is_some()) {
             (false, true) => rules.wrong(topic, "no topic", "the topic of ingress.eventgrid.subscription"),
-            (true, false) => rules.wrong(subscription, "no subscription", "one of its subscriptions, in queue mode"),
+            (true, false) => {
+                rules.wrong(subscription, "no subscription", "one of its subscriptions, in queue mode")
+            }
             _ => {}
         }
     }
@@ -102,7 +104,8 @@ fn endpoint(rules: &mut Rules<'_>) {
 /// Over http everybody on the way reads the secret.
 fn plain(rules: &mut Rules<'_>, key: &str, url: &Uri) {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_local = host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    let is_local =
+        host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
     if url.scheme_str() == Some("http") && !is_local {
         rules.wrong(key, "http, which shows the secret to everybody on the way", "https");
     }
@@ -132,7 +135,8 @@ fn written(rules: &mut Rules<'_>, section: &'static str) {
     plain(rules, &topic_key, &url);
     let known = topic.secret.is_some() || rules.config.eventgrid.entra.is_some();
     if !known && rules.are_read(&[&key_file, &sas_file, METHOD]) {
-        let expected = format!("{key_file} or {sas_file} with what the custom topic knows us by; or {METHOD}");
+        let expected =
+            format!("{key_file} or {sas_file} with what the custom topic knows us by; or {METHOD}");
         rules.wrong(&key_file, "nothing that says who we are", expected);
     }
 }
@@ -158,11 +162,13 @@ fn namespace_access(rules: &mut Rules<'_>) {
         }
         (Some(secret), None, None) => {
             let key = if let Secret::Signature(_) = secret { sas_file } else { key_file };
-            let expected = "no value, or a topic or subscription of the namespace; a custom topic has its own";
+            let expected =
+                "no value, or a topic or subscription of the namespace; a custom topic has its own";
             rules.wrong(key, "a value that nothing uses", expected);
         }
         (None, None, Some(_)) => {
-            let expected = format!("{key_file} or {sas_file} with what the namespace knows us by; or {METHOD}");
+            let expected =
+                format!("{key_file} or {sas_file} with what the namespace knows us by; or {METHOD}");
             rules.wrong(key_file, "nothing that says who we are", expected);
         }
         _ => {}
@@ -172,7 +178,11 @@ fn namespace_access(rules: &mut Rules<'_>) {
 fn tokens(rules: &mut Rules<'_>, entra: &Entra) {
     let (tenant, client, secret, token) = (
         ("eventgrid.entra.tenant", entra.tenant.is_none(), "the directory, here or in AZURE_TENANT_ID"),
-        ("eventgrid.entra.client_id", entra.client_id.is_none(), "the application, here or in AZURE_CLIENT_ID"),
+        (
+            "eventgrid.entra.client_id",
+            entra.client_id.is_none(),
+            "the application, here or in AZURE_CLIENT_ID",
+        ),
         "eventgrid.entra.client_secret_file",
         "eventgrid.entra.token_file",
     );
@@ -184,7 +194,9 @@ fn tokens(rules: &mut Rules<'_>, entra: &Entra) {
             let expected = "the service account's token, here or in AZURE_FEDERATED_TOKEN_FILE";
             (vec![tenant, client, (token, file.is_none(), expected)], vec![secret])
         }
-        Method::ManagedIdentity { .. } => (Vec::new(), vec![secret, token, tenant.0, "eventgrid.entra.ca_file"]),
+        Method::ManagedIdentity { .. } => {
+            (Vec::new(), vec![secret, token, tenant.0, "eventgrid.entra.ca_file"])
+        }
     };
     for (key, missing, expected) in needed {
         if missing && rules.are_read(&[key]) {
@@ -215,7 +227,8 @@ fn unused_tokens(rules: &mut Rules<'_>) {
     for name in ["tenant", "client_id", "client_secret_file", "token_file", "authority", "ca_file", "scope"] {
         let key = format!("eventgrid.entra.{name}");
         if rules.differs(&key) {
-            let expected = format!("no value, or {METHOD}: client-secret, workload-identity or managed-identity");
+            let expected =
+                format!("no value, or {METHOD}: client-secret, workload-identity or managed-identity");
             rules.wrong(&key, "a value that nothing uses", expected);
         }
     }

@@ -39,10 +39,10 @@ fn source(rules: &mut Rules<'_>) {
     }
     let journal = &rules.config.journal;
     let homeless = journal.storage == Storage::Ephemeral && !journal.accept_loss;
-    let topic = "dead_letters.kafka_topic";
-    let letters = &rules.config.dead_letters;
-    let nowhere = letters.kafka_topic.is_none() && letters.eventgrid.is_none();
-    if homeless && nowhere && rules.are_read(&["journal", "dead_letters"]) {
+    let (topic, letters) = ("dead_letters.kafka_topic", &rules.config.dead_letters);
+    let has_home =
+        letters.kafka_topic.is_some() || letters.pubsub_topic.is_some() || letters.eventgrid.is_some();
+    if homeless && !has_home && rules.are_read(&["journal", "dead_letters"]) {
         rules.wrong(
             topic,
             "no place for dead letters that outlives the pod",

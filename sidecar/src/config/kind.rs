@@ -286,7 +286,8 @@ impl Kind {
             Self::Brokers => "host:port, or a list of them".to_owned(),
             Self::Topic => "the name of a topic".to_owned(),
             Self::EventGridTopic => {
-                "the name of a topic, or a URL such as https://NAME.REGION-1.eventgrid.azure.net/api/events".to_owned()
+                "the name of a topic, or a URL such as https://NAME.REGION-1.eventgrid.azure.net/api/events"
+                    .to_owned()
             }
             Self::Topics => format!("{A_TOPIC}, or a list of them"),
             Self::Subjects => format!("{A_SUBJECT}, or a list of them"),

@@ -17,6 +17,8 @@ mod kafka_rules;
 mod kind;
 mod problems;
 mod proxy;
+mod pubsub;
+mod pubsub_rules;
 mod raw;
 mod reading;
 mod rules;
@@ -39,13 +41,13 @@ pub use self::{
     env::{Env, Process},
     eventgrid::{
         Entra, EventGrid, IdentityHeader, Ingress as EventGridIngress, Method as EntraMethod,
-        Secret as EventGridSecret,
-        Topic as EventGridTopic,
+        Secret as EventGridSecret, Topic as EventGridTopic,
     },
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
+    pubsub::{Ingress as PubsubIngress, Pubsub},
     reading::{Changes, Reading},
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},

@@ -30,6 +30,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::kafka_rules::check(&mut rules);
     super::eventgrid_rules::check(&mut rules);
     super::proxy::check(&mut rules);
+    super::pubsub_rules::check(&mut rules);
     super::tls::check(&mut rules);
 }
 

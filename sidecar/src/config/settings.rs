@@ -7,6 +7,7 @@ mod auth;
 mod eventgrid;
 mod kafka;
 mod proxy;
+mod pubsub;
 mod table;
 mod tls;
 mod webhook;
@@ -87,16 +88,28 @@ pub(crate) static SECTIONS: &[Section] = &[
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",
     ),
     section(
+        "ingress.pubsub",
+        "Events from Google Pub/Sub, pulled: CloudEvents in both modes, and other messages, which become Google's own event.",
+    ),
+    section(
         "ingress.eventgrid",
         "Events from a namespace of Azure Event Grid, which is asked for them (pull).",
     ),
-    section("ingress.eventgrid.backoff", "How long a request waits after one that failed; doubles up to max."),
+    section(
+        "ingress.eventgrid.backoff",
+        "How long a request waits after one that failed; doubles up to max.",
+    ),
     section("kafka", "The cluster, for the source and for what is written."),
     section("kafka.tls", "Where kafka.security is tls or sasl-tls."),
     section("kafka.sasl", "Where kafka.security is sasl or sasl-tls."),
     section("kafka.producer", "How records are written."),
+    section("pubsub", "The way to Google Pub/Sub, for the source and for what is written."),
+    section("pubsub.publisher", "How messages are written."),
     section("eventgrid", "Azure Event Grid: the namespace, and who we are there."),
-    section("eventgrid.entra", "Where eventgrid.entra.method is not none: also for custom topics without a key."),
+    section(
+        "eventgrid.entra",
+        "Where eventgrid.entra.method is not none: also for custom topics without a key.",
+    ),
     section("replies", "Where events go that the function answers with; without a place they are dropped."),
     section("dead_letters", "Where events go that are given up, if not into the journal."),
     section("proxy", "HTTP requests that pass through to the function, or by its rules to the ingress."),

@@ -6,8 +6,8 @@ use fastrand::Rng;
 use http::{HeaderMap, HeaderValue, Uri};
 use outrigger_core::{BoxFuture, DeadLetters, Error, Kind, Result, Sink, Source};
 use outrigger_eventgrid::{
-    Counts, Credential, Delay, Endpoint, EventGrid, EventGridSink, Place, SecretFile, SinkConfig, SinkCounts, Status,
-    encode::Schema,
+    Counts, Credential, Delay, Endpoint, EventGrid, EventGridSink, Place, SecretFile, SinkConfig, SinkCounts,
+    Status, encode::Schema,
 };
 use outrigger_net::{
     client_credentials::{ClientCredentials, Named, Settings},
@@ -83,11 +83,21 @@ impl<'c> Places<'c> {
         Ok(Self { config: eventgrid, tls: tls(config)?, proxies, entra })
     }
 
-    fn endpoint(&self, url: &Uri, place: Place, secret: Option<&config::EventGridSecret>, section: &'static str) -> Result<Endpoint> {
+    fn endpoint(
+        &self,
+        url: &Uri,
+        place: Place,
+        secret: Option<&config::EventGridSecret>,
+        section: &'static str,
+    ) -> Result<Endpoint> {
         let credential = match (secret, &self.entra) {
             (Some(config::EventGridSecret::Key(file)), _) => Credential::Key(SecretFile::new(file.clone())),
-            (Some(config::EventGridSecret::Signing(file)), _) => Credential::Signed(SecretFile::new(file.clone())),
-            (Some(config::EventGridSecret::Signature(file)), _) => Credential::Sas(SecretFile::new(file.clone())),
+            (Some(config::EventGridSecret::Signing(file)), _) => {
+                Credential::Signed(SecretFile::new(file.clone()))
+            }
+            (Some(config::EventGridSecret::Signature(file)), _) => {
+                Credential::Sas(SecretFile::new(file.clone()))
+            }
             (None, Some(entra)) => Credential::Entra(entra.clone()),
             (None, None) => return Err(invalid(format!("{section}: nothing says who we are"))),
         };
@@ -246,7 +256,13 @@ impl Home for EventGridSink {
         let counts = self.counts();
         let row = |of: fn(&SinkCounts) -> u64| vec![(vec![self.name().to_owned()], of(&counts))];
         SINK.iter()
-            .map(|(name, help, of)| Series { name, help, labels: &["sink"], is_counter: true, rows: row(*of) })
+            .map(|(name, help, of)| Series {
+                name,
+                help,
+                labels: &["sink"],
+                is_counter: true,
+                rows: row(*of),
+            })
             .collect()
     }
 }
@@ -256,7 +272,9 @@ type OfSink = (&'static str, &'static str, fn(&SinkCounts) -> u64);
 
 const SINK: [OfSink; 3] = [
     ("outrigger_eventgrid_published_total", "Events that Event Grid has taken", |c| c.written),
-    ("outrigger_eventgrid_publish_failures_total", "Writes of events that failed, tried again or not", |c| c.failed),
+    ("outrigger_eventgrid_publish_failures_total", "Writes of events that failed, tried again or not", |c| {
+        c.failed
+    }),
     ("outrigger_eventgrid_publish_requests_total", "Requests that wrote", |c| c.requests),
 ];
 
@@ -265,11 +283,9 @@ type OfSource = (&'static str, &'static str, fn(&Counts) -> u64);
 
 const COUNTERS: [OfSource; 9] = [
     ("outrigger_eventgrid_received_total", "Events that were received", |c| c.received),
-    (
-        "outrigger_eventgrid_redelivered_total",
-        "Of them, those that had been delivered before",
-        |c| c.redelivered,
-    ),
+    ("outrigger_eventgrid_redelivered_total", "Of them, those that had been delivered before", |c| {
+        c.redelivered
+    }),
     ("outrigger_eventgrid_acknowledged_total", "Acknowledgements that Event Grid took", |c| c.acknowledged),
     ("outrigger_eventgrid_released_total", "Events that went back", |c| c.released),
     ("outrigger_eventgrid_rejected_total", "Events that were rejected", |c| c.rejected),
@@ -311,7 +327,8 @@ impl Feed for EventGridFeed {
         let status = self.0.status();
         let labels: &[&str] = &["topic", "subscription"];
         let row = |value| vec![(vec![status.topic.clone(), status.subscription.clone()], value)];
-        let series = |name, help, is_counter, value| Series { name, help, labels, is_counter, rows: row(value) };
+        let series =
+            |name, help, is_counter, value| Series { name, help, labels, is_counter, rows: row(value) };
         let counted = COUNTERS.iter().map(|(name, help, of)| series(name, help, true, of(&status.counts)));
         let mut all: Vec<_> = counted.collect();
         all.push(series(

@@ -54,7 +54,10 @@ fn sasl(sasl: &config::Sasl, outgoing: &config::Outgoing, purpose: Purpose) -> R
             password: Arc::new(PasswordFile(password_file.clone().unwrap_or_default())),
         }),
         config::Sasl::Token { client_secret_file, .. } => {
-            secret::read("kafka.sasl.client_secret_file", client_secret_file.as_deref().unwrap_or(Path::new("")))?;
+            secret::read(
+                "kafka.sasl.client_secret_file",
+                client_secret_file.as_deref().unwrap_or(Path::new("")),
+            )?;
             match purpose {
                 Purpose::Look => tokens::check(sasl, outgoing).map(Sasl::Token),
                 Purpose::Connect(jitter) => tokens::keep(sasl, outgoing, jitter).map(Sasl::Token),

@@ -79,7 +79,8 @@ fn what_the_event_grid_schema_needs_is_filled_in_and_what_it_cannot_hold_is_refu
 
 #[test]
 fn a_batch_is_an_array_of_its_members() {
-    let [a, b] = ["1", "2"].map(|id| member(&Event::new(id, "/s", "t").unwrap(), Schema::CloudEvents, NOW).unwrap());
+    let [a, b] =
+        ["1", "2"].map(|id| member(&Event::new(id, "/s", "t").unwrap(), Schema::CloudEvents, NOW).unwrap());
     assert_eq!(batch([]).as_ref(), b"[]");
     let both = json::decode_batch(batch([&a, &b])).unwrap();
     let ids: Vec<_> = both.iter().map(|event| event.as_ref().unwrap().id().to_owned()).collect();
@@ -90,7 +91,11 @@ fn letter(item: Result<Event, Malformed>) -> DeadLetter {
     DeadLetter {
         item,
         key: Some(Key::new("eventgrid", b"k")),
-        origin: Origin { source: "eventgrid".into(), position: Position::Text("t/s".into()), headers: Vec::new() },
+        origin: Origin {
+            source: "eventgrid".into(),
+            position: Position::Text("t/s".into()),
+            headers: Vec::new(),
+        },
         reason: Reason { code: Code::Exhausted, status: Some(500), detail: "no\nluck\u{fffe}".to_owned() },
         attempts: 5,
         first_ms: 1,

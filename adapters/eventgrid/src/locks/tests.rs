@@ -59,7 +59,8 @@ fn each_delay_and_verb_is_told_by_itself() {
         let id = id(&mut locks);
         locks.decide(id, outcome, now);
     }
-    let told: Vec<_> = std::iter::from_fn(|| locks.batch(now, true)).map(|(verb, batch)| (verb, ids(&batch))).collect();
+    let told: Vec<_> =
+        std::iter::from_fn(|| locks.batch(now, true)).map(|(verb, batch)| (verb, ids(&batch))).collect();
     assert_eq!(
         told,
         [

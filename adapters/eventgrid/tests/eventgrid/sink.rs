@@ -4,9 +4,7 @@ use crate::rig::Door;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use outrigger_core::{DeadLetter, DeadLetters as _, Event, Kind, Origin, Position, Reason, Retry, Sink as _};
-use outrigger_eventgrid::{
-    Credential, EventGridSink, Place, SecretFile, SinkConfig, encode::Schema,
-};
+use outrigger_eventgrid::{Credential, EventGridSink, Place, SecretFile, SinkConfig, encode::Schema};
 use outrigger_eventgrid_fake::{
     Config, Fake, Fault, Op,
     config::{CustomTopic, TEST_KEY},
@@ -36,7 +34,10 @@ fn custom(fake: &Fake, topic: &str, schema: Schema) -> (Door, EventGridSink) {
 
 fn events(count: usize) -> Vec<Event> {
     let event = |n: usize| {
-        Event::new(&format!("e{n}"), "/s", "t").unwrap().with_data("application/json", Bytes::from("[1]")).unwrap()
+        Event::new(&format!("e{n}"), "/s", "t")
+            .unwrap()
+            .with_data("application/json", Bytes::from("[1]"))
+            .unwrap()
     };
     (0..count).map(event).collect()
 }
@@ -86,11 +87,12 @@ async fn one_event_that_is_refused_does_not_take_its_batch_with_it() {
     let (_door, sink) = namespace(&fake);
     let mut events = events(20);
     events[13].set_data(Some(Bytes::from(format!("\"{}\"", "x".repeat(1 << 20)))));
-    let config = SinkConfig {
-        batch_bytes_max: 8 << 20,
-        ..SinkConfig::new(_door.endpoint.clone(), "replies", "t1")
+    let config =
+        SinkConfig { batch_bytes_max: 8 << 20, ..SinkConfig::new(_door.endpoint.clone(), "replies", "t1") };
+    let sink = {
+        drop(sink);
+        EventGridSink::new(config)
     };
-    let sink = { drop(sink); EventGridSink::new(config) };
     let sent = join_all(events.iter().map(|event| sink.send(event))).await;
     for (n, sent) in sent.into_iter().enumerate() {
         match sent {

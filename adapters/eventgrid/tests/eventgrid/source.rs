@@ -67,7 +67,9 @@ async fn a_lost_lock_is_a_duplicate_to_come_and_its_late_outcome_settles_nothing
     let first = rig.hands.take(1).await.pop().unwrap();
     assert!(first.receipt.wanted());
     let now = rig.fake.grid().clock.now();
-    rig.fake.grid().change(|state| state.topics.get_mut("t1").unwrap().get_mut("s1").unwrap().lose_locks(now));
+    rig.fake
+        .grid()
+        .change(|state| state.topics.get_mut("t1").unwrap().get_mut("s1").unwrap().lose_locks(now));
     // It comes again, to us, while the first delivery is still at work; the renewal finds its lock gone.
     let second = rig.hands.take(1).await.pop().unwrap();
     assert_eq!(second.attempts, 1, "the service counts deliveries");
@@ -107,7 +109,12 @@ async fn events_whose_outcome_is_not_taken_count_until_it_is() {
         config.events_max = 10;
         config.lock = Duration::from_secs(300);
     });
-    rig.fake.plant(Fault { op: Some(Op::Acknowledge), status: Some(503), times: 1_000_000, ..Fault::default() });
+    rig.fake.plant(Fault {
+        op: Some(Op::Acknowledge),
+        status: Some(503),
+        times: 1_000_000,
+        ..Fault::default()
+    });
     rig.publish("e", 50);
     rig.hands.acknowledge(10).await;
     rig.until_trouble("cannot take it now").await;

@@ -88,7 +88,12 @@ async fn a_service_that_is_gone_is_said_and_found_again() {
 async fn a_close_waits_for_a_service_that_is_gone_no_longer_than_it_may_and_says_what_comes_again() {
     let rig = Rig::start(1024, |config| config.leave_timeout = Duration::from_millis(300));
     rig.publish("e", 7);
-    rig.fake.plant(Fault { op: Some(Op::Acknowledge), status: Some(503), times: 1_000_000, ..Fault::default() });
+    rig.fake.plant(Fault {
+        op: Some(Op::Acknowledge),
+        status: Some(503),
+        times: 1_000_000,
+        ..Fault::default()
+    });
     rig.hands.acknowledge(7).await;
     let (_fake, closed) = rig.end().await;
     let said = closed.unwrap_err().to_string();
@@ -104,10 +109,8 @@ async fn a_source_that_never_ran_closes_at_once_and_one_that_ran_runs_once() {
         "s1",
     ));
     never.close().await.unwrap();
-    let intake = outrigger_core::Intake::new(
-        outrigger_core::decide::window::Window::new(1, 1),
-        rig.hands.clone(),
-    );
+    let intake =
+        outrigger_core::Intake::new(outrigger_core::decide::window::Window::new(1, 1), rig.hands.clone());
     let (_stop, drain) = outrigger_core::drain::channel();
     rig.publish("e", 1);
     rig.hands.acknowledge(1).await;

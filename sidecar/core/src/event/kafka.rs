@@ -37,7 +37,7 @@ pub type Headers<'e> = Vec<(Cow<'e, str>, &'e str)>;
 /// [`Invalid::unsupported`] when the format is none that is read here; otherwise invalid when it is a batch, which
 /// this binding does not have, or when a record that says it is an event has more than one `content-type`.
 pub fn mode<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Result<Mode, Invalid> {
-    Found::among(headers).mode()
+    Found::among(PREFIX, headers).mode()
 }
 
 /// Reads the event of a record, whose value is copied once. `None`: the record is plain.
@@ -52,7 +52,7 @@ pub fn read<'a>(
     headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     value: Option<&'a [u8]>,
 ) -> Result<Option<Event>, Invalid> {
-    Found::among(headers).read(value)
+    Found::among(PREFIX, headers).read(|| value.map(Bytes::copy_from_slice))
 }
 
 /// Writes an event in the binary mode: its headers, and the value, which is null for an event without data.
@@ -93,8 +93,8 @@ fn header(name: &str) -> Cow<'_, str> {
 }
 
 /// What one look at the headers finds, before any of it is checked.
-struct Found<'a> {
-    /// The headers that begin with `ce_`, without that.
+pub(super) struct Found<'a> {
+    /// The headers that begin with the binding's prefix, without that.
     attributes: SmallVec<[(&'a str, &'a [u8]); HEADERS]>,
     /// How much memory they need as attributes, at most.
     text_bytes: usize,
@@ -106,7 +106,10 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn among(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
+    pub(super) fn among(
+        prefix: &str,
+        headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+    ) -> Self {
         let mut found = Found {
             attributes: SmallVec::new(),
             text_bytes: 0,
@@ -117,7 +120,7 @@ impl<'a> Found<'a> {
         };
         for (header, value) in headers {
             let Some(value) = value else { continue };
-            if let Some(name) = header.strip_prefix(PREFIX) {
+            if let Some(name) = header.strip_prefix(prefix) {
                 found.versioned |= name == "specversion";
                 found.text_bytes += name.len() + value.len();
                 found.attributes.push((name, value));
@@ -146,7 +149,7 @@ impl<'a> Found<'a> {
                 http::Mode::Binary | http::Mode::Batch => {
                     return Err(Invalid::says(
                         CONTENT_TYPE,
-                        "is a batch, which Kafka does not have; send each event as a record of its own",
+                        "is a batch, which this binding does not have; send each event by itself",
                     ));
                 }
             },
@@ -154,15 +157,18 @@ impl<'a> Found<'a> {
         if self.content_types > 1 { Err(twice(CONTENT_TYPE)) } else { Ok(mode) }
     }
 
-    fn read(&self, value: Option<&[u8]>) -> Result<Option<Event>, Invalid> {
-        match (self.mode()?, value) {
-            (Mode::Plain, _) => Ok(None),
-            (Mode::Binary, _) => {
+    /// The event, with the value only where it is needed.
+    pub(super) fn read(&self, value: impl FnOnce() -> Option<Bytes>) -> Result<Option<Event>, Invalid> {
+        match self.mode()? {
+            Mode::Plain => Ok(None),
+            Mode::Binary => {
                 let attributes = self.attributes()?;
-                Event::from_parts(attributes, value.map(Bytes::copy_from_slice)).map(Some)
+                Event::from_parts(attributes, value()).map(Some)
             }
-            (Mode::Structured, Some(value)) => json::decode(Bytes::copy_from_slice(value)).map(Some),
-            (Mode::Structured, None) => Err(Invalid::says("json", "is missing; the record's value is null")),
+            Mode::Structured => match value() {
+                Some(value) => json::decode(value).map(Some),
+                None => Err(Invalid::says("json", "is missing; the record's value is null")),
+            },
         }
     }
 
@@ -202,7 +208,7 @@ impl<'a> Found<'a> {
         if let (Some(said), Some(meant)) = (datacontenttype, content_type)
             && said != meant
         {
-            return Err(Invalid::new("ce_datacontenttype", said, "what the header content-type says"));
+            return Err(Invalid::new("datacontenttype", said, "what the header content-type says"));
         }
         if let Some(text) = content_type.or(datacontenttype) {
             attributes.push("datacontenttype", Kind::String, text)?;

@@ -1,6 +1,9 @@
 //! A token endpoint, as a client meets it.
 
-use super::{answer::{LIFE, LIFE_DEFAULT}, *};
+use super::{
+    answer::{LIFE, LIFE_DEFAULT},
+    *,
+};
 use crate::client::tests::{Endpoint, Flaw, certified};
 
 fn settings(folder: &Path, url: &str) -> Settings {

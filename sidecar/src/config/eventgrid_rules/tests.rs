@@ -49,7 +49,10 @@ fn a_namespace_a_subscription_and_a_secret_are_enough() {
 #[test]
 fn what_is_missing_is_asked_for_by_its_name() {
     for (text, expected) in [
-        (SOURCE.to_owned(), "eventgrid.endpoint: found no namespace, expected its URL, as ingress.eventgrid.topic is given"),
+        (
+            SOURCE.to_owned(),
+            "eventgrid.endpoint: found no namespace, expected its URL, as ingress.eventgrid.topic is given",
+        ),
         (
             "replies: {eventgrid_topic: t}\neventgrid: {key_file: /k}".to_owned(),
             "eventgrid.endpoint: found no namespace, expected its URL, as replies.eventgrid_topic is given",
@@ -69,7 +72,9 @@ fn what_is_missing_is_asked_for_by_its_name() {
              replies.eventgrid_sas_file with what the custom topic knows us by; or eventgrid.entra.method",
         ),
         (
-            format!("eventgrid: {{{PLACE}, entra: {{method: client-secret, tenant: t, client_id: c}}}}\n{SOURCE}"),
+            format!(
+                "eventgrid: {{{PLACE}, entra: {{method: client-secret, tenant: t, client_id: c}}}}\n{SOURCE}"
+            ),
             "eventgrid.entra.client_secret_file: found nothing, expected the file that holds the secret",
         ),
     ] {
@@ -87,17 +92,24 @@ fn what_contradicts_itself_or_is_not_used_is_refused() {
             format!("eventgrid: {{{PLACE}, key_file: /k, entra: {{method: managed-identity}}}}\n{SOURCE}"),
             "eventgrid.key_file",
         ),
-        (format!("eventgrid: {{{PLACE}, key_file: /k, entra: {{tenant: t}}}}\n{SOURCE}"), "eventgrid.entra.tenant"),
+        (
+            format!("eventgrid: {{{PLACE}, key_file: /k, entra: {{tenant: t}}}}\n{SOURCE}"),
+            "eventgrid.entra.tenant",
+        ),
         (
             format!("eventgrid: {{{PLACE}, entra: {{method: managed-identity, token_file: /t}}}}\n{SOURCE}"),
             "eventgrid.entra.token_file",
         ),
         (
-            format!("eventgrid: {{{PLACE}, key_file: /k}}\n{SOURCE}\nreplies: {{eventgrid_topic: t, eventgrid_schema: eventgrid}}"),
+            format!(
+                "eventgrid: {{{PLACE}, key_file: /k}}\n{SOURCE}\nreplies: {{eventgrid_topic: t, eventgrid_schema: eventgrid}}"
+            ),
             "replies.eventgrid_schema",
         ),
         (
-            format!("eventgrid: {{{PLACE}, key_file: /k}}\n{SOURCE}\nreplies: {{eventgrid_topic: t, eventgrid_key_file: /o}}"),
+            format!(
+                "eventgrid: {{{PLACE}, key_file: /k}}\n{SOURCE}\nreplies: {{eventgrid_topic: t, eventgrid_key_file: /o}}"
+            ),
             "replies.eventgrid_key_file",
         ),
         ("eventgrid: {endpoint: http://ns.example}".to_owned(), "eventgrid.endpoint"),
@@ -155,8 +167,12 @@ fn what_azure_puts_into_the_environment_need_not_be_said_again() {
 
     let config = look_in(&env, &text("managed-identity")).unwrap();
     let entra = config.eventgrid.entra.clone().unwrap();
-    assert_eq!(entra.client_id, None, "the variable names a workload's application, not this machine's identity");
-    let EntraMethod::ManagedIdentity { endpoint: Some(endpoint), header: Some(header) } = &entra.method else {
+    assert_eq!(
+        entra.client_id, None,
+        "the variable names a workload's application, not this machine's identity"
+    );
+    let EntraMethod::ManagedIdentity { endpoint: Some(endpoint), header: Some(header) } = &entra.method
+    else {
         panic!("{entra:?}")
     };
     assert_eq!((&**endpoint, &*header.0), ("http://127.0.0.1:41000/msi/token", "geheim"));

@@ -39,7 +39,9 @@ impl Kind {
             Self::Lines => list(&line()),
             Self::Brokers => list(&pattern("^[^,/ ]+:[+]?[0-9]+$")),
             Self::Topic => scalar("^[A-Za-z0-9._-]{1,249}$"),
-            Self::EventGridTopic => scalar(&format!(r"^([A-Za-z0-9._-]{{1,249}}|{}([?#]\S*)?)$", URL.trim_start_matches('^'))),
+            Self::EventGridTopic => {
+                scalar(&format!(r"^([A-Za-z0-9._-]{{1,249}}|{}([?#]\S*)?)$", URL.trim_start_matches('^')))
+            }
             Self::Topics => list(&scalar(r"^(\^.*|[A-Za-z0-9._-]{1,249})$")),
             Self::Subjects => list(&pattern("=")),
             Self::SpiffeIds => list(&pattern("^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*(/[*])?$")),

@@ -141,7 +141,12 @@ pub(super) const NAMESPACE: &[Setting] = &[
         "30s",
         "How long one request may take, beside the wait for events, before it counts as failed.",
     ),
-    setting("eventgrid.publish_events_max", count(1, 5_000), "1000", "The most events in one request that writes."),
+    setting(
+        "eventgrid.publish_events_max",
+        count(1, 5_000),
+        "1000",
+        "The most events in one request that writes.",
+    ),
     setting("eventgrid.publish_bytes_max", size(KIB, GIB), "1MB", "The most bytes of events in it."),
     setting(
         "eventgrid.buffer_bytes_max",
@@ -250,4 +255,3 @@ pub(super) const DEAD_LETTERS: &[Setting] = &[
         "The file that holds a shared access signature for it.",
     ),
 ];
-

@@ -227,6 +227,7 @@ pub(super) const REPLIES: &[Setting] = &[
         "none",
         "The topic for events that the function answers with; an event is done once its reply is there.",
     ),
+    setting("replies.pubsub_topic", Kind::Or("none", &Kind::Line), "none", "The same as a topic of Pub/Sub."),
     setting("replies.mode", Kind::Word(&["binary", "structured"]), "binary", "How they are written."),
 ];
 
@@ -237,5 +238,11 @@ pub(super) const DEAD_LETTERS: &[Setting] = &[
         Kind::Or("none", &Kind::Topic),
         "none",
         "The topic for dead letters, instead of the journal, which then takes only those that are too large for it.",
+    ),
+    setting(
+        "dead_letters.pubsub_topic",
+        Kind::Or("none", &Kind::Line),
+        "none",
+        "The same as a topic of Pub/Sub.",
     ),
 ];

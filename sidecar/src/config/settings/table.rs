@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, kafka, proxy, tls, webhook};
+use super::{Setting, auth, eventgrid, kafka, proxy, pubsub, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -16,7 +16,9 @@ const ALL: &[&[Setting]] = &[
     tls::INGRESS,
     webhook::INGRESS,
     kafka::SOURCE,
+    pubsub::SOURCE,
     eventgrid::SOURCE,
+    pubsub::SERVICE,
     kafka::CLUSTER,
     eventgrid::NAMESPACE,
     kafka::REPLIES,

@@ -96,7 +96,7 @@ fn a_second_naming_of_the_content_type_must_agree() {
         assert_eq!(typed(pairs).unwrap().datacontenttype(), Some("text/plain"), "{pairs:?}");
     }
     let differing = [("content-type", "text/plain"), ("ce_datacontenttype", "text/html")];
-    let expected = "ce_datacontenttype: \"text/html\" is not what the header content-type says";
+    let expected = "datacontenttype: \"text/html\" is not what the header content-type says";
     assert_eq!(typed(&differing).unwrap_err().to_string(), expected);
 }
 
