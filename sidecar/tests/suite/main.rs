@@ -3,11 +3,15 @@
 //!
 //! | module | what stands there |
 //! |---|---|
+//! | `eventgrid` | a subscription of a fake of Event Grid, pulled |
 //! | `http` | events that are posted, in the journal |
 //! | `kafka` | a topic of a real Kafka |
+//! | `pubsub` | a subscription of Google's in-memory Pub/Sub and of a fake, pulled |
 
+mod eventgrid;
 mod http;
 mod kafka;
+mod pubsub;
 
 use outrigger_testkit::{
     place::workspace,
@@ -21,7 +25,13 @@ fn shipped() -> Outrigger {
 
 #[test]
 fn the_testkits_readme_shows_which_scenario_runs_over_which_source() {
-    let table = table(&[http::Http::CAPABILITIES, kafka::Kafka::CAPABILITIES]);
+    let table = table(&[
+        http::Http::CAPABILITIES,
+        kafka::Kafka::CAPABILITIES,
+        pubsub::Google::CAPABILITIES,
+        pubsub::Fake::CAPABILITIES,
+        eventgrid::EventGrid::CAPABILITIES,
+    ]);
     let readme = std::fs::read_to_string(workspace().join("sidecar/testkit/README.md")).expect("a README");
     assert!(readme.contains(&table), "sidecar/testkit/README.md must have this:\n\n{table}");
 }

@@ -53,8 +53,8 @@ pub trait Source: Send + Sync {
     fn unsettled<'a>(&'a self, sidecar: &'a Sidecar) -> BoxFuture<'a, Result<usize, String>>;
 
     /// How many of them are handed out to the sidecar at this moment, where the broker knows.
-    fn handed_out(&self) -> Option<usize> {
-        None
+    fn handed_out(&self) -> BoxFuture<'_, Option<usize>> {
+        Box::pin(std::future::ready(None))
     }
 
     /// The proxy before it, if it was asked for and there is a connection to cut.

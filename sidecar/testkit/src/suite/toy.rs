@@ -109,15 +109,11 @@ impl Source for Toy {
         Box::pin(std::future::ready(Ok(lock(&self.queue).events.len())))
     }
 
-    fn handed_out(&self) -> Option<usize> {
+    fn handed_out(&self) -> BoxFuture<'_, Option<usize>> {
         let now = Instant::now();
-        Some(
-            lock(&self.queue)
-                .events
-                .values()
-                .filter(|held| held.until.is_some_and(|until| until > now))
-                .count(),
-        )
+        let queue = lock(&self.queue);
+        let lent = queue.events.values().filter(|held| held.until.is_some_and(|until| until > now)).count();
+        Box::pin(std::future::ready(Some(lent)))
     }
 
     fn proxy(&self) -> Option<&Proxy> {

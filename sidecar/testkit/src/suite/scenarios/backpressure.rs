@@ -33,7 +33,7 @@ pub async fn play(mut stage: Stage) {
     };
     let in_hand = stage.until_in_hand("a sidecar at rest", at_rest).await;
     assert!((4..=WINDOW).contains(&in_hand), "{in_hand} events in hand, of a window of {WINDOW}");
-    if let Some(handed_out) = stage.source.handed_out() {
+    if let Some(handed_out) = stage.source.handed_out().await {
         let most = WINDOW + stage.capabilities.ahead;
         assert!((4..=most).contains(&handed_out), "{handed_out} events are handed out, of at most {most}");
     }
