@@ -19,11 +19,10 @@ const SPEED: u32 = 20;
 /// A lock of a minute, by our clock.
 const LEASE: Duration = Duration::from_secs(3);
 
-const SUBSCRIPTION: &str = "s";
-
 pub(crate) struct EventGrid {
     fake: Fake,
     topic: String,
+    subscription: String,
     proxy: Option<Proxy>,
     producer: Producer,
     /// The file with the access key.
@@ -46,15 +45,33 @@ impl Adapter for EventGrid {
     };
 
     async fn place(name: &str, way: Way) -> Option<Self> {
+        Some(Self::on(name, "s", way))
+    }
+}
+
+impl EventGrid {
+    /// A namespace with this topic, and a subscription of which nothing was taken.
+    pub(crate) fn on(topic: &str, subscription: &str, way: Way) -> Self {
         let setup = Setup { config: Config::default(), pace: Pace::Running(SPEED), ..Setup::default() };
         let fake = Fake::start_with(&setup).expect("a free port on loopback and a thread");
-        fake.put_queue(name, SUBSCRIPTION, QueueSettings::default());
+        fake.put_queue(topic, subscription, QueueSettings::default());
         let key = NamedTempFile::new().expect("a temporary file");
         std::fs::write(&key, TEST_KEY).expect("a temporary file can be written");
-        let producer = Producer::new(&format!("{}/topics/{name}:publish?api-version=2024-06-01", fake.url()));
+        let producer =
+            Producer::new(&format!("{}/topics/{topic}:publish?api-version=2024-06-01", fake.url()));
         let producer = producer.with_header("authorization", &format!("SharedAccessKey {TEST_KEY}"));
         let proxy = (way == Way::Proxied).then(|| Proxy::start(fake.addr()));
-        Some(Self { topic: name.to_owned(), proxy, producer, key, fake })
+        let [topic, subscription] = [topic, subscription].map(str::to_owned);
+        Self { fake, topic, subscription, proxy, producer, key }
+    }
+
+    /// Where the namespace is.
+    pub(crate) fn url(&self) -> &str {
+        self.fake.url()
+    }
+
+    fn left(&self) -> (usize, usize) {
+        self.fake.grid().look(|state| state.topics[&self.topic][&self.subscription].left())
     }
 }
 
@@ -65,8 +82,11 @@ impl Source for EventGrid {
             ("eventgrid.endpoint", format!("\"http://{address}\"")),
             ("eventgrid.key_file", self.key.path().display().to_string()),
             ("ingress.eventgrid.topic", self.topic.clone()),
-            ("ingress.eventgrid.subscription", SUBSCRIPTION.to_owned()),
+            ("ingress.eventgrid.subscription", self.subscription.clone()),
             ("ingress.eventgrid.lock", format!("{}s", LEASE.as_secs())),
+            // A request that gets no answer fails after a second, one for events after eleven.
+            ("eventgrid.timeout", "1s".to_owned()),
+            ("ingress.eventgrid.wait", "10s".to_owned()),
             ("ingress.eventgrid.backoff.initial", "20ms".to_owned()),
             ("ingress.eventgrid.backoff.max", "500ms".to_owned()),
         ];
@@ -100,11 +120,5 @@ impl Source for EventGrid {
 
     fn proxy(&self) -> Option<&Proxy> {
         self.proxy.as_ref()
-    }
-}
-
-impl EventGrid {
-    fn left(&self) -> (usize, usize) {
-        self.fake.grid().look(|state| state.topics[&self.topic][SUBSCRIPTION].left())
     }
 }

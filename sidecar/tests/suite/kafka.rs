@@ -24,10 +24,11 @@ const PATIENT: &str = "{session.timeout.ms: 30000, heartbeat.interval.ms: 100, m
                        socket.timeout.ms: 1000, reconnect.backoff.max.ms: 500}";
 
 pub(crate) struct Kafka {
+    broker: Broker,
     client: Client,
     topic: String,
+    group: String,
     way: Way,
-    broker: Broker,
 }
 
 impl Adapter for Kafka {
@@ -50,9 +51,16 @@ impl Adapter for Kafka {
             Way::Direct => kafka::shared(name).await?.clone(),
             Way::Proxied => kafka::broker_with(name, Settings::default().proxied()).await?,
         };
+        Some(Self::on(&broker, name, name, way).await)
+    }
+}
+
+impl Kafka {
+    /// A new topic, and a group that has read nothing of it.
+    pub(crate) async fn on(broker: &Broker, topic: &str, group: &str, way: Way) -> Self {
         let client = broker.client();
-        client.create_topic(name, PARTITIONS, &[]).await.expect("a new topic");
-        Some(Self { client, topic: name.to_owned(), way, broker })
+        client.create_topic(topic, PARTITIONS, &[]).await.expect("a new topic");
+        Self { broker: broker.clone(), client, topic: topic.to_owned(), group: group.to_owned(), way }
     }
 }
 
@@ -66,7 +74,7 @@ impl Source for Kafka {
             ("kafka.brokers", brokers.as_str()),
             ("kafka.properties", properties),
             ("ingress.kafka.topics", &self.topic),
-            ("ingress.kafka.group", &self.topic),
+            ("ingress.kafka.group", &self.group),
             // A member of a name takes its own place again at once; another waits for the session of the dead one.
             ("ingress.kafka.instance", "one"),
         ];
@@ -84,7 +92,7 @@ impl Source for Kafka {
     fn unsettled<'a>(&'a self, _: &'a Sidecar) -> BoxFuture<'a, Result<usize, String>> {
         Box::pin(async {
             let told = |error: kafka::KafkaError| error.to_string();
-            let committed = self.client.committed(&self.topic, &self.topic).await.map_err(told)?;
+            let committed = self.client.committed(&self.group, &self.topic).await.map_err(told)?;
             let mut lag = 0;
             for partition in 0..PARTITIONS {
                 let (first, end) = self.client.offsets(&self.topic, partition).await.map_err(told)?;

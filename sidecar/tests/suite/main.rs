@@ -7,11 +7,13 @@
 //! | `http` | events that are posted, in the journal |
 //! | `kafka` | a topic of a real Kafka |
 //! | `pubsub` | a subscription of Google's in-memory Pub/Sub and of a fake, pulled |
+//! | `three` | the README's file, with three brokers at once |
 
 mod eventgrid;
 mod http;
 mod kafka;
 mod pubsub;
+mod three;
 
 use outrigger_testkit::{
     place::workspace,
@@ -19,8 +21,10 @@ use outrigger_testkit::{
 };
 
 /// The shipped binary.
+const EXE: &str = env!("CARGO_BIN_EXE_outrigger");
+
 fn shipped() -> Outrigger {
-    Outrigger::new(env!("CARGO_BIN_EXE_outrigger"))
+    Outrigger::new(EXE)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Pub/Sub: a topic and an ordered subscription to it, pulled from a server of the test's own. Each of the two servers
 //! has what the other lacks, so the suite runs over both.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::future::BoxFuture;
 use outrigger_testkit::{
@@ -23,8 +23,6 @@ pub(crate) mod fake {
 
 /// `ingress.pubsub.lease`, the shortest that Pub/Sub has.
 const LEASE: Duration = Duration::from_secs(10);
-
-const SUBSCRIPTION: &str = "sidecar";
 
 const fn capabilities(source: &'static str, duplicates: Declared<()>) -> Capabilities {
     Capabilities {
@@ -51,6 +49,7 @@ pub(crate) struct Fake(Place);
 struct Place {
     server: Server,
     topic: String,
+    subscription: String,
     proxy: Option<Proxy>,
 }
 
@@ -61,7 +60,7 @@ impl Adapter for Google {
     );
 
     async fn place(name: &str, way: Way) -> Option<Self> {
-        Some(Self(Place::new(pubsub::google(name)?, name, way).await))
+        Some(Self(Place::on(pubsub::google(name)?, name, name, way).await))
     }
 }
 
@@ -69,7 +68,19 @@ impl Adapter for Fake {
     const CAPABILITIES: Capabilities = capabilities("pubsub (fake)", Declared::Has(()));
 
     async fn place(name: &str, way: Way) -> Option<Self> {
-        Some(Self(Place::new(pubsub::fake(name)?, name, way).await))
+        Some(Self(Place::on(pubsub::fake(name)?, name, name, way).await))
+    }
+}
+
+impl Fake {
+    /// A new topic, and a subscription to it; `None` after `test` was skipped.
+    pub(crate) async fn on(test: &str, topic: &str, subscription: &str) -> Option<Self> {
+        Some(Self(Place::on(pubsub::fake(test)?, topic, subscription, Way::Direct).await))
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.server.address()
     }
 }
 
@@ -115,11 +126,12 @@ impl Source for Fake {
 }
 
 impl Place {
-    async fn new(server: Server, name: &str, way: Way) -> Self {
-        server.topic(name).await;
-        server.subscription(SUBSCRIPTION, name, json!({"enableMessageOrdering": true})).await;
+    /// A new topic, and a subscription to it that keeps the order.
+    async fn on(server: Server, topic: &str, subscription: &str, way: Way) -> Self {
+        server.topic(topic).await;
+        server.subscription(subscription, topic, json!({"enableMessageOrdering": true})).await;
         let proxy = (way == Way::Proxied).then(|| Proxy::start(server.address()));
-        Self { server, topic: name.to_owned(), proxy }
+        Self { server, topic: topic.to_owned(), subscription: subscription.to_owned(), proxy }
     }
 
     fn settings(&self) -> Vec<(String, String)> {
@@ -127,7 +139,7 @@ impl Place {
         let settings = [
             ("pubsub.project", PROJECT.to_owned()),
             ("pubsub.endpoint", format!("\"http://{address}\"")),
-            ("ingress.pubsub.subscription", SUBSCRIPTION.to_owned()),
+            ("ingress.pubsub.subscription", self.subscription.clone()),
             ("ingress.pubsub.lease", format!("{}s", LEASE.as_secs())),
             ("ingress.pubsub.probe_every", "200ms".to_owned()),
             ("ingress.pubsub.retry_max", "500ms".to_owned()),
