@@ -138,19 +138,17 @@ pub async fn run<A: Adapter>(scenario: &'static Scenario, subject: Arc<dyn Subje
 #[must_use]
 pub fn table(sources: &[Capabilities]) -> String {
     let row = |first: &str, cells: Vec<&str>| format!("| {first} | {} |\n", cells.join(" | "));
-    let mut text = row("scenario", sources.iter().map(|source| source.source).collect());
-    text += &format!("|---|{}\n", "---|".repeat(sources.len()));
-    let mut reasons = String::new();
+    let mut rows = vec![row("scenario", sources.iter().map(|source| source.source).collect())];
+    rows.push(format!("|---|{}\n", "---|".repeat(sources.len())));
+    let mut reasons = Vec::new();
     for scenario in ALL {
         let name = scenario.name.replace('_', " ");
         let why_not: Vec<_> = sources.iter().map(|source| scenario.why_not(source)).collect();
-        text += &row(&name, why_not.iter().map(|why| if why.is_none() { "yes" } else { "-" }).collect());
-        for (source, why) in sources.iter().zip(why_not) {
-            reasons +=
-                &why.map(|why| format!("- No {name} over {}: {why}.\n", source.source)).unwrap_or_default();
-        }
+        rows.push(row(&name, why_not.iter().map(|why| if why.is_none() { "yes" } else { "-" }).collect()));
+        let lacking = sources.iter().zip(why_not).filter_map(|(source, why)| Some((source.source, why?)));
+        reasons.extend(lacking.map(|(source, why)| format!("- No {name} over {source}: {why}.\n")));
     }
-    if reasons.is_empty() { text } else { text + "\n" + &reasons }
+    [rows.concat(), reasons.concat()].join("\n").trim_end().to_owned() + "\n"
 }
 
 /// Prints a line, also for a test that passes: the harness shows no captured output then.

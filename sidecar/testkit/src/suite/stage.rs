@@ -78,9 +78,13 @@ impl Stage {
     /// The broker does not take them.
     pub async fn publish(&self, events: &[Outgoing]) {
         for chunk in events.chunks(CHUNK) {
-            chunk.iter().for_each(|event| self.oracle.sending(event));
+            for event in chunk {
+                self.oracle.sending(event);
+            }
             self.source.publish(chunk).await.expect("the broker takes events");
-            chunk.iter().for_each(|event| self.oracle.acknowledged(&event.id));
+            for event in chunk {
+                self.oracle.acknowledged(&event.id);
+            }
         }
     }
 
@@ -99,8 +103,8 @@ impl Stage {
     /// # Panics
     /// They do not come to that in the subject's patience.
     pub async fn until(&self, what: &str, wanted: impl FnMut(&Stats) -> bool) -> Stats {
-        let waited = timeout(self.subject.patience(), self.function.wait_for(wanted)).await;
-        waited.unwrap_or_else(|_| panic!("{what}: this did not come; {:?}", self.function.stats()))
+        let came = timeout(self.subject.patience(), self.function.wait_for(wanted)).await;
+        came.unwrap_or_else(|_| panic!("{what}: this did not come; {:?}", self.function.stats()))
     }
 
     /// Waits until every event that is owed was answered with a 2xx.
@@ -244,11 +248,11 @@ pub fn events(prefix: &str, count: usize, keys: usize) -> Vec<Outgoing> {
 /// So many events, each of a key of its own, that [`is_marked`] finds.
 #[must_use]
 pub fn marked(prefix: &str, count: usize) -> Vec<Outgoing> {
-    let mut events: Vec<_> = (0..count)
-        .map(|n| Outgoing::new(&format!("{prefix}-{n:04}"), Some(&format!("{prefix}-key-{n}"))))
-        .collect();
-    events.iter_mut().for_each(|event| MARKED.clone_into(&mut event.ty));
-    events
+    let event = |n: usize| {
+        let (id, key) = (format!("{prefix}-{n:04}"), format!("{prefix}-key-{n}"));
+        Outgoing { ty: MARKED.to_owned(), ..Outgoing::new(&id, Some(&key)) }
+    };
+    (0..count).map(event).collect()
 }
 
 /// Fits the events of [`marked`].

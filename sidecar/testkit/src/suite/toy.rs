@@ -101,7 +101,9 @@ impl Source for Toy {
 
     fn publish<'a>(&'a self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<(), String>> {
         let mut queue = lock(&self.queue);
-        events.iter().for_each(|event| queue.publish(event));
+        for event in events {
+            queue.publish(event);
+        }
         Box::pin(std::future::ready(Ok(())))
     }
 

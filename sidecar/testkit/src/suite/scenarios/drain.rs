@@ -25,8 +25,8 @@ pub async fn play(mut stage: Stage) {
     stage.function.open("gate");
     stage.until("some done", |stats| stats.ended >= 60).await;
 
-    let status = process.stop().await;
-    assert!(status.success(), "a drain ends in order, not with {status}");
+    let exit = process.stop().await;
+    assert!(exit.success(), "a drain ends in order, not with {exit}");
     let stats = stage.function.stats();
     assert_eq!((stats.running, stats.gone), (0, 0), "calls were cut off: {stats:?}");
     assert!(stats.ended < EVENTS as u64, "all was done before the signal: {stats:?}");
