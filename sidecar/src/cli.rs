@@ -262,6 +262,9 @@ pub struct SendArgs {
     /// What the files hold
     #[arg(long, value_enum, default_value_t = Input::Auto)]
     pub input: Input,
+    /// What wrote the files, where they hold what could not be delivered: their events are sent as they were published
+    #[arg(long, value_enum, value_name = "KIND", requires = "files", conflicts_with_all = ["input", "from_lines", "data"])]
+    pub from: Option<From>,
     /// The same as --input lines; reads standard input where no FILE is named
     #[arg(long, conflicts_with_all = ["input", "data"])]
     pub from_lines: bool,
@@ -352,6 +355,16 @@ pub enum Input {
     Event,
     /// Each line is a CloudEvent in JSON, or an event's data
     Lines,
+    /// Each file is what --from says
+    #[value(skip)]
+    Foreign(From),
+}
+
+/// Whose files of what could not be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum From {
+    /// Those of Azure Event Grid, with events of either schema
+    EventgridDeadletter,
 }
 
 /// The verbs of `outrigger dead`.

@@ -18,9 +18,10 @@ mod secret;
 mod tokens;
 
 use crate::{config, dead_api::Dead, ingress::Accept};
+use bytes::Bytes;
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Exchange, Intake, Kind, Ledger, Plugin, Result, Retry,
-    Sink, Source,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Intake, Invalid, Kind, Ledger, Plugin,
+    Result, Retry, Sink, Source,
 };
 use outrigger_net::tls::ClientTls;
 use std::sync::Arc;
@@ -303,6 +304,25 @@ fn kafka_topic(
     _mode: config::Mode,
 ) -> Result<Arc<dyn Sink>> {
     Err(left_out("kafka", "nothing can be written to a topic"))
+}
+
+/// The events of a file that Azure Event Grid wrote its dead letters into, each for itself.
+///
+/// # Errors
+/// When it is no such file, or the adapter is not compiled in.
+#[cfg(feature = "eventgrid")]
+pub fn eventgrid_dead_letters(file: &Bytes) -> Result<Vec<Result<Event, Invalid>>> {
+    outrigger_eventgrid::deadletter::read(file)
+        .map_err(|invalid| Error::new(Kind::Invalid, invalid.to_string()))
+}
+
+/// Says that there is no reader.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "eventgrid"))]
+pub fn eventgrid_dead_letters(_file: &Bytes) -> Result<Vec<Result<Event, Invalid>>> {
+    Err(left_out("eventgrid", "its dead letters cannot be read"))
 }
 
 /// Whether the adapters take what the configuration asks of brokers: names, values, files. Connects to nobody.

@@ -94,28 +94,27 @@ fn event_grid(event: &Event, now: OffsetDateTime) -> Result<Bytes> {
         )
     };
     let written;
-    let event_time = match event.time() {
-        Some(time) => time,
-        None => {
-            written = now.format(&Rfc3339).map_err(|_| no_place("the time cannot be written"))?;
-            &written
-        }
+    let event_time = if let Some(time) = event.time() {
+        time
+    } else {
+        written = now.format(&Rfc3339).map_err(|_| no_place("the time cannot be written"))?;
+        &written
     };
+    let not_text = || no_place("its data is neither JSON nor text");
     let member = Member {
         id: event.id(),
         subject: event.subject().unwrap_or_else(|| event.source()),
         event_type: event.ty(),
         event_time,
         data_version: event.dataschema().map_or("", |schema| schema.strip_prefix('#').unwrap_or(schema)),
-        data: data(event).ok_or_else(|| no_place("its data is neither JSON nor text"))?,
+        data: event.data().map(|bytes| data(event, bytes).ok_or_else(not_text)).transpose()?,
     };
     let out = serde_json::to_vec(&member).map_err(|error| no_place(&error.to_string()))?;
     Ok(out.into())
 }
 
-/// `None` for data that the schema cannot hold, `Some(None)` without data.
-fn data(event: &Event) -> Option<Option<Data<'_>>> {
-    let Some(bytes) = event.data() else { return Some(None) };
+/// `None` for data that the schema cannot hold.
+fn data<'a>(event: &Event, bytes: &'a Bytes) -> Option<Data<'a>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let essence = event.datacontenttype().map(|ty| ty.split(';').next().unwrap_or_default().trim());
     let json = || serde_json::from_str::<&RawValue>(text).ok().map(Data::Json);
@@ -124,7 +123,6 @@ fn data(event: &Event) -> Option<Option<Data<'_>>> {
         Some(ty) if ty.ends_with("/json") || ty.ends_with("+json") => json(),
         Some(ty) => (ty.starts_with("text/") || ty.ends_with("xml")).then_some(Data::Text(text)),
     }
-    .map(Some)
 }
 
 /// A dead letter as an event: the one that was given up, or one of type [`MALFORMED_TYPE`] whose data is what came

@@ -8,12 +8,13 @@
 //! - `locks`: which events are in hand, how long, and what is to be told of them. Pure, as is `appetite`: how many events
 //!   are asked for at once.
 //! - [`EventGridSink`], in `sink`: a topic of a namespace, or a custom topic.
-//! - [`decode`], [`encode`], [`schema`]: what is read and written, pure. `trouble`: what a refusal means.
+//! - [`decode`], [`encode`], [`schema`], [`deadletter`]: what is read and written, pure. `trouble`: what a refusal means.
 //! - `namespace`, `service`: the protocol, over one client of HTTP.
 //!
 //! Deliberately absent: Azure's own client (its crate has none), an order beyond that of arrival, since Event Grid has
 //! none, and a rejection of ours: what is given up becomes a dead letter of ours first and is acknowledged then.
 
+pub mod deadletter;
 pub mod decode;
 pub mod encode;
 pub mod sas;

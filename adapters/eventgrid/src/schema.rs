@@ -34,15 +34,15 @@ struct Member<'a> {
 pub fn read(event: &[u8]) -> Result<Event, Invalid> {
     let member: Member<'_> = serde_json::from_slice(event)
         .map_err(|error| Invalid::new("event", &error.to_string(), "an event of the Event Grid schema"))?;
-    let (subject, topic) = (given(&member.subject), given(&member.topic));
+    let (subject, topic) = (given(member.subject.as_deref()), given(member.topic.as_deref()));
     let mut read = Event::new(&member.id, topic.or(subject).unwrap_or(""), &member.event_type)?;
     if let Some(subject) = subject {
         read.set("subject", Value::String(subject))?;
     }
-    if let Some(time) = given(&member.event_time) {
+    if let Some(time) = given(member.event_time.as_deref()) {
         read.set("time", Value::Timestamp(time))?;
     }
-    if let Some(version) = given(&member.data_version) {
+    if let Some(version) = given(member.data_version.as_deref()) {
         read.set("dataschema", Value::String(&format!("#{version}")))?;
     }
     match member.data.filter(|data| data.get() != "null") {
@@ -52,8 +52,8 @@ pub fn read(event: &[u8]) -> Result<Event, Invalid> {
 }
 
 /// What is empty says nothing.
-fn given<'m>(text: &'m Option<Cow<'_, str>>) -> Option<&'m str> {
-    text.as_deref().filter(|text| !text.is_empty())
+fn given(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -130,7 +130,13 @@ fn topics(method: &Method, names: &[&str], body: &Bytes, shared: &Shared) -> Ans
 #[must_use]
 pub(crate) fn queue_json(queue: &Queue) -> Value {
     let (waiting, locked) = queue.left();
-    json!({"counts": queue.counts, "waiting": waiting, "locked": locked, "settings": queue.settings})
+    json!({
+        "counts": queue.counts,
+        "waiting": waiting,
+        "locked": locked,
+        "receiving": queue.receiving,
+        "settings": queue.settings,
+    })
 }
 
 /// Below `/_/custom/`: the same for custom topics and their webhooks.
@@ -180,6 +186,7 @@ pub(crate) fn push_json(push: &Push) -> Value {
     let (waiting, in_flight) = push.left();
     json!({
         "standing": push.standing,
+        "unanswered": push.unanswered,
         "counts": push.counts,
         "waiting": waiting,
         "in_flight": in_flight,

@@ -1,27 +1,21 @@
-//! Deliveries to webhooks: a task for each subscription, which first makes the handshake and then sends what is due.
+//! One webhook subscription at work: its handshake, and then what is due.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use serde_json::{Value, json, value::RawValue};
 use tokio::task::JoinSet;
 
 use crate::{
-    answer::{Body, Refusal, empty},
     clock::Moment,
     event::Schema,
-    grid::{Grid, State, no_topic},
+    grid::Grid,
     push::{Batch, Push, PushSettings, Standing},
     retry::{Outcome, TIMEOUT},
-    tls,
     topic::resource_id,
+    webhooks::{Webhooks, due, uuid},
 };
 
 /// Who asks a webhook for leave (CloudEvents' web hooks, 4.1).
@@ -36,141 +30,20 @@ const AT_ONCE: usize = 16;
 /// Of a webhook's answer so much is read.
 const ANSWER_MAX: usize = 64 << 10;
 
-/// What speaks with webhooks. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Webhooks {
-    grid: Arc<Grid>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    base: Arc<str>,
-}
-
 /// A subscription, as its task knows it. The code tells it from a later one of the same name.
 #[derive(Debug, Clone)]
-struct Subscription {
-    hooks: Webhooks,
-    topic: String,
-    name: String,
-    code: String,
-    settings: PushSettings,
-    schema: Schema,
-}
-
-impl Webhooks {
-    /// # Errors
-    /// The file of authorities cannot be read.
-    pub(crate) fn new(grid: Arc<Grid>, base: String, authorities: Option<&Path>) -> io::Result<Self> {
-        let client = Client::builder(TokioExecutor::new()).build(tls::connector(authorities)?);
-        Ok(Self { grid, client, base: base.into() })
-    }
-
-    /// Makes a subscription of a custom topic, in place of one that is there, and begins its handshake. Within the
-    /// server's runtime.
-    ///
-    /// # Errors
-    /// The topic is not there, or the settings are out of the service's bounds.
-    pub fn subscribe(&self, topic: &str, name: &str, settings: PushSettings) -> Result<(), String> {
-        let code = uuid();
-        let schema = self.grid.change(|state| {
-            let delay = state.dead_letter_delay();
-            let custom = state.custom.get_mut(topic).ok_or_else(|| no_topic(topic).message)?;
-            settings.check(custom.input_schema)?;
-            let push = Push::new(settings.clone(), custom.input_schema, code.clone(), delay);
-            let schema = push.schema();
-            custom.subscriptions.insert(name.to_owned(), push);
-            Ok::<_, String>(schema)
-        })?;
-        let (hooks, topic, name) = (self.clone(), topic.to_owned(), name.to_owned());
-        tokio::spawn(Subscription { hooks, topic, name, code, settings, schema }.run());
-        Ok(())
-    }
-
-    /// Takes a subscription away, and tells the webhook so. Within the server's runtime.
-    #[must_use]
-    pub fn unsubscribe(&self, topic: &str, name: &str) -> bool {
-        let gone = self.grid.change(|state| state.custom.get_mut(topic)?.subscriptions.remove(name));
-        let Some(push) = gone else { return false };
-        let schema = push.schema();
-        let (hooks, topic, name) = (self.clone(), topic.to_owned(), name.to_owned());
-        let subscription =
-            Subscription { hooks, topic, name, code: push.code, settings: push.settings, schema };
-        tokio::spawn(async move { subscription.say_gone().await });
-        true
-    }
-
-    /// Moves the clock ahead. With `settle` it stops at each moment at which an attempt is due, and goes on when that
-    /// has ended; a webhook that has not answered after ten seconds of real time is not waited for any longer.
-    pub async fn advance(&self, by: Duration, settle: bool) {
-        let clock = &self.grid.clock;
-        let until = clock.now().plus(by);
-        while settle {
-            self.settled().await;
-            let now = clock.now();
-            let next = self.grid.look(|state| pushes(state).filter_map(due).filter(|due| *due > now).min());
-            match next.filter(|next| *next <= until) {
-                Some(next) => clock.advance_to(next),
-                None => break,
-            }
-        }
-        clock.advance_to(until);
-        if settle {
-            self.settled().await;
-        }
-    }
-
-    async fn settled(&self) {
-        let quiet = |state: &State| {
-            let now = self.grid.clock.now();
-            let busy = |push: &Push| {
-                push.standing == Standing::Validating
-                    || push.left().1 > 0
-                    || due(push).is_some_and(|due| due <= now)
-            };
-            (!pushes(state).any(busy)).then_some(())
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(10), self.grid.wait_for(quiet)).await;
-    }
-}
-
-fn pushes(state: &State) -> impl Iterator<Item = &Push> {
-    state.custom.values().flat_map(|custom| custom.subscriptions.values())
-}
-
-/// When something of this subscription is due.
-fn due(push: &Push) -> Option<Moment> {
-    match push.standing {
-        Standing::AwaitingManualAction(until) => Some(until),
-        Standing::Active => push.next_due(),
-        Standing::Validating | Standing::Failed(_) => None,
-    }
-}
-
-/// `GET /eventsubscriptions/NAME/validate?id=CODE`: the second way of the handshake.
-pub(crate) fn validated(grid: &Grid, parts: &Parts) -> Response<Body> {
-    let query = parts.uri.query().unwrap_or_default();
-    let code = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "id").map(|(_, value)| value);
-    let now = grid.clock.now();
-    let found = grid.change(|state| {
-        let mut pushes = state.custom.values_mut().flat_map(|custom| custom.subscriptions.values_mut());
-        let push = pushes.find(|push| code.as_deref() == Some(push.code.as_str()))?;
-        let fits = match push.standing {
-            Standing::Validating | Standing::Active => true,
-            Standing::AwaitingManualAction(until) => now < until,
-            Standing::Failed(_) => false,
-        };
-        if fits {
-            push.standing = Standing::Active;
-        }
-        Some(fits)
-    });
-    match found {
-        Some(true) => empty(StatusCode::OK),
-        Some(false) => Refusal::bad("The validation URL has expired: it is valid for five minutes.").answer(),
-        None => Refusal::not_found("There is no event subscription with this validation code.").answer(),
-    }
+pub(crate) struct Subscription {
+    pub(crate) hooks: Webhooks,
+    pub(crate) topic: String,
+    pub(crate) name: String,
+    pub(crate) code: String,
+    pub(crate) settings: PushSettings,
+    pub(crate) schema: Schema,
 }
 
 impl Subscription {
-    async fn run(self) {
+    /// Makes the handshake, and delivers until the subscription is gone.
+    pub(crate) async fn run(self) {
         let standing = self.handshake().await;
         self.push(|push| {
             // Whoever has fetched the URL meanwhile has validated it.
@@ -178,11 +51,12 @@ impl Subscription {
                 push.standing = standing;
             }
         });
+        self.hooks.grid.change(|_| {});
         let mut attempts = JoinSet::new();
         loop {
             let mut changes = self.hooks.grid.changes();
             let now = self.hooks.grid.clock.now();
-            let Some((batch, due)) = self.push(|push| self.next(push, now, attempts.len())) else { return };
+            let Some((batch, due)) = self.push(|push| next(push, now, attempts.len())) else { return };
             if let Some(batch) = batch {
                 let subscription = self.clone();
                 attempts.spawn(async move { subscription.attempt(batch).await });
@@ -191,24 +65,9 @@ impl Subscription {
             tokio::select! {
                 _ = changes.changed() => {}
                 Some(_) = attempts.join_next() => {}
-                () = sleep_until(&self.hooks.grid, due) => {}
+                // What was due may have ended a handshake, which somebody waits to hear of.
+                () = sleep_until(&self.hooks.grid, due) => self.hooks.grid.change(|_| {}),
             }
-        }
-    }
-
-    /// What is to be done now, or when to look again.
-    fn next(&self, push: &mut Push, now: Moment, running: usize) -> (Option<Batch>, Option<Moment>) {
-        match push.standing {
-            Standing::AwaitingManualAction(until) if until <= now => {
-                push.standing = Standing::Failed("The validation URL was not fetched in time.".to_owned());
-                (None, None)
-            }
-            Standing::Active if running < AT_ONCE => {
-                let batch = push.take_due(now);
-                (batch, push.next_due())
-            }
-            Standing::Active => (None, None),
-            _ => (None, due(push)),
         }
     }
 
@@ -253,10 +112,10 @@ impl Subscription {
 
     async fn handshake(&self) -> Standing {
         let mut answered = Err(Outcome::TimedOut);
-        for ask in 0..ASKS {
-            if ask > 0 {
-                self.hooks.grid.clock.sleep_until(self.hooks.grid.clock.now().plus(ASK_AGAIN)).await;
-            }
+        let clock = &self.hooks.grid.clock;
+        let mut again = clock.now();
+        for _ in 0..ASKS {
+            clock.sleep_until(again).await;
             let request = match self.schema {
                 Schema::EventGridSchema => self.validation_event(),
                 Schema::CloudEventSchemaV1_0 => self.validation_options(),
@@ -265,6 +124,9 @@ impl Subscription {
             if !matches!(answered, Err(Outcome::TimedOut)) {
                 break;
             }
+            again = clock.now().plus(ASK_AGAIN);
+            self.push(|push| push.unanswered += 1);
+            self.hooks.grid.change(|_| {});
         }
         let standing = match answered {
             Err(outcome) => Standing::Failed(format!("The webhook was not reached: {outcome:?}.")),
@@ -320,7 +182,8 @@ impl Subscription {
         format!("{base}/eventsubscriptions/{name}/validate?id={code}&t={at}&apiVersion=2020-10-15-preview")
     }
 
-    async fn say_gone(&self) {
+    /// Tells the webhook that it will hear no more.
+    pub(crate) async fn say_gone(&self) {
         let kind = "Microsoft.EventGrid.SubscriptionDeletedEvent";
         let at = self.hooks.grid.clock.now();
         let subscription = format!("{}/eventSubscriptions/{}", resource_id(&self.topic), self.name);
@@ -388,6 +251,22 @@ impl Subscription {
     }
 }
 
+/// What is to be done now, or when to look again.
+fn next(push: &mut Push, now: Moment, running: usize) -> (Option<Batch>, Option<Moment>) {
+    match push.standing {
+        Standing::AwaitingManualAction(until) if until <= now => {
+            push.standing = Standing::Failed("The validation URL was not fetched in time.".to_owned());
+            (None, Some(now))
+        }
+        Standing::Active if running < AT_ONCE => {
+            let batch = push.take_due(now);
+            (batch, push.next_due())
+        }
+        Standing::Active => (None, None),
+        _ => (None, due(push)),
+    }
+}
+
 /// Only 200 counts, with the code or (for the second way) without it.
 fn event_answer(status: u16, body: &Bytes, code: &str) -> Standing {
     if status != 200 {
@@ -437,11 +316,4 @@ fn to_json(value: &impl serde::Serialize) -> Bytes {
 
 fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// A random id in the form of a UUID, version 4.
-fn uuid() -> String {
-    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

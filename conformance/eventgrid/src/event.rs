@@ -234,22 +234,19 @@ fn check_grid(value: &Map<String, Value>, topic: &str) -> Result<String, Refusal
 
 /// The value of a `ce-` header (CloudEvents over HTTP, 3.1.3.2).
 fn percent_decoded(text: &[u8]) -> Result<String, Refusal> {
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
-        let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
-                    return Err(Refusal::bad("A ce- header has a '%' without two hexadecimal digits."));
-                };
-                bytes.push(high * 16 + low);
-                rest = after;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let (b'%', [high, low, after @ ..]) = (first, after) {
+            let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
+                return Err(Refusal::bad("A ce- header has a '%' without two hexadecimal digits."));
+            };
+            bytes.push(high * 16 + low);
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     String::from_utf8(bytes).map_err(|_| Refusal::bad("A ce- header is not UTF-8."))

@@ -247,3 +247,120 @@ fn look_up<'a>(event: &'a Event, key: &str) -> Option<&'a Value> {
     let (_, top) = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(&first))?;
     parts.try_fold(top, |value, part| value.get(part))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+
+    fn event() -> Event {
+        let event = json!({
+            "specversion": "1.0", "id": "1", "source": "/s", "type": "Made", "subject": "/blue/Sky.JPG",
+            "ext1": "Value", "data": {"n": 5, "yes": true, "text": "Hello", "list": ["a", "b"], "in": {"n": 1}},
+        });
+        Event::cloud(&to_raw_value(&event).unwrap()).unwrap()
+    }
+
+    fn advanced(operator: &str, key: &str, value: Value) -> Filter {
+        let name = if value.is_array() { "values" } else { "value" };
+        let mut filter = json!({"operatorType": operator, "key": key});
+        if !value.is_null() {
+            filter[name] = value;
+        }
+        serde_json::from_value(json!({"advancedFilters": [filter]})).unwrap()
+    }
+
+    #[test]
+    fn types_and_subjects_are_compared_without_case_unless_it_is_asked_for() {
+        let wants = |filter: Value| serde_json::from_value::<Filter>(filter).unwrap().wants(&event());
+        assert!(wants(json!({})));
+        assert!(wants(json!({"includedEventTypes": ["other", "made"]})));
+        assert!(!wants(json!({"includedEventTypes": ["other"]})));
+        assert!(wants(json!({"subjectBeginsWith": "/BLUE", "subjectEndsWith": ".jpg"})));
+        assert!(!wants(json!({"subjectBeginsWith": "/BLUE", "isSubjectCaseSensitive": true})));
+        assert!(!wants(json!({"subjectEndsWith": ".png"})));
+    }
+
+    #[test]
+    fn each_operator_means_what_the_service_documents() {
+        for (operator, key, value, expected) in [
+            ("NumberIn", "data.n", json!([4, 5]), true),
+            ("NumberIn", "data.n", json!([4]), false),
+            ("NumberNotIn", "data.n", json!([4]), true),
+            ("NumberNotIn", "data.n", json!([5]), false),
+            ("NumberLessThan", "data.n", json!(5), false),
+            ("NumberLessThanOrEquals", "data.n", json!(5), true),
+            ("NumberGreaterThan", "data.n", json!(4.5), true),
+            ("NumberGreaterThanOrEquals", "data.n", json!(6), false),
+            ("NumberInRange", "data.n", json!([[1, 2], [5, 9]]), true),
+            ("NumberNotInRange", "data.n", json!([[1, 2], [5, 9]]), false),
+            ("BoolEquals", "data.yes", json!(true), true),
+            ("BoolEquals", "data.yes", json!(false), false),
+            ("StringIn", "data.text", json!(["hello"]), true),
+            ("StringNotIn", "data.text", json!(["HELLO"]), false),
+            ("StringContains", "Subject", json!(["sky"]), true),
+            ("StringNotContains", "Subject", json!(["sea"]), true),
+            ("StringBeginsWith", "EventType", json!(["ma"]), true),
+            ("StringNotBeginsWith", "type", json!(["ma"]), false),
+            ("StringEndsWith", "source", json!(["/s"]), true),
+            ("StringNotEndsWith", "source", json!(["/t"]), true),
+            ("IsNotNull", "ext1", Value::Null, true),
+            ("IsNullOrUndefined", "ext2", Value::Null, true),
+            ("IsNullOrUndefined", "EventId", Value::Null, false),
+            ("NumberGreaterThan", "data.in.n", json!(0), true),
+        ] {
+            let filter = advanced(operator, key, value.clone());
+            filter.check().unwrap();
+            assert_eq!(filter.wants(&event()), expected, "{operator} {key} {value}");
+        }
+    }
+
+    #[test]
+    fn where_the_key_is_absent_or_of_another_kind_only_negations_hold() {
+        for (operator, value, expected) in [
+            ("NumberIn", json!([1]), false),
+            ("NumberNotIn", json!([1]), true),
+            ("NumberLessThan", json!(1), false),
+            ("BoolEquals", json!(true), false),
+            ("StringContains", json!(["x"]), false),
+            ("StringNotContains", json!(["x"]), true),
+        ] {
+            assert_eq!(
+                advanced(operator, "data.gone", value.clone()).wants(&event()),
+                expected,
+                "{operator}"
+            );
+            let other = if operator.starts_with("String") { "data.n" } else { "data.text" };
+            assert_eq!(advanced(operator, other, value).wants(&event()), expected, "{operator}");
+        }
+    }
+
+    #[test]
+    fn a_list_passes_by_any_of_its_members_only_where_that_is_enabled() {
+        let mut filter = advanced("StringIn", "data.list", json!(["b"]));
+        assert!(!filter.wants(&event()));
+        filter.enable_advanced_filtering_on_arrays = true;
+        assert!(filter.wants(&event()));
+    }
+
+    #[test]
+    fn what_is_out_of_the_services_bounds_is_refused() {
+        let refused = |filter: &Filter, why: &str| {
+            let error = filter.check().unwrap_err();
+            assert!(error.contains(why), "{error}");
+        };
+        let mut many = advanced("IsNotNull", "id", Value::Null);
+        many.advanced_filters = vec![many.advanced_filters[0].clone(); 26];
+        refused(&many, "25 advanced filters");
+        refused(&advanced("NumberIn", "id", json!(vec![1; 26])), "25 values");
+        refused(&advanced("StringIn", "id", json!(["x".repeat(513)])), "512");
+        refused(&advanced("StringIn", "data.a.b.c", json!(["x"])), "three parts");
+        refused(&advanced("StringIn", "id", json!("x")), "StringIn");
+        refused(&advanced("NumberIn", "id", json!(["x"])), "numbers");
+        refused(&advanced("NumberLessThan", "id", json!([1])), "one number");
+        refused(&advanced("NumberInRange", "id", json!([1])), "pairs");
+        refused(&advanced("BoolEquals", "id", json!(1)), "boolean");
+        refused(&advanced("IsNotNull", "id", json!(1)), "no value");
+    }
+}

@@ -19,14 +19,14 @@
 //! | [`auth`] | keys, signatures, tokens |
 //! | [`fault`] | what a test plants |
 //! | [`grid`] | all of that behind one lock |
-//! | [`deliver`] | handshakes with webhooks, and deliveries |
+//! | [`webhooks`] | subscriptions of webhooks: made, validated, taken away |
+//! | `deliver` | one of them at work: its handshake, its deliveries |
 //! | [`server`] | the HTTP server: the namespace, custom topics, the fake's own interface |
 //! | [`fake`] | the same inside a test, on a thread of its own |
 
 pub mod auth;
 pub mod clock;
 pub mod config;
-pub mod deliver;
 pub mod event;
 pub mod fake;
 pub mod fault;
@@ -37,9 +37,11 @@ pub mod queue;
 pub mod retry;
 pub mod server;
 pub mod topic;
+pub mod webhooks;
 
 mod admin;
 mod answer;
+mod deliver;
 mod namespace;
 mod tls;
 

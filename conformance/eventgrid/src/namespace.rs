@@ -244,6 +244,7 @@ async fn receive(
     let max = usize::try_from(number(parts, "maxEvents", 1, 100, 1)?).unwrap_or(1);
     let wait = Duration::from_secs(number(parts, "maxWaitTime", 10, 120, 60)?);
     let deadline = grid.clock.now().plus(wait);
+    let _waiting = Receiving::new(grid, topic, subscription);
     loop {
         let mut changes = grid.changes();
         let now = grid.clock.now();
@@ -259,6 +260,32 @@ async fn receive(
             _ = changes.changed() => {}
             () = grid.clock.sleep_until(due.map_or(deadline, |due| due.min(deadline))) => {}
         }
+    }
+}
+
+/// A receive that waits; the client may go away meanwhile.
+struct Receiving<'a>(&'a Grid, &'a str, &'a str);
+
+impl<'a> Receiving<'a> {
+    fn new(grid: &'a Grid, topic: &'a str, subscription: &'a str) -> Self {
+        let receiving = Self(grid, topic, subscription);
+        receiving.count(|count| *count += 1);
+        receiving
+    }
+
+    fn count(&self, count: impl FnOnce(&mut u32)) {
+        let Self(grid, topic, subscription) = *self;
+        grid.change(|state| {
+            if let Ok(queue) = state.queue(topic, subscription) {
+                count(&mut queue.receiving);
+            }
+        });
+    }
+}
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.count(|count| *count = count.saturating_sub(1));
     }
 }
 

@@ -191,6 +191,8 @@ pub struct Push {
     pub standing: Standing,
     /// The code of its handshake.
     pub code: String,
+    /// How often the handshake was not answered in time.
+    pub unanswered: u32,
     /// What has happened.
     pub counts: PushCounts,
     schema: Schema,
@@ -211,6 +213,7 @@ impl Push {
             settings,
             standing: Standing::Validating,
             code,
+            unanswered: 0,
             counts: PushCounts::default(),
             dead_letter_delay,
             next: 0,
@@ -251,7 +254,7 @@ impl Push {
             let item = entry.remove();
             if now.since(item.published_at) >= Duration::from_mins(self.settings.time_to_live_min) {
                 // Looked at only when an attempt is due, as the service does.
-                self.bury(item, "TimeToLiveExceeded", now);
+                self.bury(&item, "TimeToLiveExceeded", now);
                 continue;
             }
             items.push(item);
@@ -280,11 +283,11 @@ impl Push {
                 Verdict::Delivered => self.counts.delivered += 1,
                 Verdict::Refused => {
                     self.counts.failed += 1;
-                    self.bury(item, &retry::reason(outcome), now);
+                    self.bury(&item, &retry::reason(outcome), now);
                 }
                 Verdict::Retry(_) if item.attempts >= self.settings.max_delivery_attempts => {
                     self.counts.failed += 1;
-                    self.bury(item, "MaxDeliveryAttemptsExceeded", now);
+                    self.bury(&item, "MaxDeliveryAttemptsExceeded", now);
                 }
                 Verdict::Retry(least) => {
                     self.counts.failed += 1;
@@ -319,7 +322,7 @@ impl Push {
         self.dead_letters.iter().filter(|(written_at, _)| *written_at <= now).map(|(_, json)| json).collect()
     }
 
-    fn bury(&mut self, item: Item, reason: &str, now: Moment) {
+    fn bury(&mut self, item: &Item, reason: &str, now: Moment) {
         if !self.settings.dead_letter {
             self.counts.dropped += 1;
             return;

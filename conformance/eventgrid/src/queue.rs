@@ -180,6 +180,8 @@ pub struct Queue {
     pub settings: QueueSettings,
     /// What has happened.
     pub counts: Counts,
+    /// Receives that wait for events now.
+    pub receiving: u32,
     number: u32,
     dead_letter_delay: Duration,
     next: u64,
@@ -197,6 +199,7 @@ impl Queue {
         Self {
             settings,
             counts: Counts::default(),
+            receiving: 0,
             number,
             dead_letter_delay,
             next: 0,

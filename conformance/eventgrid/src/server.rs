@@ -20,11 +20,11 @@ use crate::{
     auth::{self, Door},
     clock::Pace,
     config::Config,
-    deliver::{self, Webhooks},
     fault::{Fault, Op},
     grid::{Grid, Seen},
     namespace::{self, Ask},
     tls, topic,
+    webhooks::{self, Webhooks},
 };
 
 /// A body longer than this is not even read to its end.
@@ -156,7 +156,7 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<R
         return Ok(admin::handle(&parts, &body, &shared).await);
     }
     if path.starts_with("/eventsubscriptions/") && path.ends_with("/validate") {
-        return Ok(deliver::validated(&shared.grid, &parts));
+        return Ok(webhooks::validated(&shared.grid, &parts));
     }
     let answered = serve(&parts, &body, &shared.grid).await;
     let (by, result) = answered;

@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use common::{Ask, BATCH, PUBLISH, STRUCTURED, event, publish, receive, settle, target};
-use outrigger_eventgrid_fake::{Config, Fake, Fault, Op, QueueSettings, filter::Filter};
+use outrigger_eventgrid_fake::{Config, Fake, Fault, Op, QueueSettings, config::TEST_KEY, filter::Filter};
 use serde_json::{Value, json};
 
 fn seconds(seconds: u64) -> Duration {
@@ -53,22 +53,23 @@ fn every_mode_is_taken_and_comes_back_as_it_was_written() {
     assert_eq!(events[4]["event"]["data_base64"], "YWJj");
 }
 
-#[test]
-fn a_receive_waits_for_events_and_ends_empty_when_none_came_in_its_time() {
+#[tokio::test]
+async fn a_receive_waits_for_events_and_ends_empty_when_none_came_in_its_time() {
     let fake = fake();
-    let waiting = |max_wait: u64| {
+    let waiting = async |max_wait: u64| {
         let (address, target) = (fake.addr(), target("receive", &format!("&maxWaitTime={max_wait}")));
-        std::thread::spawn(move || Ask::post(&target).try_send(address).unwrap())
+        let receive = std::thread::spawn(move || Ask::post(&target).try_send(address).unwrap());
+        fake.wait_for(|state| (state.topics["t1"]["s1"].receiving == 1).then_some(())).await;
+        receive
     };
-    let late = waiting(60);
+    let late = waiting(120).await;
+    fake.grid().clock.advance(Duration::from_millis(119_999));
     publish(&fake, &["1"]);
     assert_eq!(late.join().unwrap().json()["value"][0]["event"]["id"], "1");
-    let empty = waiting(10);
-    while !empty.is_finished() {
-        // Whenever it began to wait, its ten seconds pass.
-        fake.grid().clock.advance(seconds(10));
-        std::thread::yield_now();
-    }
+    let empty = waiting(10).await;
+    fake.grid().clock.advance(Duration::from_millis(9_999));
+    assert!(!empty.is_finished());
+    fake.grid().clock.advance(Duration::from_millis(1));
     assert_eq!(empty.join().unwrap().json(), json!({"value": []}));
 }
 
@@ -233,6 +234,51 @@ fn a_planted_fault_hits_the_requests_that_it_names() {
     let ask = Ask::post(&target("acknowledge", "")).json(&json!({"lockTokens": [token]}));
     assert!(ask.try_send(fake.addr()).is_none());
     assert_eq!(counts(&fake)["counts"]["acknowledged"], 1);
+}
+
+#[test]
+fn a_fault_waits_for_its_topic_and_its_turn() {
+    let fake = fake();
+    fake.put_queue("t2", "s1", QueueSettings::default());
+    let fault = Fault { topic: Some("t2".to_owned()), after: 1, drop: true, ..Fault::default() };
+    fake.plant(fault);
+    let to = |topic: &str| Ask::post(&PUBLISH.replace("t1", topic)).body(STRUCTURED, event("1").to_string());
+    publish(&fake, &["1", "2"]);
+    assert_eq!(to("t2").send(&fake).status, 200, "the first passes");
+    assert!(to("t2").try_send(fake.addr()).is_none());
+    assert_eq!(to("t2").send(&fake).status, 200, "once was asked for");
+    let published = |topic: &str| fake.grid().look(|state| state.topics[topic]["s1"].counts.published);
+    assert_eq!((published("t1"), published("t2")), (2, 2));
+
+    fake.plant(Fault { delay_ms: 60_000, ..Fault::default() });
+    let (address, ask) = (fake.addr(), to("t1"));
+    let late = std::thread::spawn(move || ask.try_send(address).unwrap());
+    while !fake.grid().look(|state| state.faults.planted().is_empty()) {
+        std::thread::yield_now();
+    }
+    fake.grid().clock.advance(seconds(59));
+    assert!(!late.is_finished());
+    // The delay is counted from whenever the request came.
+    fake.grid().clock.advance(seconds(60));
+    assert_eq!(late.join().unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_no_event_with_it() {
+    let fake = fake();
+    let target = target("receive", "&maxWaitTime=120");
+    let head =
+        format!("POST {target} HTTP/1.1\r\nhost: f\r\nauthorization: SharedAccessKey {TEST_KEY}\r\n\r\n");
+    let mut client = std::net::TcpStream::connect(fake.addr()).unwrap();
+    client.write_all(head.as_bytes()).unwrap();
+    let receiving = |wanted: u32| {
+        fake.wait_for(move |state| (state.topics["t1"]["s1"].receiving == wanted).then_some(()))
+    };
+    receiving(1).await;
+    drop(client);
+    receiving(0).await;
+    publish(&fake, &["1"]);
+    assert_eq!(receive(&fake, 1)[0].2, 1, "the first delivery");
 }
 
 #[test]

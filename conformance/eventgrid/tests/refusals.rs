@@ -201,6 +201,25 @@ fn only_what_exists_can_be_asked_and_only_by_post() {
 }
 
 #[test]
+fn a_custom_topic_is_named_by_the_host_or_by_the_path() {
+    let fake = fake();
+    let topic = CustomTopic::default();
+    fake.grid().change(|state| state.put_custom("orders", &topic));
+    let ask = |target: &str, host: &str| {
+        let ask = Ask::bare("POST", target).header("aeg-sas-key", TEST_KEY).header("host", host);
+        ask.body(STRUCTURED, event("1").to_string())
+    };
+    let published = |name: &str| fake.grid().look(|state| state.custom[name].published);
+    taken(&fake, &ask(EVENTS, "127.0.0.1:1"));
+    taken(&fake, &ask(EVENTS, "localhost:1"));
+    assert_eq!((published("default"), published("orders")), (2, 0));
+    taken(&fake, &ask(EVENTS, "orders.westus-1.eventgrid.azure.net"));
+    taken(&fake, &ask("/orders/api/events?api-version=2018-01-01", "127.0.0.1:1"));
+    assert_eq!((published("default"), published("orders")), (2, 2));
+    refused(&fake, &ask(EVENTS, "bills.westus-1.eventgrid.azure.net"), 404, "bills");
+}
+
+#[test]
 fn a_cloud_event_must_be_one() {
     let fake = fake();
     taken(&fake, &structured(&with("time", "2024-05-01T00:00:00.1234567Z")));

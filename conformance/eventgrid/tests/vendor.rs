@@ -79,3 +79,11 @@ fn microsofts_clients_for_javascript_are_served() {
     let agents = ["azsdk-js-eventgrid/5.12.0", "azsdk-js-eventgrid-namespaces-rest/1.0.0"];
     assert_all_went_through(&fake, &agents, &json!(["1", "2"]), [3, 2]);
 }
+
+#[test]
+fn microsofts_reader_of_events_understands_every_delivery() {
+    let Some(home) = clients("microsofts_reader_of_events_understands_every_delivery", "node") else {
+        return;
+    };
+    run(Command::new("node").env("NODE_PATH", home.join("node_modules")), "node/webhook.js", &fake());
+}

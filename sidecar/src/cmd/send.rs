@@ -127,7 +127,11 @@ impl Plan {
         if args.count == Some(0) {
             return Err(Failure::Wrong("--count: 0 events are none; give at least 1".to_owned()));
         }
-        let input = if args.from_lines { Input::Lines } else { args.input };
+        let input = match args.from {
+            Some(from) => Input::Foreign(from),
+            None if args.from_lines => Input::Lines,
+            None => args.input,
+        };
         Ok(Self {
             reader: Reader { from: origins(args)?, input, template, count: args.count },
             // A broker that acknowledges one by one would be slow; the producer keeps their order.

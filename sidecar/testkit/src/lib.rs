@@ -12,12 +12,14 @@
 //! | [`producer`] | events, and a client that sends them in the three modes of `CloudEvents` over HTTP |
 //! | [`oracle`] | what was acknowledged is owed: the judge over the function's record |
 //! | [`issuer`] | an issuer of tokens, and keys that sign any of them |
+//! | [`eventgrid`] | a fake Event Grid, and a client that knows what is in it |
 //! | [`kafka`] | a real Kafka, alone or as a cluster, and a client that knows what is in it |
 //! | [`pubsub`] | Google's in-memory Pub/Sub and a fake of ours, with Google's Go client as the publisher |
 //! | [`suite`] | one suite over all sources: what every adapter owes |
 //! | [`sim`] | a broker, a function and a home of dead letters in simulated time, and their judge |
 //! | [`place`] | free ports, the shared data folder, and how a test says that it was skipped |
 
+pub mod eventgrid;
 pub mod issuer;
 pub mod kafka;
 pub mod oracle;

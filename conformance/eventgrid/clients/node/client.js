@@ -3,6 +3,9 @@
 // The fake's clock stands; this moves it. Any surprise ends with a stack and exit code 1.
 "use strict";
 
+// Node 18 has it under this name only.
+globalThis.crypto ??= require("node:crypto").webcrypto;
+
 const assert = require("node:assert/strict");
 const { EventGridPublisherClient, generateSharedAccessSignature, AzureKeyCredential, AzureSASCredential } = require("@azure/eventgrid");
 const { EventGridSenderClient, EventGridReceiverClient } = require("@azure/eventgrid-namespaces");

@@ -1,6 +1,8 @@
 //! A client of the tests' own, which can say anything: requests are written as text.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod webhook;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -74,12 +76,12 @@ impl Ask {
     pub fn try_send(&self, address: SocketAddr) -> Option<Answer> {
         let mut text = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.target);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            text += &format!("host: {address}\r\n");
+            text.extend(["host: ", &address.to_string(), "\r\n"]);
         }
         for (name, value) in &self.headers {
-            text += &format!("{name}: {value}\r\n");
+            text.extend([name, ": ", value, "\r\n"]);
         }
-        text += &format!("content-length: {}\r\n\r\n", self.body.len());
+        text.extend(["content-length: ", &self.body.len().to_string(), "\r\n\r\n"]);
         exchange(address, text.as_bytes(), &self.body)
     }
 }

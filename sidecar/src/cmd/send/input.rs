@@ -13,7 +13,7 @@ use bytes::Bytes;
 use outrigger_core::{Event, Invalid, event::json};
 
 use super::template::Template;
-use crate::{cli::Input, config::units::size_text};
+use crate::{cli::Input, config::units::size_text, registry};
 
 /// The largest file that is one event, or one line, in bytes.
 const EVENT_BYTES_MAX: u64 = 64 << 20;
@@ -104,6 +104,7 @@ impl Run<'_> {
             Input::Auto if lines_by_name => self.lines(name, bytes),
             input => match whole(bytes) {
                 Err(why) => self.bad(name, why),
+                Ok(bytes) if matches!(input, Input::Foreign(_)) => self.dead_letters(name, &bytes),
                 Ok(bytes) if input == Input::Event || (input == Input::Auto && holds_events(&bytes)) => {
                     self.events(name, bytes)
                 }
@@ -150,6 +151,20 @@ impl Run<'_> {
                 match member {
                     Ok(event) => self.event(&place, event),
                     Err((_, invalid)) => self.bad(place, invalid),
+                }
+            }),
+        }
+    }
+
+    /// Azure's, so far: no others write files.
+    fn dead_letters(&mut self, place: &str, bytes: &Bytes) -> GoOn {
+        match registry::eventgrid_dead_letters(bytes) {
+            Err(why) => self.bad(place, why),
+            Ok(members) => members.into_iter().enumerate().all(|(index, member)| {
+                let place = format!("{place}, member {}", index + 1);
+                match member {
+                    Ok(event) => self.event(&place, event),
+                    Err(invalid) => self.bad(place, invalid),
                 }
             }),
         }

@@ -57,6 +57,21 @@ fn a_file_is_data_unless_it_is_an_event_or_a_list_of_events() {
 }
 
 #[test]
+fn azures_dead_letters_are_the_events_that_were_published() {
+    let file = format!(
+        r#"[{{"deadLetterProperties":{{"deadletterreason":"x"}},"event":{EVENT}}},{{"event":{{"id":"8","topic":"/t","subject":"s","eventType":"g","data":{{"b": 2}}}}}},{{"event":7}}]"#
+    );
+    let found = read(
+        &[("a.json", &file), ("b.json", "<xml>")],
+        Input::Foreign(crate::cli::From::EventgridDeadletter),
+        None,
+    );
+    assert_eq!(found[..2], [Ok(made("t", r#"{"a": 1}"#)), Ok(made("g", r#"{"b": 2}"#))]);
+    assert!(found[2].as_ref().unwrap_err().starts_with("a.json, member 3: "), "{found:?}");
+    assert!(found[3].as_ref().unwrap_err().starts_with("b.json: "), "{found:?}");
+}
+
+#[test]
 fn lines_are_events_or_data_and_empty_ones_are_none() {
     let lines = format!("{EVENT}\n\n  \n{{\"b\": 2}}\r\nplain");
     let expected = [
