@@ -32,6 +32,8 @@ const SHOWN: usize = 8;
 #[derive(Debug, Default)]
 pub struct Oracle {
     state: Mutex<State>,
+    /// The events of a key are owed one at a time, in any order.
+    is_unordered: bool,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,12 @@ pub struct Judgement {
 }
 
 impl Oracle {
+    /// One that owes no order, for a source that keeps none: the events of a key still run one at a time.
+    #[must_use]
+    pub fn unordered() -> Self {
+        Self { is_unordered: true, ..Self::default() }
+    }
+
     /// This event is about to be sent. Within a key, the order of these calls is the order that is owed.
     /// An event that is sent again (the same source and id) is told once.
     ///
@@ -139,7 +147,7 @@ impl Oracle {
             acknowledged: state.sent.iter().filter(|sent| sent.acknowledged).count(),
             ..Judgement::default()
         };
-        let mut seen = Seen::default();
+        let mut seen = Seen { is_unordered: self.is_unordered, ..Seen::default() };
         for record in record {
             for id in ids(record) {
                 match state.by_id.get(id) {
@@ -210,6 +218,7 @@ impl fmt::Display for Judgement {
 /// What the walk through the record has seen so far, by index of what was sent.
 #[derive(Debug, Default)]
 struct Seen {
+    is_unordered: bool,
     /// When each event was first answered with a 2xx.
     settled_us: BTreeMap<usize, u64>,
     started: BTreeSet<usize>,
@@ -230,7 +239,7 @@ impl Seen {
         }
         if let Some(key) = &event.key {
             self.overlap(key, &event.id, record, judgement);
-            if self.started.insert(index) {
+            if self.started.insert(index) && !self.is_unordered {
                 self.first_start(state, index, record, judgement);
             }
         }

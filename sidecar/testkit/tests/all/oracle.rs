@@ -97,6 +97,19 @@ fn an_event_that_starts_while_the_one_before_backs_off_is_disordered() {
 }
 
 #[test]
+fn where_no_order_is_owed_a_later_event_may_come_first_but_not_at_the_same_time() {
+    let oracle = Oracle::unordered();
+    for id in ["1", "2"] {
+        oracle.sending(&Outgoing::new(id, Some("k")));
+        oracle.acknowledged(id);
+    }
+    assert!(oracle.judge(&[delivered("2", 1, 2), delivered("1", 3, 4)]).is_clean());
+    let at_once = oracle.judge(&[delivered("2", 1, 3), delivered("1", 2, 4)]);
+    assert_eq!(at_once.disordered.len(), 1, "{at_once}");
+    assert_eq!(oracle.judge(&[delivered("2", 1, 2)]).lost, ["1".to_owned()].into());
+}
+
+#[test]
 fn two_calls_of_a_key_at_once_are_disordered_and_of_two_keys_are_not() {
     let judgement = judge(&[delivered("1", 1, 3), delivered("2", 2, 4), delivered("3", 5, 6)]);
     assert!(judgement.disordered.iter().any(|what| what.contains("while 1 was running")), "{judgement}");

@@ -1,0 +1,64 @@
+//! Each scenario is shown a sidecar that does not do what it owes, and must find it.
+
+use std::sync::Arc;
+
+use outrigger_testkit::suite::{
+    Adapter, Stage, Way, scenario,
+    scenario::{ALL, Need},
+    toy::Toy,
+};
+
+use crate::Flawed;
+
+/// A scenario, a flaw, and what the scenario says of it: one of these, by which of the two is seen first.
+const FOUND: [(&str, &str, &[&str]); 9] = [
+    ("redelivery", "swallow", &["8 events are still owed"]),
+    ("crash", "early", &["8 events that are not settled: this did not come", "events are still owed"]),
+    ("drain", "rude", &["calls were cut off", "0 allowed"]),
+    ("backpressure", "greedy", &["200 events in hand, of a window of 16"]),
+    ("poison", "forget", &["2 dead letters: this did not come"]),
+    ("duplicates", "merge", &["20 allowed"]),
+    ("order", "reorder", &["disordered"]),
+    ("slow_function", "lazy", &["0 events that are not settled: this did not come, but Ok(4)"]),
+    ("reconnect", "stuck", &["a new connection in spite of Reset: this did not come"]),
+];
+
+/// Plays the scenario with a flawed sidecar; what it says of that, or `None` if it is content.
+async fn verdict(name: &str, flaw: &'static str) -> Option<String> {
+    let scenario = scenario(name);
+    let way = if scenario.need == Need::Reconnect { Way::Proxied } else { Way::Direct };
+    let toy = Toy::place(name, way).await.expect("the toy is always there");
+    let stage = Stage::new(Toy::CAPABILITIES, Box::new(toy), Arc::new(Flawed(flaw)));
+    let failed = tokio::spawn(scenario.play(stage)).await.err()?.into_panic();
+    let text = failed.downcast_ref::<String>().cloned();
+    text.or_else(|| failed.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+}
+
+async fn finds(index: usize) {
+    let (name, flaw, parts) = FOUND[index];
+    let said = verdict(name, flaw).await.unwrap_or_else(|| panic!("{name} is content with {flaw}"));
+    let is_expected = parts.iter().any(|part| said.contains(part));
+    assert!(is_expected, "{name} says of {flaw}, instead of {parts:?}: {said}");
+}
+
+#[test]
+fn each_scenario_has_a_flaw_that_it_finds() {
+    let all: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+    assert_eq!(FOUND.map(|(name, _, _)| name)[..], all);
+}
+
+macro_rules! found {
+    ($($name:ident $index:literal)*) => { $(#[tokio::test] async fn $name() { finds($index).await; })* };
+}
+
+found! {
+    redelivery_finds_leftovers_that_are_settled_instead_of_released 0
+    crash_finds_events_that_are_settled_when_they_come 1
+    drain_finds_calls_that_are_cut_off 2
+    backpressure_finds_a_window_that_does_not_count 3
+    poison_finds_an_event_that_is_forgotten 4
+    duplicates_finds_a_copy_that_is_settled_for_the_other 5
+    order_finds_the_latest_first 6
+    slow_function_finds_a_lease_that_runs_out 7
+    reconnect_finds_a_connection_that_stays_lost 8
+}
