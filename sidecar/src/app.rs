@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Env},
     dispatch::{Parts, Target, now},
     ready::{self, Probe},
-    registry::{self, Brokers, Homeless, Homes, Storage, Tune},
+    registry::{self, Brokers, Function, Homeless, Homes, Storage},
     reload::Reload,
     supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
@@ -23,8 +23,7 @@ use fastrand::Rng;
 use http::Uri;
 use live::Live;
 use outrigger_core::{
-    DeadLetters, DrainTrigger, Error, Exchange, Intake, Kind, LiveSpan, Plugin, TargetId,
-    decide::window::Window, drain,
+    DeadLetters, DrainTrigger, Error, Intake, Kind, LiveSpan, Plugin, TargetId, decide::window::Window, drain,
 };
 use outrigger_net::tls::ClientTls;
 use std::{
@@ -113,8 +112,7 @@ impl App {
         let plugins = registry::plugins(&config);
         let homes = (storage.as_ref(), &brokers);
         let tls = tls::function_client(&config.function).map_err(wrong)?;
-        let (target, exchange, tune) =
-            target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
+        let (target, client) = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
         let admission = Arc::new(Admission { annotators, target: target.clone() });
         let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
@@ -138,7 +136,7 @@ impl App {
         let inside =
             Inside { config: &config, intake: &intake, storage: storage.as_ref(), metrics: &metrics };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
-        let proxy = proxy_door.serve(&inside, &target, exchange, paths, &sources_drain);
+        let proxy = proxy_door.serve(&inside, &target, client.exchange, paths, &sources_drain);
         drop(sources_drain); // from here on it is held by what has work to finish
         admin.listening.store(true, Ordering::Relaxed);
 
@@ -152,9 +150,10 @@ impl App {
 
         let drain = &config.drain;
         let (lame_duck, drain_deadline) = (LiveSpan::new(drain.lame_duck), LiveSpan::new(drain.deadline));
-        let live = Live { target, intake, tune, proxy, lame_duck, drain_deadline };
+        let tune = client.tune;
+        let changing = Live { target, intake, tune, proxy, lame_duck, drain_deadline };
         Ok(Self {
-            live: Arc::new(live),
+            live: Arc::new(changing),
             admin,
             storage,
             faults,
@@ -233,7 +232,7 @@ fn target(
     plugins: &[Arc<dyn Plugin>],
     metrics: &Arc<Metrics>,
     rng: Rng,
-) -> Result<(Arc<Target>, Arc<dyn Exchange>, Tune), Failure> {
+) -> Result<(Arc<Target>, Function), Failure> {
     let waits = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
     let replies = waits || brokers.replies.is_some();
     let journal = storage.map(|storage| storage.dead.clone());
@@ -244,7 +243,7 @@ fn target(
     };
     let function = registry::function(&config.function, url, tls, replies, plugins).map_err(wrong)?;
     let parts = Parts {
-        call: function.call,
+        call: function.call.clone(),
         dead,
         replies: brokers.replies.clone(),
         ledger: plugins
@@ -255,7 +254,7 @@ fn target(
         rng,
     };
     let target = Target::new(TargetId("function".into()), wiring::settings(config), parts);
-    Ok((target, function.exchange, function.tune))
+    Ok((target, function))
 }
 
 /// Stops the sources, then lets the lanes finish. Gives back how many events were released.

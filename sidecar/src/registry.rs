@@ -2,6 +2,8 @@
 //!
 //! Each adapter is a Cargo feature. One that is left out costs nothing, and asking for it says so.
 
+#[cfg(feature = "http")]
+mod client;
 #[cfg(feature = "eventgrid")]
 mod eventgrid;
 #[cfg(feature = "journal")]
@@ -18,13 +20,15 @@ mod secret;
 #[cfg(feature = "kafka")]
 mod tokens;
 
+#[cfg(feature = "http")]
+pub use self::client::function;
+
 use crate::{config, dead_api::Dead, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Intake, Invalid, Kind, Ledger, Plugin,
     Result, Retry, Sink, Source,
 };
-use outrigger_net::tls::ClientTls;
 use std::sync::Arc;
 
 /// The function, plugins wrapped around it in their order.
@@ -40,67 +44,6 @@ pub struct Function {
 /// Takes the settings of a function that may change.
 pub type Tune = Box<dyn Fn(&config::Function) + Send + Sync>;
 
-/// The function client. `tls` is needed where the URL says https; `replies` says whether a caller waits for what the
-/// function answers to an event.
-///
-/// # Errors
-/// When the URL or a setting is not what the adapter takes.
-#[cfg(feature = "http")]
-pub fn function(
-    config: &config::Function,
-    url: &http::Uri,
-    tls: Option<Arc<ClientTls>>,
-    replies: bool,
-    plugins: &[Arc<dyn Plugin>],
-) -> Result<Function> {
-    let settings = client_settings(config, url, replies)?;
-    let client = outrigger_http::Client::new(&settings);
-    let tuning = client.tuning();
-    let client = match tls {
-        Some(tls) => client.secured(tls),
-        None => client,
-    };
-    let mut exchange: Arc<dyn Exchange> = Arc::new(client);
-    for plugin in plugins {
-        exchange = plugin.around_exchange(exchange);
-    }
-    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange.clone()));
-    for plugin in plugins {
-        call = plugin.around_call(call);
-    }
-    let url = url.clone();
-    let tune: Tune = Box::new(move |config| match client_settings(config, &url, replies) {
-        Ok(settings) => tuning.set(&settings),
-        Err(error) => tracing::error!(%error, "the function is called as before"),
-    });
-    Ok(Function { call, exchange, tune })
-}
-
-#[cfg(feature = "http")]
-fn client_settings(
-    config: &config::Function,
-    url: &http::Uri,
-    replies: bool,
-) -> Result<outrigger_http::Config> {
-    Ok(outrigger_http::Config {
-        mode: match config.mode {
-            config::Mode::Binary => outrigger_http::Mode::Binary,
-            config::Mode::Structured => outrigger_http::Mode::Structured,
-        },
-        protocol: match config.protocol {
-            config::Protocol::Http1 => outrigger_http::Protocol::Http1,
-            config::Protocol::H2c => outrigger_http::Protocol::H2c,
-        },
-        connect_timeout: config.connect_timeout,
-        idle_timeout: config.idle_timeout,
-        timeout: config.timeout,
-        idle_connections_max: config.concurrency,
-        replies: if replies { outrigger_http::Replies::Used } else { outrigger_http::Replies::Ignored },
-        reply_bytes_max: config.reply_bytes_max,
-        ..outrigger_http::Config::new(url.clone())?
-    })
-}
-
 /// Says that there is no function client.
 ///
 /// # Errors
@@ -109,7 +52,7 @@ fn client_settings(
 pub fn function(
     _config: &config::Function,
     _url: &http::Uri,
-    _tls: Option<Arc<ClientTls>>,
+    _tls: Option<Arc<outrigger_net::tls::ClientTls>>,
     _replies: bool,
     _plugins: &[Arc<dyn Plugin>],
 ) -> Result<Function> {

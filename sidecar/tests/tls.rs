@@ -136,6 +136,44 @@ async fn send_speaks_tls_and_tells_what_it_needs_for_it() {
 }
 
 #[tokio::test]
+async fn a_client_whose_certificate_is_taken_back_sends_no_more() {
+    let test = "a_client_whose_certificate_is_taken_back_sends_no_more";
+    if !has("curl", test) {
+        return;
+    }
+    let function = Function::start(Program::default());
+    let (site, authority) = secured(&function);
+    for (name, serial) in [("first", 11_u64), ("second", 12)] {
+        authority.issue(&site, name, |params| params.serial_number = Some(serial.into()));
+    }
+    let (ca, crl) = (site.path("ca.pem"), site.path("crl.pem"));
+    let site = site.set("ingress.http.tls.client_ca_file", ca.to_str().unwrap());
+    let site = site.set("ingress.http.tls.client_crl_file", crl.to_str().unwrap());
+    let said = site.refused().await;
+    assert!(said.one_line(2).contains("ingress.http.tls.client_crl_file: "), "{said:?}");
+    authority.revoke(&site, &[11]);
+    let process = site.start().await;
+    let sends = |name: &str, id: &str| {
+        let file = |end: &str| site.path(&format!("{name}.{end}")).to_str().unwrap().to_owned();
+        curl(&site, id, &["--cert", &file("pem"), "--key", &file("key")])
+    };
+    assert!(sends("first", "1").is_err());
+    assert!(sends("second", "2").is_ok_and(|told| told.starts_with("202")));
+    authority.revoke(&site, &[11, 12]);
+    until_metric(&site, "outrigger_tls_reloads_total{listener=\"ingress.http\",outcome=\"renewed\"}", 1)
+        .await;
+    assert!(sends("second", "3").is_err());
+    until_metric(
+        &site,
+        "outrigger_tls_handshake_failures_total{listener=\"ingress.http\",reason=\"revoked\"}",
+        2,
+    )
+    .await;
+    function.wait_for(|stats| stats.ended == 1).await;
+    stop(process).await;
+}
+
+#[tokio::test]
 async fn only_clients_with_a_certificate_that_a_rule_names_send_events() {
     let test = "only_clients_with_a_certificate_that_a_rule_names_send_events";
     if !has("curl", test) {

@@ -58,13 +58,13 @@ impl Upgrade {
         request: &mut Request<B>,
         places: &Arc<Semaphore>,
     ) -> Result<Option<Upgrade>, Refusal> {
-        let bridges = request.extensions_mut().remove::<Protocol>().is_some();
-        let to = if bridges { Some(WEBSOCKET) } else { by_header(request.version(), request.headers()) };
+        let by_http2 = request.extensions_mut().remove::<Protocol>().is_some();
+        let to = if by_http2 { Some(WEBSOCKET) } else { by_header(request.version(), request.headers()) };
         let Some(to) = to else { return Ok(None) };
         let unavailable = |told| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "upgrades", told);
         let permit = places.clone().try_acquire_owned();
         let permit = permit.map_err(|_| unavailable("too many upgraded connections"))?;
-        let bridged = if bridges {
+        let bridged = if by_http2 {
             let key = websocket::key().ok_or_else(|| unavailable("no key can be made"))?;
             Some(Bridged { key, stay: request.extensions_mut().remove() })
         } else {

@@ -113,7 +113,7 @@ where
         let (shown, is_http2) = settled(&stream);
         // It was read before, when the rules were asked.
         let peer = shown.first().and_then(|certificate| Peer::of(certificate).ok()).map(Arc::new);
-        let client = peer.is_some().then(|| Box::pin(Trusted { tls, trust, shown }.is_out()) as Ending);
+        let client = peer.is_some().then(|| Box::pin(Trusted { tls, trust, shown }.turned_away()) as Ending);
         let stream = Watched::new(stream, &phase);
         self.converse(stream, phase, peer, client, is_http2).await;
     }
@@ -297,7 +297,7 @@ struct Trusted {
 
 impl Trusted {
     /// Ends when authorities, lists or rules have changed so that the client would be turned away.
-    async fn is_out(mut self) {
+    async fn turned_away(mut self) {
         while self.trust.changed().await.is_ok() {
             if !self.tls.takes(&self.shown) {
                 tracing::info!(
@@ -307,7 +307,7 @@ impl Trusted {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -287,7 +287,9 @@ impl Trust {
         let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
         let (builder, lists_next) = match lists {
             Some(Lists { lists, next }) => {
-                lists.iter().for_each(|list| fingerprint.update(list));
+                for list in &lists {
+                    fingerprint.update(list);
+                }
                 (builder.with_crls(lists), next)
             }
             None => (builder, None),
