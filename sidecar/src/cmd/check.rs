@@ -121,7 +121,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             namespace.host().unwrap_or_default()
         ));
     }
-    let in_event_grid = |topic: &Option<EventGridTopic>| topic.as_ref().map(|topic| topic.topic.clone());
+    let in_event_grid = |topic: &Option<EventGridTopic>| topic.as_ref().map(|topic| topic.place.clone());
     for (what, topic, of) in [
         ("replies", config.replies.kafka_topic.clone(), ""),
         ("dead letters", config.dead_letters.kafka_topic.clone(), ""),
