@@ -154,7 +154,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
         };
         lines.push(format!("  messages come in from {names} of Pub/Sub{at}"));
     }
-    let in_event_grid = |topic: &Option<EventGridTopic>| topic.as_ref().map(|topic| topic.topic.clone());
+    let in_event_grid = |topic: &Option<EventGridTopic>| topic.as_ref().map(|topic| topic.place.clone());
     let (replies, dead) = (&config.replies, &config.dead_letters);
     for (what, topic, of) in [
         ("replies", replies.kafka_topic.clone(), ""),
