@@ -274,3 +274,6 @@ fn unix_ms() -> u64 {
 
 // A key whose first message went back is waited for no longer than a lease can last.
 const _: () = assert!(TAIL_MAX.as_secs() <= 600);
+
+#[cfg(test)]
+mod tests;
