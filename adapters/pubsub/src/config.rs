@@ -81,7 +81,10 @@ impl Config {
     /// The subscriptions by their whole names.
     pub(crate) fn places(&self) -> Result<Vec<Place>> {
         if self.subscriptions.is_empty() {
-            return Err(Error::new(Kind::Invalid, "ingress.pubsub.subscription: nothing; a name, or several"));
+            return Err(Error::new(
+                Kind::Invalid,
+                "ingress.pubsub.subscription: nothing; a name, or several",
+            ));
         }
         let named = |setting: &str, error: &Error| {
             Error::new(Kind::Invalid, format!("{setting}: {}", error.message()))

@@ -5,10 +5,7 @@
 //! refusal, and Pub/Sub was reached all the same.
 
 use crate::{Link, status::SubscriptionStatus, trouble};
-use google_cloud_gax::{
-    error::rpc::Code,
-    retry_policy::NeverRetry,
-};
+use google_cloud_gax::{error::rpc::Code, retry_policy::NeverRetry};
 use google_cloud_pubsub::client::SubscriptionAdmin;
 use outrigger_core::{Error, Kind, Result};
 use std::time::Duration;

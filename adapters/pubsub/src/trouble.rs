@@ -15,7 +15,10 @@ pub(crate) fn error(theirs: &Theirs, doing: &str) -> Error {
 /// What kind of error it is, and what to do where somebody has to.
 fn judge(theirs: &Theirs) -> (Kind, &'static str) {
     if theirs.is_authentication() {
-        return (Kind::Storage, "; the credentials (pubsub.credentials_file, or Google's default chain) give no token");
+        return (
+            Kind::Storage,
+            "; the credentials (pubsub.credentials_file, or Google's default chain) give no token",
+        );
     }
     let Some(status) = theirs.status() else {
         return match theirs.http_status_code() {

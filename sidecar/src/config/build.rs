@@ -26,7 +26,11 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         function: values.function(),
         delivery: values.delivery(),
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
-        ingress: Ingress { http: values.http(&journal), kafka: values.kafka_ingress(), pubsub: values.pubsub_ingress() },
+        ingress: Ingress {
+            http: values.http(&journal),
+            kafka: values.kafka_ingress(),
+            pubsub: values.pubsub_ingress(),
+        },
         kafka: values.kafka(),
         pubsub: values.pubsub(env),
         proxy: values.proxy(),

@@ -92,7 +92,9 @@ impl Values {
             is_ordered: self.word("ingress.pubsub.order") == "key",
             streams: self.count("ingress.pubsub.streams"),
             events_max: or_window("ingress.pubsub.events_max", "window.events"),
-            bytes_max: self.some_size("ingress.pubsub.bytes_max").unwrap_or_else(|| self.size("window.bytes")),
+            bytes_max: self
+                .some_size("ingress.pubsub.bytes_max")
+                .unwrap_or_else(|| self.size("window.bytes")),
             message_bytes_max: self.size("ingress.pubsub.message_bytes_max"),
             lease: self.span("ingress.pubsub.lease"),
             lease_max: self.span("ingress.pubsub.lease_max"),

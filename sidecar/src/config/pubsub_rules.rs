@@ -23,7 +23,8 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     let journal = &rules.config.journal;
     let homeless = journal.storage == Storage::Ephemeral && !journal.accept_loss;
     let dead = &rules.config.dead_letters;
-    let (topic, has_home) = ("dead_letters.pubsub_topic", dead.pubsub_topic.is_some() || dead.kafka_topic.is_some());
+    let (topic, has_home) =
+        ("dead_letters.pubsub_topic", dead.pubsub_topic.is_some() || dead.kafka_topic.is_some());
     if homeless && !has_home && rules.are_read(&["journal", "dead_letters"]) {
         rules.wrong(
             topic,
@@ -90,7 +91,10 @@ mod tests {
     fn a_lease_is_not_longer_than_the_longest() {
         let text = "ingress: {pubsub: {subscription: [a, b], lease: 2m, lease_max: 1m}}\n";
         let found = messages(text);
-        assert_eq!(found, ["ingress.pubsub.lease: found ingress.pubsub.lease 2m, expected at most \
-                            ingress.pubsub.lease_max, which is 1m"]);
+        assert_eq!(
+            found,
+            ["ingress.pubsub.lease: found ingress.pubsub.lease 2m, expected at most \
+                            ingress.pubsub.lease_max, which is 1m"]
+        );
     }
 }

@@ -158,9 +158,12 @@ const NUMBERS: [OfSource; 12] = [
     ("outrigger_pubsub_waiting_messages", "Those of them that wait for the window", false, |s| {
         s.waiting as u64
     }),
-    ("outrigger_pubsub_full", "1 while no stream is read because as many as may be are in hand", false, |s| {
-        u64::from(s.is_full)
-    }),
+    (
+        "outrigger_pubsub_full",
+        "1 while no stream is read because as many as may be are in hand",
+        false,
+        |s| u64::from(s.is_full),
+    ),
     ("outrigger_pubsub_messages_total", "Messages that came", true, |s| s.received),
     (
         "outrigger_pubsub_redelivered_total",
@@ -168,9 +171,12 @@ const NUMBERS: [OfSource; 12] = [
         true,
         |s| s.redelivered,
     ),
-    ("outrigger_pubsub_acks_total", "Acknowledgements, confirmed where delivery is exactly once", true, |s| {
-        s.acks
-    }),
+    (
+        "outrigger_pubsub_acks_total",
+        "Acknowledgements, confirmed where delivery is exactly once",
+        true,
+        |s| s.acks,
+    ),
     (
         "outrigger_pubsub_ack_failures_total",
         "Acknowledgements that were not confirmed: each is a duplicate to come",

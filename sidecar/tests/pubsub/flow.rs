@@ -104,9 +104,7 @@ async fn row_19_poison_becomes_a_dead_letter_with_its_reason_and_its_key_goes_on
         .set("delivery.attempts_max", "3")
         .set("delivery.backoff.initial", "1ms");
     let all = events("e", 40, 4);
-    rig.function.set_program(
-        Program::default().rule(Rule::new(Match::id(&all[0].id), Action::status(500))),
-    );
+    rig.function.set_program(Program::default().rule(Rule::new(Match::id(&all[0].id), Action::status(500))));
     let _process = rig.start().await;
     rig.publish(&all).await;
     let dead = rig.until("dead", "the dead letter", |told| told.len() == 1).await;

@@ -11,7 +11,10 @@ fn place() -> Place {
 fn message(attributes: &[(&str, &str)], data: &'static [u8]) -> Message {
     Message {
         data: Bytes::from_static(data),
-        attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        attributes: attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         id: "42".to_owned(),
         publish_time: Some("2026-01-31T12:00:00.5Z".to_owned()),
         ordering_key: "k".to_owned(),

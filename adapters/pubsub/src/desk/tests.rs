@@ -52,7 +52,7 @@ impl Bench {
             ..Message::default()
         };
         let lease = Noting { name: id.to_owned(), told: self.told.clone(), confirmed };
-        self.desk.take(0, message, Some(1), lease);
+        self.desk.take(0, &message, Some(1), lease);
     }
 
     fn next(&self) -> Delivery {
@@ -172,7 +172,7 @@ async fn deliveries_that_pubsub_counted_are_attempts_and_a_large_message_is_malf
     let bench = Bench::new(|config| config.message_bytes_max = 999);
     let message = Message { data: vec![0; 1000].into(), id: "1".to_owned(), ..Message::default() };
     let lease = Noting { name: "1".to_owned(), told: bench.told.clone(), confirmed: None };
-    bench.desk.take(0, message, Some(4), lease);
+    bench.desk.take(0, &message, Some(4), lease);
     let delivery = bench.next();
     assert_eq!((delivery.attempts, bench.status().redelivered), (3, 1));
     let why = delivery.item.unwrap_err().why;

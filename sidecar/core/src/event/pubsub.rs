@@ -121,7 +121,8 @@ mod tests {
         assert_eq!(read([("color", "red")], &Bytes::from_static(b"x")), Ok(None));
         assert_eq!(read([("content-type", "text/plain")], &Bytes::new()), Ok(None));
         read([("ce-specversion", "1.0"), ("ce-id", "1")], &Bytes::new()).unwrap_err();
-        read([("content-type", "application/cloudevents-batch+json")], &Bytes::from_static(b"[]")).unwrap_err();
+        read([("content-type", "application/cloudevents-batch+json")], &Bytes::from_static(b"[]"))
+            .unwrap_err();
         read([("content-type", "application/cloudevents+json")], &Bytes::new()).unwrap_err();
     }
 }

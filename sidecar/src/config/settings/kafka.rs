@@ -223,12 +223,7 @@ pub(super) const CLUSTER: &[Setting] = &[
         "none",
         "The topic for events that the function answers with; an event is done once its reply is there.",
     ),
-    setting(
-        "replies.pubsub_topic",
-        Kind::Or("none", &Kind::Line),
-        "none",
-        "The same as a topic of Pub/Sub.",
-    ),
+    setting("replies.pubsub_topic", Kind::Or("none", &Kind::Line), "none", "The same as a topic of Pub/Sub."),
     setting("replies.mode", Kind::Word(&["binary", "structured"]), "binary", "How they are written."),
     setting(
         "dead_letters.kafka_topic",
