@@ -157,7 +157,7 @@ async fn what_is_in_hand_for_too_long_is_not_wanted_any_more() {
     let bench = Bench::new(|config| config.lease_max = Duration::from_mins(1));
     bench.comes("1", "");
     let delivery = bench.next();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(delivery.receipt.wanted());
     tokio::time::sleep(Duration::from_secs(1)).await;
     bench.desk.tick();
