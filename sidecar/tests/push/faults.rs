@@ -118,7 +118,9 @@ fn senders(life: u64, site: &Site, oracle: &Arc<Oracle>) -> Vec<JoinHandle<()>> 
                     Outgoing::new(&format!("{life}-{number}-{batch}-{n}"), Some(&number.to_string()))
                 };
                 let events: Vec<_> = (0..count).map(event).collect();
-                events.iter().for_each(|event| oracle.sending(event));
+                for event in &events {
+                    oracle.sending(event);
+                }
                 let (content_type, body) = match at {
                     At::EventGrid => {
                         let members: Vec<_> = events.iter().map(Outgoing::json).collect();
@@ -129,7 +131,9 @@ fn senders(life: u64, site: &Site, oracle: &Arc<Oracle>) -> Vec<JoinHandle<()>> 
                 let headers = crate::common::headers([("content-type", content_type)]);
                 match producer.post(headers, body).await {
                     Ok(answer) if answer.status() == at.taken() => {
-                        events.iter().for_each(|event| oracle.acknowledged(&event.id));
+                        for event in &events {
+                            oracle.acknowledged(&event.id);
+                        }
                     }
                     _ => return, // not acknowledged, so nothing is owed
                 }

@@ -135,7 +135,7 @@ fn a_validation_is_answered_with_its_code_or_by_its_url_or_refused() {
     let follow = || Validation::Follow(vec!["eventgrid.azure.net".to_owned()]);
     match by(follow(), AZURES_URL) {
         Inbox::Confirm { answer, url } => {
-            assert_eq!((answer.status().as_u16(), url.to_string()), (200, AZURES_URL.to_owned()))
+            assert_eq!((answer.status().as_u16(), url.to_string()), (200, AZURES_URL.to_owned()));
         }
         other => panic!("{other:?}"),
     }
