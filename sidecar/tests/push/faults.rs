@@ -2,7 +2,7 @@
 
 use crate::{
     common::Site,
-    rig::{At, BOTH, one, open_to_all, push},
+    rig::{At, BOTH, one, open_to_all, open_to_all_at, push},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use outrigger_function::{Function, Program, program::Action};
@@ -103,6 +103,18 @@ async fn a_function_that_is_down_is_no_reason_to_drop_an_event() {
             push(&site, At::EventGrid, one(At::EventGrid, &status.to_string())).await.status().as_u16();
         assert!(!DROP.contains(&answered), "the function's {status} became {answered}");
     }
+}
+
+#[tokio::test]
+async fn without_a_function_to_be_reached_an_event_stays_with_its_sender() {
+    let site = open_to_all_at("http://127.0.0.1:1/").set("ingress.http.sync", "true");
+    let site = site.set("ingress.http.sync_timeout", "200ms");
+    let _process = site.start_unready().await;
+    for at in BOTH {
+        let status = push(&site, at, one(at, "1")).await.status().as_u16();
+        assert!(status >= 500, "{at:?}: {status}");
+    }
+    assert!(site.letters().await.is_empty(), "an outage is no reason to give up an event");
 }
 
 /// Sends batches of one key each as Event Grid does, or messages as Pub/Sub does, until one is not answered any more.

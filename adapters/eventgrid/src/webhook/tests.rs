@@ -154,6 +154,35 @@ fn an_event_that_says_it_is_one_is_delivered_whatever_its_type() {
     assert_eq!(items(&[EVENTGRID], &two).len(), 2, "no validation comes in a batch");
 }
 
+/// What Microsoft's clients write, Azure passes on.
+#[test]
+fn what_microsofts_clients_write_is_read() {
+    let Some(folder) = outrigger_testkit::shared("eventgrid webhook: microsofts clients", "data/eventgrid")
+    else {
+        return;
+    };
+    let mut count = 0;
+    for name in [
+        "go-topic-cloudevent.http",
+        "js-topic-cloudevent.http",
+        "py-topic-key-cloudevent-list.http",
+        "py-topic-key-cloudevent-one.http",
+    ] {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        let request = text.split("--- response ---").next().unwrap();
+        let content_type = request.lines().find_map(|line| line.strip_prefix("Content-Type: ")).unwrap();
+        let body = request.lines().rev().find(|line| line.starts_with('[')).unwrap();
+        let webhook = Webhook { batch_events_max: 5_000, validation: Validation::Answer };
+        let Ok(Inbox::Events { items, .. }) = decode_by(&webhook, &[("content-type", content_type)], body)
+        else {
+            panic!("{name}")
+        };
+        count += items.len();
+        assert!(items.iter().all(Result::is_ok), "{name}: {items:?}");
+    }
+    assert!(count >= 7, "{count} events");
+}
+
 #[test]
 fn a_deletion_is_answered_and_is_no_event() {
     let body = validation(AZURES_URL).replace("SubscriptionValidationEvent", "SubscriptionDeletedEvent");
