@@ -6,6 +6,7 @@
 pub mod cloudevents;
 pub mod confirm;
 pub mod paths;
+mod sync;
 pub mod webhook;
 
 use crate::{admit::Keys, config::Webhook, dispatch::now, settle::unix_ms, telemetry::Metrics};
@@ -19,17 +20,14 @@ use http::{
 use http_body_util::Full;
 use hyper::body::Incoming;
 use outrigger_core::{
-    BoxFuture, Code, DeadLetter, DeadLetters, Delivery, Error, Event, Inbound, Inbox, Intake, Key, Kind,
-    Malformed, Origin, Outcome, Position, Reason, Receipt, Refused, Result, Settlement, Timeline,
+    BoxFuture, Code, DeadLetter, DeadLetters, Error, Event, Inbound, Inbox, Intake, Key, Malformed, Origin,
+    Outcome, Position, Reason, Refused, Result,
 };
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Pass},
     body::{self, BodyError, BodyLimits},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use self::{confirm::Confirmer, webhook::Handshake};
 
@@ -111,7 +109,11 @@ impl Ingress {
                 self.inbound.answer(&Outcome::Unavailable(error))
             }
         };
-        self.metrics.requested(answer.status().as_u16(), now() - started);
+        let status = answer.status().as_u16();
+        self.metrics.requested(status, now() - started);
+        if self.inbound.refused() != Refused::Told {
+            self.metrics.pushed(&self.name, status);
+        }
         answer.map(Full::new)
     }
 
@@ -262,101 +264,6 @@ impl Ingress {
         Ok(Outcome::Accepted { events: count, dead })
     }
 
-    async fn wait(
-        &self,
-        intake: &Intake,
-        timeout: Duration,
-        home: Option<&dyn DeadLetters>,
-        items: Vec<Result<Event, Malformed>>,
-        batch: bool,
-    ) -> Result<Outcome> {
-        let mut dead = self.bury(home, &items).await?;
-        // What the function refuses for good is kept where its sender would drop it, or send it again for ever.
-        let keeps = home.filter(|_| self.inbound.refused() != Refused::Told);
-        let copies: Vec<_> = match keeps {
-            Some(_) => items.iter().map(|item| item.as_ref().ok().cloned()).collect(),
-            None => Vec::new(),
-        };
-        let (receipts, outcome) = Receipt::batch(items.len());
-        let deadline = now() + timeout;
-        let mut pushed = 0;
-        for (item, receipt) in items.into_iter().zip(receipts) {
-            match item {
-                // What finds no room is released, and its sender reads so.
-                Ok(event) => {
-                    let delivery = self.delivery(event, receipt, deadline);
-                    pushed += usize::from(self.push(intake, delivery, batch.then_some(deadline)).await);
-                }
-                Err(_) => receipt.settle(Settlement::Ack(None)), // it is a dead letter by now
-            }
-        }
-        self.metrics.accepted(pushed);
-        if pushed == 0 && !batch {
-            return Err(Error::new(
-                Kind::Overloaded,
-                "as many events as allowed are being worked on; try again",
-            ));
-        }
-        match tokio::time::timeout_at(deadline.into(), outcome).await {
-            Ok(mut settlements) => {
-                if let Some(home) = keeps {
-                    dead += self.keep_refused(home, copies, &mut settlements).await?;
-                }
-                Ok(Outcome::Settled { settlements, dead })
-            }
-            Err(_) => {
-                Err(Error::status(504, None, format!("the function did not answer within {timeout:?}")))
-            }
-        }
-    }
-
-    /// Whether it found room. The members of a batch that comes again only as a whole wait for theirs until `patience`:
-    /// it may have more than there will ever be room for at once.
-    async fn push(&self, intake: &Intake, delivery: Delivery, patience: Option<Instant>) -> bool {
-        let patience = patience.filter(|_| self.inbound.refused() != Refused::Told);
-        let mut next = delivery;
-        loop {
-            let Err(delivery) = intake.try_push(next) else { return true };
-            let Some(patience) = patience else { return false };
-            let room = intake.room(delivery.size());
-            if tokio::time::timeout_at(patience.into(), room).await.is_err() {
-                return false;
-            }
-            next = delivery;
-        }
-    }
-
-    /// Keeps what the function will never take as dead letters, which settles it.
-    async fn keep_refused(
-        &self,
-        home: &dyn DeadLetters,
-        copies: Vec<Option<Event>>,
-        settlements: &mut [Settlement],
-    ) -> Result<usize> {
-        let mut kept = 0;
-        for (settlement, copy) in settlements.iter_mut().zip(copies) {
-            let (Settlement::Reject(reason), Some(event)) = (&*settlement, copy) else { continue };
-            if reason.code != Code::Refused {
-                continue; // it may pass, and its sender sends it again
-            }
-            let now = unix_ms();
-            let letter = DeadLetter {
-                reason: reason.clone(),
-                key: self.keys.of(&self.name, &event),
-                item: Ok(event),
-                origin: self.origin(),
-                attempts: 1,
-                first_ms: now,
-                last_ms: now,
-            };
-            home.put(&letter).await?;
-            self.metrics.dead(Code::Refused);
-            *settlement = Settlement::Ack(None);
-            kept += 1;
-        }
-        Ok(kept)
-    }
-
     /// Keeps the malformed members of a batch, before any other is tried. Sent again they would be malformed again,
     /// so without a home for them their sender is told at once.
     async fn bury(
@@ -377,19 +284,6 @@ impl Ingress {
             self.metrics.dead(Code::Malformed);
         }
         Ok(letters.len())
-    }
-
-    fn delivery(&self, event: Event, receipt: Receipt, deadline: Instant) -> Delivery {
-        Delivery {
-            key: self.keys.of(&self.name, &event),
-            item: Ok(event),
-            origin: self.origin(),
-            received_ms: unix_ms(),
-            attempts: 0,
-            once: Some(deadline),
-            timeline: Timeline::off(),
-            receipt,
-        }
     }
 
     fn letter(&self, malformed: Malformed) -> DeadLetter {

@@ -71,6 +71,7 @@ pub struct Metrics {
     delivery_seconds: Histogram,
     attempt_seconds: ByLabel,
     request_seconds: ByLabel,
+    pushed: IntCounterVec,
     proxy_seconds: ByLabel,
     proxy_refused: IntCounterVec,
     restarts: IntCounter,
@@ -163,6 +164,7 @@ impl Metrics {
                 "Requests to the ingress",
                 "http_response_status_code",
             )?,
+            pushed: pushed(&made)?,
             proxy_seconds: made.histograms(
                 "outrigger_proxy_request_duration_seconds",
                 "Requests that pass through, to the head of their answer",
@@ -207,6 +209,11 @@ impl Metrics {
     /// One request to the ingress was answered.
     pub fn requested(&self, status: u16, took: Duration) {
         self.request_seconds.observe(status_label(status), took);
+    }
+
+    /// A broker that pushes was answered so, at the path of this name.
+    pub fn pushed(&self, source: &str, status: u16) {
+        self.pushed.with_label_values(&[source, status_label(status)]).inc();
     }
 
     /// One request was answered by way of the proxy.
@@ -364,6 +371,11 @@ impl Metrics {
 }
 
 /// By what became of them, from zero on.
+fn pushed(made: &Maker<'_>) -> Result<IntCounterVec> {
+    let labels = &["source", "http_response_status_code"];
+    made.counters("outrigger_pushed_requests_total", "Requests to the paths of brokers that push", labels)
+}
+
 fn reloads(made: &Maker<'_>) -> Result<IntCounterVec> {
     let (name, help) = ("outrigger_config_reloads_total", "Configurations that were read again");
     let reloads = made.counters(name, help, &["result"])?;

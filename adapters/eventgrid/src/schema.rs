@@ -1,4 +1,4 @@
-//! The EventGrid schema, and the `CloudEvent` that each of its events is, by Azure's own mapping. Pure.
+//! The `EventGrid` schema, and the `CloudEvent` that each of its events is, by Azure's own mapping. Pure.
 //!
 //! `topic` is the source, `eventType` the type, `eventTime` the time; `id`, `subject` and `data` stay what they are. The
 //! version of the data becomes `#V` in `dataschema`, as Azure writes it in its own `CloudEvents`; the version of the
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use outrigger_core::{Event, Invalid, Value};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde_json::{error::Category, value::RawValue};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,8 +38,7 @@ struct Member<'a> {
 /// # Errors
 /// When it is no JSON object, a member is there twice or of another type, or `id`, `topic` or `eventType` is missing.
 pub fn decode(raw: &Bytes) -> Result<Event, Invalid> {
-    let member: Member<'_> = serde_json::from_slice(raw)
-        .map_err(|error| Invalid::says("event", &format!("is none of the EventGrid schema: {error}")))?;
+    let member: Member<'_> = serde_json::from_slice(raw).map_err(|error| unreadable(&error))?;
     let needed = |name: &str, value: Option<Cow<'_, str>>| {
         let given = value.filter(|text| !text.is_empty()).map(Cow::into_owned);
         given.ok_or_else(|| Invalid::says(name, "is missing; every event of the EventGrid schema has it"))
@@ -57,6 +56,16 @@ pub fn decode(raw: &Bytes) -> Result<Event, Invalid> {
         Some(data) => event.with_data("application/json", raw.slice_ref(data.get().as_bytes())),
         None => Ok(event),
     }
+}
+
+/// Without the parser's own words, which repeat what it found.
+fn unreadable(error: &serde_json::Error) -> Invalid {
+    let (line, column) = (error.line(), error.column());
+    let what = match error.classify() {
+        Category::Data => "a member is there twice, or is of another type",
+        _ => "it is no JSON",
+    };
+    Invalid::says("event", &format!("is none of the EventGrid schema: {what} (line {line}, column {column})"))
 }
 
 /// A member that is there, also where it is `null`.

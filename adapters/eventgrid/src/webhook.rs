@@ -22,7 +22,7 @@ use std::time::Duration;
 pub struct Webhook {
     /// The most events in one batch; Event Grid sends at most 5,000.
     pub batch_events_max: usize,
-    /// How a subscription in the EventGrid schema is confirmed.
+    /// How a subscription in the `EventGrid` schema is confirmed.
     pub validation: Validation,
 }
 

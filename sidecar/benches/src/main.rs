@@ -1,6 +1,6 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
-//! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`, `hop`,
+//! In reading order: `report` (what a figure is), the figures (`ingress`, `push`, `path`, `lanes`, `memory`, `start`, `hop`,
 //! `token`, `kafka`, `pubsub`), and what they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare
 //! client), `load` (the producers), `function` (the function), `process` (what the system says of a process). The README
 //! beside this folder explains each figure.
@@ -21,6 +21,7 @@ mod path;
 mod post;
 mod process;
 mod pubsub;
+mod push;
 mod report;
 mod server;
 mod sidecar;
@@ -142,6 +143,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     let mut report = Report::default();
     if wanted(ingress::NAME) {
         ingress::measure(&bench, &mut report).await?;
+    }
+    if wanted(push::NAME) {
+        push::measure(&bench, &mut report).await?;
     }
     if wanted(path::NAME) {
         path::measure(&bench, &mut report).await?;

@@ -21,12 +21,14 @@ pub(crate) struct Settings {
     pub(crate) concurrency: usize,
     pub(crate) window_events: usize,
     pub(crate) window_bytes: usize,
+    /// Whether Event Grid's webhook is there, at /eventgrid.
+    pub(crate) webhook: bool,
 }
 
 impl Settings {
     /// The defaults, for the function at this address.
     pub(crate) fn new(function: SocketAddr) -> Self {
-        Self { function, concurrency: 64, window_events: 1_024, window_bytes: 32 << 20 }
+        Self { function, concurrency: 64, window_events: 1_024, window_bytes: 32 << 20, webhook: false }
     }
 }
 
@@ -87,11 +89,12 @@ impl Sidecar {
         source: &str,
     ) -> Result<Self> {
         let (ingress, admin) = (free_address()?, free_address()?);
-        let Settings { function, concurrency, window_events, window_bytes } = settings;
+        let Settings { function, concurrency, window_events, window_bytes, webhook } = settings;
+        let webhook = if webhook { "  eventgrid_webhook: {path: /eventgrid, auth: none}\n" } else { "" };
         let config = format!(
             "function:\n  url: http://{function}/\n  concurrency: {concurrency}\n  timeout: 1h\n\
              window:\n  events: {window_events}\n  bytes: {window_bytes}B\n\
-             ingress:\n  http:\n    listen: {ingress}\n{source}\
+             ingress:\n  http:\n    listen: {ingress}\n{webhook}{source}\
              journal:\n  path: journal.db\n  storage: durable\n\
              admin:\n  listen: {admin}\n  socket: admin.sock\n\
              log:\n  level: error\n"

@@ -4,23 +4,15 @@ use super::{doors::Inside, wrong};
 use crate::{
     admit::Keys,
     cmd::Failure,
-    config::{Auth, Config, EventGridWebhook, Http, Validation, Webhook},
+    config::{Auth, Config, Http, Webhook},
     guard,
     ingress::{Answering, Ingress, confirm::Confirmer},
     registry::push,
-    tls,
 };
 use fastrand::Rng;
 use outrigger_core::Inbound;
-use outrigger_net::{
-    auth::Guard,
-    body::BodyLimits,
-    client::{Client, Trust},
-};
+use outrigger_net::{auth::Guard, body::BodyLimits};
 use std::sync::Arc;
-
-/// What a confirming answer may have: it is read and thrown away.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// One path.
 pub(super) struct Pushed {
@@ -47,7 +39,7 @@ pub(super) fn open(config: &Config, jitter: &dyn Fn() -> Rng) -> Result<Vec<Push
             guard: guard(name, &webhook.auth)?,
             inbound: push::eventgrid(webhook).map_err(wrong)?,
             handshake: webhook.handshake.clone(),
-            confirmer: confirmer(config, webhook)?,
+            confirmer: Confirmer::of(webhook, &config.outgoing).map_err(wrong)?,
             body_bytes_max: webhook.body_bytes_max,
         });
     }
@@ -90,15 +82,4 @@ impl Pushed {
             metrics: inside.metrics.clone(),
         })
     }
-}
-
-fn confirmer(config: &Config, webhook: &EventGridWebhook) -> Result<Option<Confirmer>, Failure> {
-    if webhook.validation != Validation::Follow {
-        return Ok(None);
-    }
-    let trust = webhook.validation_ca.as_deref().map_or(Trust::System, Trust::File);
-    let client = Client::new(trust, webhook.validation_timeout, ANSWER_BYTES_MAX);
-    let client =
-        client.map_err(|error| wrong(format!("ingress.eventgrid_webhook.validation_ca_file: {error}")))?;
-    Ok(Some(Confirmer::new(client.through(tls::proxies(&config.outgoing).map_err(wrong)?))))
 }

@@ -61,6 +61,7 @@ pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
 pub(crate) fn findings(config: &Config) -> Vec<(String, String)> {
     let mut wrong = tls::check(config, SystemTime::now());
     wrong.extend(registry::check_brokers(config).err().map(|error| keyed(&error)));
+    wrong.extend(registry::push::check(config).err().map(|error| keyed(&error)));
     wrong.extend(guard::check(config).err().map(|error| keyed(&error)));
     wrong
 }

@@ -17,7 +17,7 @@ pub struct EventGridWebhook {
     pub auth: Auth,
     /// Who is granted leave to send `CloudEvents`.
     pub handshake: Webhook,
-    /// How a subscription in the EventGrid schema is confirmed.
+    /// How a subscription in the `EventGrid` schema is confirmed.
     pub validation: Validation,
     /// The hosts that a `validationUrl` may lead to, and those below them.
     pub validation_hosts: Vec<String>,

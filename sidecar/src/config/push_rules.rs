@@ -166,3 +166,6 @@ fn spoken_twice(rules: &mut Rules<'_>, auth: &str, key: &str) {
         rules.wrong(auth, format!("none, and {key} too"), "one or the other");
     }
 }
+
+#[cfg(test)]
+mod tests;

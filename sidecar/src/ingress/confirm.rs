@@ -1,12 +1,19 @@
 //! Confirms handshakes: a GET of a URL that an adapter found fit, after the answer to the request that brought it.
 
+use crate::{
+    config::{EventGridWebhook, Outgoing, Validation},
+    tls,
+};
 use http::Uri;
-use outrigger_net::client::Client;
+use outrigger_core::{Error, Kind, Result};
+use outrigger_net::client::{Client, Trust};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 /// The most at once: who may send us handshakes must not have us ask for them all.
 const AT_ONCE_MAX: usize = 4;
+/// What is answered is read and thrown away.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// The sender must have our answer before it is asked.
 const AFTER_THE_ANSWER: Duration = Duration::from_secs(1);
 
@@ -17,10 +24,20 @@ pub struct Confirmer {
 }
 
 impl Confirmer {
-    /// One that asks by `client`.
-    #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client: Arc::new(client), turns: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
+    /// The one that follows the URLs of a webhook's validations; none where they are not followed.
+    ///
+    /// # Errors
+    /// When the authorities that it is to believe, or the proxy on the way, cannot be used.
+    pub fn of(webhook: &EventGridWebhook, outgoing: &Outgoing) -> Result<Option<Self>> {
+        if webhook.validation != Validation::Follow {
+            return Ok(None);
+        }
+        let invalid = |why: String| Error::new(Kind::Invalid, why);
+        let trust = webhook.validation_ca.as_deref().map_or(Trust::System, Trust::File);
+        let client = Client::new(trust, webhook.validation_timeout, ANSWER_BYTES_MAX)
+            .map_err(|error| invalid(format!("ingress.eventgrid_webhook.validation_ca_file: {error}")))?;
+        let client = Arc::new(client.through(tls::proxies(outgoing).map_err(invalid)?));
+        Ok(Some(Self { client, turns: Arc::new(Semaphore::new(AT_ONCE_MAX)) }))
     }
 
     /// Asks for `url` once, in the background, and says what came of it. Within a runtime.
@@ -39,7 +56,7 @@ impl Confirmer {
             tokio::time::sleep(AFTER_THE_ANSWER).await;
             match client.get(&url).await {
                 Ok(answer) if answer.status().is_success() => {
-                    tracing::info!(host, "a handshake is confirmed")
+                    tracing::info!(host, "a handshake is confirmed");
                 }
                 Ok(answer) => {
                     let status = answer.status().as_u16();

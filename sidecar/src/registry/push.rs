@@ -1,14 +1,28 @@
 //! What brokers push by HTTP, behind the ingress' own trait.
 
-use crate::config;
+use crate::{config, ingress::confirm::Confirmer};
 use outrigger_core::{Inbound, Result};
 use std::sync::Arc;
+
+/// Whether what the configuration asks for is compiled in, and its files can be used. Nobody is asked.
+///
+/// # Errors
+/// What is wrong, with the setting.
+pub fn check(config: &config::Config) -> Result<()> {
+    if let Some(push) = &config.ingress.pubsub_push {
+        pubsub(push)?;
+    }
+    let Some(webhook) = &config.ingress.eventgrid_webhook else { return Ok(()) };
+    eventgrid(webhook)?;
+    Confirmer::of(webhook, &config.outgoing).map(drop)
+}
 
 /// Reads what Pub/Sub pushes.
 ///
 /// # Errors
 /// When the adapter is not compiled in.
 #[cfg(feature = "pubsub")]
+#[expect(clippy::unnecessary_wraps, reason = "without the adapter there is an error")]
 pub fn pubsub(config: &config::PubsubPush) -> Result<Arc<dyn Inbound>> {
     Ok(Arc::new(outrigger_pubsub::push::Push { topic: config.topic.as_str().into() }))
 }
@@ -27,6 +41,7 @@ pub fn pubsub(_config: &config::PubsubPush) -> Result<Arc<dyn Inbound>> {
 /// # Errors
 /// When the adapter is not compiled in.
 #[cfg(feature = "eventgrid")]
+#[expect(clippy::unnecessary_wraps, reason = "without the adapter there is an error")]
 pub fn eventgrid(config: &config::EventGridWebhook) -> Result<Arc<dyn Inbound>> {
     use outrigger_eventgrid::webhook::{Validation, Webhook};
     let validation = match config.validation {

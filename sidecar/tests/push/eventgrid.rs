@@ -144,6 +144,9 @@ async fn a_secret_in_the_query_or_a_header_is_asked_for_and_never_written_down()
     }
     let refused = "outrigger_auth_refused_total{listener=\"eventgrid_webhook\",reason=\"token\"}";
     assert!(site.metric(refused).await >= 3.0);
+    let taken =
+        "outrigger_pushed_requests_total{http_response_status_code=\"200\",source=\"eventgrid_webhook\"}";
+    assert!((site.metric(taken).await - 3.0).abs() < 0.5);
 }
 
 /// Synchronous, with a journal for dead letters.

@@ -2,7 +2,7 @@
 
 use crate::{
     common::Site,
-    rig::{At, BOTH, one, open_to_all, push},
+    rig::{At, BOTH, one, open_to_all, open_to_all_at, push},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use outrigger_function::{Function, Program, program::Action};
@@ -105,6 +105,18 @@ async fn a_function_that_is_down_is_no_reason_to_drop_an_event() {
     }
 }
 
+#[tokio::test]
+async fn without_a_function_to_be_reached_an_event_stays_with_its_sender() {
+    let site = open_to_all_at("http://127.0.0.1:1/").set("ingress.http.sync", "true");
+    let site = site.set("ingress.http.sync_timeout", "200ms");
+    let _process = site.start_unready().await;
+    for at in BOTH {
+        let status = push(&site, at, one(at, "1")).await.status().as_u16();
+        assert!(status >= 500, "{at:?}: {status}");
+    }
+    assert!(site.letters().await.is_empty(), "an outage is no reason to give up an event");
+}
+
 /// Sends batches of one key each as Event Grid does, or messages as Pub/Sub does, until one is not answered any more.
 fn senders(life: u64, site: &Site, oracle: &Arc<Oracle>) -> Vec<JoinHandle<()>> {
     let sender = |number: usize| {
@@ -118,7 +130,9 @@ fn senders(life: u64, site: &Site, oracle: &Arc<Oracle>) -> Vec<JoinHandle<()>> 
                     Outgoing::new(&format!("{life}-{number}-{batch}-{n}"), Some(&number.to_string()))
                 };
                 let events: Vec<_> = (0..count).map(event).collect();
-                events.iter().for_each(|event| oracle.sending(event));
+                for event in &events {
+                    oracle.sending(event);
+                }
                 let (content_type, body) = match at {
                     At::EventGrid => {
                         let members: Vec<_> = events.iter().map(Outgoing::json).collect();
@@ -129,7 +143,9 @@ fn senders(life: u64, site: &Site, oracle: &Arc<Oracle>) -> Vec<JoinHandle<()>> 
                 let headers = crate::common::headers([("content-type", content_type)]);
                 match producer.post(headers, body).await {
                     Ok(answer) if answer.status() == at.taken() => {
-                        events.iter().for_each(|event| oracle.acknowledged(&event.id));
+                        for event in &events {
+                            oracle.acknowledged(&event.id);
+                        }
                     }
                     _ => return, // not acknowledged, so nothing is owed
                 }

@@ -136,7 +136,12 @@ fn with_tokens(site: Site, issuer: &str) -> Site {
 
 /// Both endpoints, for anyone.
 pub(crate) fn open_to_all(function: &Function) -> Site {
-    Site::of(function)
+    open_to_all_at(&function.url())
+}
+
+/// The same for the function at `url`.
+pub(crate) fn open_to_all_at(url: &str) -> Site {
+    Site::at(url)
         .set("ingress.pubsub_push", "{path: /pubsub, topic: projects/p/topics/t, auth: none}")
         .set("ingress.eventgrid_webhook", "{path: /eventgrid, auth: none}")
 }

@@ -54,7 +54,6 @@ async fn a_good_token_is_let_in_and_every_wrong_one_is_refused_with_its_reason()
             let expected = if at == At::Pubsub { pubsub } else { eventgrid };
             assert_eq!(answer.status(), expected, "{at:?} {reason}");
             assert_eq!(rig.refusals(at, reason).await, before + 1, "{at:?} {reason}");
-            assert_eq!(answer.headers().contains_key("retry-after"), false, "{at:?} {reason}");
             assert_eq!(answer.headers().contains_key("www-authenticate"), expected == 401, "{at:?} {reason}");
         }
         assert_eq!(rig.send(at, None, "2").await.status(), 401, "{at:?} without a token");

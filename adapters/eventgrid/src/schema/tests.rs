@@ -8,6 +8,12 @@ use serde_json::Value as Json;
 use std::{fs, fs::File, io::Read as _};
 use time::macros::datetime;
 
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    body: &'a RawValue,
+}
+
 fn read(text: &str) -> Result<Event, Invalid> {
     decode(&Bytes::copy_from_slice(text.as_bytes()))
 }
@@ -133,11 +139,6 @@ fn every_public_payload_passes_byte_for_byte() {
     else {
         return;
     };
-    #[derive(Deserialize)]
-    struct Line<'a> {
-        #[serde(borrow)]
-        body: &'a RawValue,
-    }
     let mut count = 0;
     for name in ["github-webhooks.jsonl.gz", "aws-lambda.jsonl.gz", "google.jsonl.gz"] {
         let mut lines = String::new();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use outrigger_core::{
     Error, Event, Invalid, Malformed, Result, Value,
     event::{
@@ -147,7 +147,7 @@ fn about_subscription(headers: &HeaderMap, event: &Event) -> Option<Read> {
         validation_url: Option<String>,
         event_subscription_id: Option<String>,
     }
-    let kind = headers.get(EVENT_TYPE).map(|kind| kind.as_bytes());
+    let kind = headers.get(EVENT_TYPE).map(HeaderValue::as_bytes);
     if kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"Notification")) {
         return None;
     }

@@ -188,6 +188,8 @@ fn what_pubsub_never_sends_stays_with_whoever_sent_it() {
         assert_eq!(error.http_status(), Some(400), "{body}");
     }
     assert!(pushed(&[], "test").unwrap_err().message().contains("--push-no-wrapper-write-metadata"));
+    let secret = pushed(&[], format!("{:?}", "s3cret".repeat(1000))).unwrap_err();
+    assert!(!secret.message().contains("s3cret"), "{secret}");
     assert_eq!(pushed(&[("x-goog-pubsub-message-id", "")], "x").unwrap_err().http_status(), Some(400));
 }
 

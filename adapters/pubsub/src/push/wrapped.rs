@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::error::Category;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use super::decode::Message;
@@ -40,9 +41,14 @@ struct Wrapped<'a> {
 /// Why it is none, and what may have been sent instead.
 pub(super) fn message(body: &[u8]) -> Result<Message, String> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
+        // The parser's own words repeat what it found, which may be long and nobody's to read.
+        let (what, line, column) = match error.classify() {
+            Category::Data => ("JSON of another shape", error.line(), error.column()),
+            _ => ("no JSON", error.line(), error.column()),
+        };
         format!(
-            "this is no message in Pub/Sub's envelope ({error}); a subscription without it must write its metadata as \
-             headers (--push-no-wrapper-write-metadata)"
+            "this is no message in Pub/Sub's envelope: {what} at line {line}, column {column}; a subscription without it \
+             must write its metadata as headers (--push-no-wrapper-write-metadata)"
         )
     })?;
     let Envelope { message, subscription } = envelope;
