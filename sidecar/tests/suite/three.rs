@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use outrigger_eventgrid_fake::config::TEST_KEY;
 use outrigger_function::{Action, Function, Program, Record};
 use outrigger_testkit::{
     Launch, Oracle, Outgoing, Process, free_port,
@@ -106,7 +105,7 @@ impl Stage {
         assert!(yaml.lines().count() < 30, "the example has {} lines", yaml.lines().count());
         let launch = Launch::new(EXE, folder)
             .file("outrigger.yaml", &yaml)
-            .file("eventgrid.key", TEST_KEY)
+            .file("eventgrid.key", outrigger_testkit::eventgrid::EventGrid::KEY)
             .env("PUBSUB_EMULATOR_HOST", pubsub.address().to_string())
             .args(["run", "--url", &function.url()]);
         let parties = [
