@@ -87,7 +87,7 @@ impl std::fmt::Debug for IdentityHeader {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
     /// A name in the namespace, or the URL of a custom topic.
-    pub topic: String,
+    pub place: String,
     /// Whether events are written in the Event Grid schema.
     pub is_event_grid_schema: bool,
     /// A custom topic's own key or signature.
@@ -98,7 +98,7 @@ impl Topic {
     /// Its URL, where it is a custom topic.
     #[must_use]
     pub fn url(&self) -> Option<Uri> {
-        if self.topic.contains("://") { self.topic.parse().ok() } else { None }
+        if self.place.contains("://") { self.place.parse().ok() } else { None }
     }
 }
 
@@ -161,11 +161,11 @@ impl Values {
 
     pub(super) fn eventgrid_topic(&self, section: &str) -> Option<Topic> {
         let of = |name: &str| format!("{section}.eventgrid_{name}");
-        let topic = self.some_text(&of("topic"))?;
+        let place = self.some_text(&of("topic"))?;
         // Dead letters have attributes that say why: the Event Grid schema has no place for them.
         let is_event_grid_schema = section == "replies" && self.word(&of("schema")) == "eventgrid";
         Some(Topic {
-            topic,
+            place,
             is_event_grid_schema,
             secret: self.eventgrid_secret(&of("key_file"), &of("sas_file")),
         })

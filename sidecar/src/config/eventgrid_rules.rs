@@ -48,7 +48,7 @@ fn source(rules: &mut Rules<'_>) {
         match (source.topic.is_some(), source.subscription.is_some()) {
             (false, true) => rules.wrong(topic, "no topic", "the topic of ingress.eventgrid.subscription"),
             (true, false) => {
-                rules.wrong(subscription, "no subscription", "one of its subscriptions, in queue mode")
+                rules.wrong(subscription, "no subscription", "one of its subscriptions, in queue mode");
             }
             _ => {}
         }

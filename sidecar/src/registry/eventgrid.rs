@@ -153,7 +153,7 @@ impl<'c> Places<'c> {
         let section = if name == "replies" { "replies" } else { "dead_letters" };
         let (endpoint, topic_name) = match topic.url() {
             Some(url) => (self.endpoint(&url, Place::Topic, topic.secret.as_ref(), section)?, ""),
-            None => (self.namespace()?, &*topic.topic),
+            None => (self.namespace()?, &*topic.place),
         };
         Ok(EventGridSink::new(SinkConfig {
             schema: if topic.is_event_grid_schema { Schema::EventGrid } else { Schema::CloudEvents },
@@ -223,18 +223,15 @@ fn managed(
     header: Option<&config::IdentityHeader>,
 ) -> Result<(String, Named)> {
     let mut headers = HeaderMap::new();
-    let (endpoint, version) = match (endpoint, header) {
-        (Some(endpoint), Some(header)) => {
-            let mut value = HeaderValue::from_str(&header.0)
-                .map_err(|_| invalid("eventgrid.entra: IDENTITY_HEADER is no header's value".to_owned()))?;
-            value.set_sensitive(true);
-            headers.insert("x-identity-header", value);
-            (endpoint, "2019-08-01")
-        }
-        _ => {
-            headers.insert("metadata", HeaderValue::from_static("true"));
-            (MACHINE_ENDPOINT, "2018-02-01")
-        }
+    let (endpoint, version) = if let (Some(endpoint), Some(header)) = (endpoint, header) {
+        let mut value = HeaderValue::from_str(&header.0)
+            .map_err(|_| invalid("eventgrid.entra: IDENTITY_HEADER is no header's value".to_owned()))?;
+        value.set_sensitive(true);
+        headers.insert("x-identity-header", value);
+        (endpoint, "2019-08-01")
+    } else {
+        headers.insert("metadata", HeaderValue::from_static("true"));
+        (MACHINE_ENDPOINT, "2018-02-01")
     };
     let resource = entra.scope.trim_end_matches(".default").trim_end_matches('/');
     let mut query = form_urlencoded::Serializer::new(String::new());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 async fn row_8_a_drain_ends_the_long_poll_at_once_and_every_outcome_is_told() {
     let rig = Rig::new().set("ingress.eventgrid.tell_every", "10s");
     let mut process = rig.start().await;
-    rig.publish(events("e", 30));
+    rig.publish(&events("e", 30));
     rig.until_paid().await;
     let begun = Instant::now();
     assert!(process.stop().await.success());
@@ -24,7 +24,7 @@ async fn row_8_what_does_not_finish_by_the_deadline_goes_back_and_comes_again() 
     let rig = Rig::new().set("drain.deadline", "200ms").set("function.concurrency", "4");
     rig.function.set_program(Program::always(Action::hold("gate")));
     let mut process = rig.start().await;
-    rig.publish(events("e", 20));
+    rig.publish(&events("e", 20));
     rig.function.wait_for(|stats| stats.held == 4).await;
     assert!(process.stop().await.success());
     let counts = rig.counts();
@@ -40,7 +40,7 @@ async fn the_delay_of_what_goes_back_is_a_setting() {
     let rig = Rig::new().set("drain.deadline", "200ms").set("ingress.eventgrid.release_delay", "1m");
     rig.function.set_program(Program::always(Action::hold("gate")));
     let mut process = rig.start().await;
-    rig.publish(events("e", 3));
+    rig.publish(&events("e", 3));
     rig.function.wait_for(|stats| stats.held == 3).await;
     assert!(process.stop().await.success());
     assert!(rig.asked(":release").iter().all(|path| path.contains("releaseDelayInSeconds=60")));
@@ -52,7 +52,7 @@ async fn rows_1_and_3_what_a_killed_process_had_in_hand_comes_again() {
     let rig = Rig::new().set("function.concurrency", "16");
     rig.function.set_program(Program::always(Action::hold("gate")));
     let mut process = rig.start().await;
-    rig.publish(events("e", 200));
+    rig.publish(&events("e", 200));
     rig.function.wait_for(|stats| stats.held == 16).await;
     process.kill().await;
     assert_eq!(rig.counts().acknowledged, 0);
@@ -71,7 +71,7 @@ async fn row_4_after_many_kills_nothing_is_lost() {
     let mut done = 0;
     for round in 0..5 {
         let mut process = rig.start().await;
-        rig.publish(events(&format!("r{round}"), 300));
+        rig.publish(&events(&format!("r{round}"), 300));
         done += 100;
         rig.function.wait_for(|stats| stats.ended >= done).await;
         process.kill().await;

@@ -12,7 +12,7 @@ async fn events_reach_the_function_as_they_were_published_and_are_acknowledged_t
     all[1].data = bytes::Bytes::from_static(b"\x00\x01\xff");
     all[1].content_type = Some("application/octet-stream".to_owned());
     all[2].extensions = vec![("ext1".to_owned(), "x".to_owned())];
-    rig.publish(all);
+    rig.publish(&all);
     let judgement = rig.all_is_well(0).await;
     assert_eq!((judgement.delivered, judgement.duplicates), (2001, 0));
     let told = rig.asked(":acknowledge").len();
@@ -30,7 +30,7 @@ async fn events_of_one_key_run_one_at_a_time_and_in_their_order() {
     rig.function.set_program(Program::always(Action::delay_ms(1)));
     let _process = rig.start().await;
     let event = |n: usize| Outgoing::new(&format!("e-{n:04}"), Some(&format!("key-{}", n % 7)));
-    rig.publish((0..300).map(event).collect());
+    rig.publish(&(0..300).map(event).collect::<Vec<_>>());
     rig.all_is_well(0).await;
 }
 
@@ -39,7 +39,7 @@ async fn row_11_a_function_slower_than_the_lock_gets_each_event_once() {
     let rig = Rig::new();
     rig.function.set_program(Program::always(Action::hold("gate")));
     let _process = rig.start().await;
-    rig.publish(events("slow", 10));
+    rig.publish(&events("slow", 10));
     rig.function.wait_for(|stats| stats.held == 10).await;
     // Each was renewed four times: they have been held longer than two locks hold.
     rig.until(|counts| counts.renewed >= 40).await;
@@ -56,7 +56,7 @@ async fn a_lock_that_is_lost_is_a_duplicate_that_was_announced() {
     let rig = Rig::new();
     rig.function.set_program(Program::default().rule(Rule::new(Match::any(), Action::hold("gate")).times(3)));
     let _process = rig.start().await;
-    rig.publish(events("e", 3));
+    rig.publish(&events("e", 3));
     rig.function.wait_for(|stats| stats.held == 3).await;
     let now = rig.fake.grid().clock.now();
     rig.fake.grid().change(|state| {
@@ -80,7 +80,7 @@ async fn a_full_window_asks_for_no_more_events() {
     let rig = Rig::new().set("window.events", "8").set("function.concurrency", "4");
     rig.function.set_program(Program::always(Action::hold("gate")));
     let _process = rig.start().await;
-    rig.publish(events("e", 200));
+    rig.publish(&events("e", 200));
     rig.function.wait_for(|stats| stats.held == 4).await;
     rig.site.until_readyz("the window is full, so sources are paused").await;
     assert_eq!(rig.left(), (192, 8));
@@ -98,11 +98,11 @@ async fn an_outage_longer_than_events_may_be_held_gives_them_back_for_an_hour() 
     let rig = rig.set("delivery.breaker.open", "100ms").set("delivery.breaker.failures", "1");
     rig.function.set_program(Program::always(Action::status(503)));
     let _process = rig.start().await;
-    rig.publish(events("e", 20));
+    rig.publish(&events("e", 20));
     rig.until(|counts| counts.released >= 20).await;
     assert!(rig.asked(":release").iter().all(|path| path.contains("releaseDelayInSeconds=3600")));
     assert_eq!(rig.site.status().await["dead_lettered"], 0, "an outage makes no dead letters");
     rig.function.set_program(Program::default());
-    rig.fake.grid().clock.advance(std::time::Duration::from_secs(3600));
+    rig.fake.grid().clock.advance(std::time::Duration::from_hours(1));
     rig.all_is_well(0).await;
 }

@@ -19,7 +19,7 @@ async fn row_19_a_poisoned_event_becomes_a_dead_letter_of_ours_and_is_acknowledg
     let all = events("e", 50);
     fails(&rig, &all[7].id, 500);
     let _process = rig.start().await;
-    rig.publish(all.clone());
+    rig.publish(&all);
     rig.site.until_dead(1).await;
     rig.oracle.accounted(&all[7].id);
     rig.all_is_well(0).await;
@@ -37,7 +37,7 @@ async fn row_20_while_dead_letters_have_no_home_their_events_are_kept_and_nothin
     let all = events("e", 10);
     fails(&rig, &all[3].id, 400);
     let _process = rig.start().await;
-    rig.publish(all.clone());
+    rig.publish(&all);
     let (status, text) = rig.site.until_readyz("[-] dead letters: ").await;
     assert!(status == 503 && text.contains("topic graves: it is not there; create it"), "{text}");
     rig.until(|counts| counts.acknowledged == 9).await;
@@ -55,7 +55,7 @@ async fn row_20_while_dead_letters_have_no_home_their_events_are_kept_and_nothin
         .fake
         .grid()
         .change(|state| state.topics.get_mut("graves").unwrap().get_mut("all").unwrap().receive(10, now));
-    let text = format!("{:?}", graves);
+    let text = format!("{graves:?}");
     assert!(graves.len() == 1 && text.contains("outriggercode") && text.contains(&all[3].id), "{text}");
     assert!(rig.fake.grid().look(|state| state.topics[TOPIC]["billing"].counts.acknowledged) == 11);
 }

@@ -52,12 +52,12 @@ impl Rig {
     }
 
     /// Publishes events; when this returns, each is owed.
-    pub fn publish(&self, events: Vec<Outgoing>) {
-        for event in &events {
+    pub fn publish(&self, events: &[Outgoing]) {
+        for event in events {
             self.oracle.sending(event);
         }
-        publish(&self.fake, TOPIC, &events);
-        for event in &events {
+        publish(&self.fake, TOPIC, events);
+        for event in events {
             self.oracle.acknowledged(&event.id);
         }
     }
@@ -115,7 +115,7 @@ impl Rig {
     /// A fresh event is delivered, with it all that is owed; the service has every acknowledgement, and the judge is
     /// content.
     pub async fn all_is_well(&self, duplicates_max: usize) -> Judgement {
-        self.publish(vec![Outgoing::new(&format!("fresh-{}", self.function.stats().ended), None)]);
+        self.publish(&[Outgoing::new(&format!("fresh-{}", self.function.stats().ended), None)]);
         self.until_paid().await;
         self.until(|counts| counts.acknowledged + counts.dead_lettered + counts.dropped == counts.published)
             .await;

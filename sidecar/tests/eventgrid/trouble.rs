@@ -29,7 +29,7 @@ async fn a_wrong_key_is_said_stops_nothing_else_and_a_right_one_needs_no_restart
     rig.function.clear();
     std::fs::write(rig.site.path("key"), TEST_KEY).unwrap();
     process.ready(rig.site.admin).await;
-    rig.publish(events("e", 10));
+    rig.publish(&events("e", 10));
     rig.all_is_well(0).await;
 }
 
@@ -54,10 +54,10 @@ async fn a_subscription_or_a_namespace_that_is_not_there_is_said_and_read_once_i
 async fn a_right_that_is_revoked_is_said_and_over_when_it_is_granted_again() {
     let rig = Rig::new();
     let _process = rig.start().await;
-    rig.publish(events("a", 10));
+    rig.publish(&events("a", 10));
     rig.until_paid().await;
     rig.fake.plant(Fault { op: Some(Op::Receive), status: Some(403), times: 1_000_000, ..Fault::default() });
-    rig.publish(events("b", 10));
+    rig.publish(&events("b", 10));
     let said = line(&rig.site, "it is forbidden").await;
     assert!(said.contains("grant the role EventGrid Data Receiver"), "{said}");
     rig.fake.grid().note(|state| state.faults.clear());
@@ -80,10 +80,10 @@ async fn row_9_errors_and_cut_connections_of_every_request_lose_nothing() {
         }
     }
     let _process = rig.site.launch().start().unwrap();
-    rig.publish(events("slow", 1));
+    rig.publish(&events("slow", 1));
     rig.function.wait_for(|stats| stats.held == 1).await;
     for round in 0..5 {
-        rig.publish(events(&format!("r{round}"), 100));
+        rig.publish(&events(&format!("r{round}"), 100));
     }
     rig.until(|counts| counts.acknowledged == 500 && counts.renewed >= 2).await;
     rig.function.open("gate");

@@ -35,7 +35,7 @@ async fn replies_go_into_a_topic_of_the_namespace_before_their_events_are_acknow
     let rig = Rig::new().set("replies.eventgrid_topic", "answers");
     replies(&rig.function);
     let _process = rig.start().await;
-    rig.publish(events("e", 20));
+    rig.publish(&events("e", 20));
     // The topic is not there yet: the events are kept, and the function is not asked again.
     let (_, text) = rig.site.until_readyz("[-] replies: ").await;
     assert!(text.contains("topic answers: it is not there"), "{text}");
@@ -59,7 +59,7 @@ async fn replies_go_into_a_custom_topic_in_its_schema() {
         let rig = rig.set("replies.eventgrid_key_file", "key").set("eventgrid.key_as", "signature");
         replies(&rig.function);
         let _process = rig.start().await;
-        rig.publish(events("e", 10));
+        rig.publish(&events("e", 10));
         rig.until(|counts| counts.acknowledged == 10).await;
         assert_eq!(rig.fake.grid().look(|state| state.custom[topic].published), 10, "{topic}");
         let by = rig.fake.grid().look(|state| {
@@ -134,7 +134,7 @@ async fn tokens_are_had_by_a_secret_by_a_service_account_and_by_the_machine_itse
         };
         let mut process = launch.start().unwrap();
         process.ready(rig.site.admin).await;
-        rig.publish(events("e", 10));
+        rig.publish(&events("e", 10));
         rig.all_is_well(0).await;
         let by = rig.fake.grid().look(|state| state.seen.iter().map(|seen| seen.by).collect::<Vec<_>>());
         assert!(by.iter().all(Option::is_some), "{by:?}");

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 /// The body of a recorded answer to one of Microsoft's clients.
 fn recorded(test: &str, name: &str) -> Option<Bytes> {
     let folder = outrigger_testkit::shared(test, "data/eventgrid")?;
-    let text = std::fs::read_to_string(folder.join(name)).unwrap().replace("\r\n", "\n");
-    let (_, response) = text.split_once("--- response ---").unwrap();
+    let exchange = std::fs::read_to_string(folder.join(name)).unwrap().replace("\r\n", "\n");
+    let (_, response) = exchange.split_once("--- response ---").unwrap();
     let (_, body) = response.trim_start().split_once("\n\n").unwrap();
     Some(Bytes::from(body.trim().to_owned()))
 }

@@ -84,15 +84,12 @@ async fn a_batch_has_no_more_events_and_bytes_than_it_may() {
 #[tokio::test]
 async fn one_event_that_is_refused_does_not_take_its_batch_with_it() {
     let fake = fake();
-    let (_door, sink) = namespace(&fake);
+    let door = Door::new(fake.url(), Place::Namespace);
+    let config =
+        SinkConfig { batch_bytes_max: 8 << 20, ..SinkConfig::new(door.endpoint.clone(), "replies", "t1") };
+    let sink = EventGridSink::new(config);
     let mut events = events(20);
     events[13].set_data(Some(Bytes::from(format!("\"{}\"", "x".repeat(1 << 20)))));
-    let config =
-        SinkConfig { batch_bytes_max: 8 << 20, ..SinkConfig::new(_door.endpoint.clone(), "replies", "t1") };
-    let sink = {
-        drop(sink);
-        EventGridSink::new(config)
-    };
     let sent = join_all(events.iter().map(|event| sink.send(event))).await;
     for (n, sent) in sent.into_iter().enumerate() {
         match sent {

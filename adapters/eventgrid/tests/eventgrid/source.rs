@@ -107,7 +107,7 @@ async fn events_whose_outcome_is_not_taken_count_until_it_is() {
     use outrigger_eventgrid_fake::{Fault, Op};
     let rig = Rig::start(1024, |config| {
         config.events_max = 10;
-        config.lock = Duration::from_secs(300);
+        config.lock = Duration::from_mins(5);
     });
     rig.fake.plant(Fault {
         op: Some(Op::Acknowledge),
