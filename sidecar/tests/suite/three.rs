@@ -58,9 +58,13 @@ impl Party {
             Outgoing { source: self.name.to_owned(), ..Outgoing::new(&id, Some(&key)) }
         };
         let events: Vec<_> = (first..first + count).map(event).collect();
-        events.iter().for_each(|event| self.oracle.sending(event));
+        for event in &events {
+            self.oracle.sending(event);
+        }
         self.source.publish(&events).await.expect("the broker takes events");
-        events.iter().for_each(|event| self.oracle.acknowledged(&event.id));
+        for event in &events {
+            self.oracle.acknowledged(&event.id);
+        }
     }
 
     /// What the function saw of its events.
