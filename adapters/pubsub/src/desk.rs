@@ -7,7 +7,7 @@
 use crate::{
     Config, Order,
     decode::{self, Message, Place},
-    keys::{KeyName, Keys, TAIL_MAX},
+    keys::{KeyName, Keys},
     settle::Lease,
     status::{Counts, Status, lock},
 };
@@ -78,14 +78,14 @@ impl<L: Lease> Desk<L> {
 
     /// A message of the subscription with this number has come. It waits for the window from now on, or goes back at
     /// once because an earlier one of its key did.
-    pub(crate) fn take(self: &Arc<Self>, at: usize, message: Message, deliveries: Option<i32>, lease: L) {
+    pub(crate) fn take(self: &Arc<Self>, at: usize, message: &Message, deliveries: Option<i32>, lease: L) {
         Counts::one(&self.counts.received);
         let before = deliveries.map_or(0, |count| u32::try_from(count - 1).unwrap_or(0));
         if before > 0 {
             Counts::one(&self.counts.redelivered);
         }
         let id: Arc<str> = message.id.as_str().into();
-        let key = self.ordering_key(at, &message);
+        let key = self.ordering_key(at, message);
         let bytes = message.size();
         let token = {
             let mut state = lock(&self.state);
@@ -104,7 +104,7 @@ impl<L: Lease> Desk<L> {
             state.open.insert(token, Entry { lease, key, id, bytes, since: Instant::now() });
             token
         };
-        let delivery = self.delivery(at, &message, before, Receipt::new(self.clone(), token));
+        let delivery = self.delivery(at, message, before, Receipt::new(self.clone(), token));
         lock(&self.state).waiting.push_back(delivery);
         self.arrived.notify_one();
     }
@@ -158,6 +158,15 @@ impl<L: Lease> Desk<L> {
         lock(&self.state).waiting.push_front(delivery);
     }
 
+    /// Lets go of what waits and is not wanted any more.
+    pub(crate) fn sweep(&self) {
+        let waiting = std::mem::take(&mut lock(&self.state).waiting);
+        let (wanted, gone): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|delivery| delivery.receipt.wanted());
+        lock(&self.state).waiting.extend(wanted); // nobody takes of it meanwhile: that is the same task's work
+        drop(gone);
+    }
+
     /// Lets go of what waits: it goes back.
     pub(crate) fn let_go(&self) {
         let waiting = std::mem::take(&mut lock(&self.state).waiting);
@@ -196,12 +205,12 @@ impl<L: Lease> Desk<L> {
             None => state.keys.done(key, token),
             Some(after) => {
                 let was_wanted = state.keys.wanted(key, token);
-                let stale = state.keys.gone(key, token, &entry.id, Instant::now() + after);
+                let has_tail = state.keys.gone(key, token, &entry.id, Instant::now() + after);
                 drop(state);
                 if !was_wanted {
                     Counts::one(&self.counts.tails);
                 }
-                if stale {
+                if has_tail {
                     self.stale.notify_one();
                 }
             }
@@ -273,5 +282,5 @@ fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-// A key whose first message went back is waited for no longer than a lease can last.
-const _: () = assert!(TAIL_MAX.as_secs() <= 600);
+#[cfg(test)]
+mod tests;

@@ -61,18 +61,19 @@ impl Feed {
             let end = self.read(&mut stream, &mut drain).await;
             self.leave(&stream);
             drop(stream);
-            match end {
-                End::Drain => return,
-                End::Again => continue,
-                End::Refused if opened.elapsed() > OPEN_AFTER => wait = RETRY_MIN,
-                End::Refused => {}
+            if matches!(end, End::Drain) {
+                return;
             }
-            tokio::select! {
-                biased; // no dice that nobody handed in
-                () = drain.started() => return,
-                () = sleep(wait) => {}
+            if matches!(end, End::Refused) {
+                let was_open = opened.elapsed() > OPEN_AFTER;
+                wait = if was_open { RETRY_MIN } else { wait.min(self.desk.config.retry_max) };
+                tokio::select! {
+                    biased; // no dice that nobody handed in
+                    () = drain.started() => return,
+                    () = sleep(wait) => {}
+                }
+                wait *= 2;
             }
-            wait = (wait * 2).min(self.desk.config.retry_max);
         }
     }
 
@@ -86,7 +87,8 @@ impl Feed {
             .set_max_outstanding_messages(share(config.events_max))
             .set_max_outstanding_bytes(share(config.bytes_max))
             .set_max_lease_extension(config.lease)
-            .set_max_lease(config.lease_max)
+            // Ours ends before: what is too old is given back at once, and not left to the end of its lease.
+            .set_max_lease(config.lease_max + config.lease)
             .build()
     }
 
@@ -109,7 +111,7 @@ impl Feed {
                     biased;
                     () = drain.started() => return End::Drain,
                     came = &mut next => break came,
-                    () = &mut again, if !heard => return End::Again,
+                    () = &mut again => return End::Again,
                     () = sleep_until(open_at), if !heard && self.board.is_refused(self.at) => {
                         self.board.open(self.at);
                     }
@@ -122,7 +124,7 @@ impl Feed {
                         self.board.well(self.at);
                     }
                     let deliveries = handler.delivery_attempt();
-                    self.desk.take(self.at, ours(message), deliveries, handler);
+                    self.desk.take(self.at, &ours(message), deliveries, handler);
                 }
                 Some(Err(error)) => {
                     let error = trouble::error(&error, &format!("reading from {}", self.subscription));

@@ -133,10 +133,7 @@ impl PubsubSink {
             .set_attributes(message.attributes)
             .set_ordering_key(key.as_str());
         let mut sent = Sent { future: Some(publisher.publish(outgoing)), room: Some(room) };
-        let failed = match sent.acknowledged().await {
-            Ok(_) => return Ok(()),
-            Err(failed) => failed,
-        };
+        let Err(failed) = sent.acknowledged().await else { return Ok(()) };
         if !key.is_empty() {
             publisher.resume_publish(key);
         }

@@ -193,7 +193,10 @@ async fn look(desk: &Desk<Handler>, intake: &Intake) {
     loop {
         tokio::select! {
             biased;
-            () = desk.stale.notified() => intake.sweep(),
+            () = desk.stale.notified() => {
+                desk.sweep();
+                intake.sweep();
+            }
             _ = tick.tick() => desk.tick(),
         }
     }

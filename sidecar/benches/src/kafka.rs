@@ -10,7 +10,7 @@ pub(crate) mod path;
 
 mod alone;
 mod daprd;
-mod function;
+pub(crate) mod function;
 mod order;
 mod safety;
 mod topics;

@@ -1,7 +1,7 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
 //! In reading order: `report` (what a figure is), the figures (`ingress`, `path`, `lanes`, `memory`, `start`, `hop`,
-//! `token`, `kafka`), and what they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare
+//! `token`, `kafka`, `pubsub`), and what they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare
 //! client), `load` (the producers), `function` (the function), `process` (what the system says of a process). The README
 //! beside this folder explains each figure.
 //!
@@ -20,6 +20,7 @@ mod memory;
 mod path;
 mod post;
 mod process;
+mod pubsub;
 mod report;
 mod server;
 mod sidecar;
@@ -77,6 +78,9 @@ enum Peer {
     /// Ours without a function
     #[command(hide = true)]
     KafkaPath(kafka::path::Options),
+    /// A bare puller of a subscription that POSTs what it pulls
+    #[command(hide = true)]
+    PubsubBare(pubsub::bare::Options),
 }
 
 /// What every figure is given.
@@ -109,6 +113,7 @@ fn main() -> Result<ExitCode> {
         Some(Peer::HopFunction(options)) => runtime.block_on(hop::function::run(options))?,
         Some(Peer::KafkaBare(options)) => runtime.block_on(kafka::bare::run(options))?,
         Some(Peer::KafkaPath(options)) => runtime.block_on(kafka::path::run(options))?,
+        Some(Peer::PubsubBare(options)) => runtime.block_on(pubsub::bare::run(options))?,
         None => return runtime.block_on(measure(options)),
     }
     Ok(ExitCode::SUCCESS)
@@ -163,6 +168,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
         hop::measure(&bench, &mut report).await?;
     }
     kafka::measure(&bench, &mut report, wanted).await?;
+    pubsub::measure(&bench, &mut report, wanted).await?;
     let path = report.write(out)?;
     println!("{report}");
     println!("{} written after {} s", path.display(), started.elapsed().as_secs());

@@ -72,12 +72,22 @@ impl Sidecar {
         settings: Settings,
         kafka: Option<&KafkaSettings>,
     ) -> Result<Self> {
-        let (ingress, admin) = (free_address()?, free_address()?);
-        let Settings { function, concurrency, window_events, window_bytes } = settings;
         let source = kafka.map_or_else(String::new, |KafkaSettings { brokers, topic, group, more }| {
             let more = more.map_or_else(String::new, |more| format!(", {more}"));
             format!("  kafka: {{topics: {topic}, group: {group}{more}}}\nkafka: {{brokers: \"{brokers}\"}}\n")
         });
+        Self::launch_reading(bench, folder, settings, &source)
+    }
+
+    /// Starts it with further lines of its configuration, which begin below `ingress`, and waits for nothing.
+    pub(crate) fn launch_reading(
+        bench: &Bench,
+        folder: &Path,
+        settings: Settings,
+        source: &str,
+    ) -> Result<Self> {
+        let (ingress, admin) = (free_address()?, free_address()?);
+        let Settings { function, concurrency, window_events, window_bytes } = settings;
         let config = format!(
             "function:\n  url: http://{function}/\n  concurrency: {concurrency}\n  timeout: 1h\n\
              window:\n  events: {window_events}\n  bytes: {window_bytes}B\n\

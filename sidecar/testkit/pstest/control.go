@@ -24,6 +24,7 @@ import (
 //
 //	PUT, GET, DELETE /v1/projects/P/topics/T, …/subscriptions/S   as Google documents them
 //	POST   /testkit/publish   {topic, messages: [{data: base64, attributes, orderingKey}]} → {ids}
+//	POST   /testkit/fill      {topic, events, keys}, of the fake
 //	GET    /testkit/messages  → [{id, deliveries, acks, deadlines: [seconds of each modack], …}]
 //	POST   /testkit/fault     {method, code, message, times, reason}; DELETE clears all
 //	POST   /testkit/cut       ends every open stream
@@ -40,6 +41,7 @@ func (c *control) routes() http.Handler {
 	routes := http.NewServeMux()
 	routes.HandleFunc("/v1/", c.rest)
 	routes.HandleFunc("POST /testkit/publish", c.publish)
+	routes.HandleFunc("POST /testkit/fill", c.fill)
 	routes.HandleFunc("GET /testkit/messages", c.messages)
 	routes.HandleFunc("POST /testkit/fault", c.fault)
 	routes.HandleFunc("DELETE /testkit/fault", func(http.ResponseWriter, *http.Request) { c.faults.clear() })
@@ -169,6 +171,36 @@ func (c *control) publish(w http.ResponseWriter, r *http.Request) {
 		ids = append(ids, id)
 	}
 	answer(w, map[string]any{"ids": ids})
+}
+
+// Puts events of 1 KiB into a topic without a client, for measurements.
+func (c *control) fill(w http.ResponseWriter, r *http.Request) {
+	var wanted struct {
+		Topic        string
+		Events, Keys int
+	}
+	if err := json.NewDecoder(r.Body).Decode(&wanted); err != nil || c.fake == nil || wanted.Keys < 1 {
+		http.Error(w, "needed: the fake, and {topic, events, keys}", http.StatusBadRequest)
+		return
+	}
+	start := `{"order":4711,"note":"`
+	body := []byte(start + strings.Repeat("x", 1024-len(start)-2) + `"}`)
+	request := &pb.PublishRequest{Topic: wanted.Topic}
+	for number := range wanted.Events {
+		request.Messages = append(request.Messages, &pb.PubsubMessage{
+			Data: body,
+			Attributes: map[string]string{
+				"content-type": "application/json", "ce-specversion": "1.0", "ce-id": fmt.Sprint(number),
+				"ce-source": "/bench/producers", "ce-type": "org.example.bench", "ce-time": "2026-01-31T12:00:00Z",
+			},
+			OrderingKey: fmt.Sprintf("key-%d", number%wanted.Keys),
+		})
+	}
+	if _, err := c.fake.Publish(r.Context(), request); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	answer(w, map[string]any{})
 }
 
 // What became of a message.

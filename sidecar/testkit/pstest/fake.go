@@ -37,6 +37,10 @@ type fake struct {
 type queue struct {
 	proto *pb.Subscription
 	items []*item
+	// The places of those that are outstanding, by ack id.
+	outstanding map[string]int
+	// Everything before this place is settled.
+	first int
 }
 
 type item struct {
@@ -86,7 +90,7 @@ func (f *fake) CreateSubscription(_ context.Context, wanted *pb.Subscription) (*
 	if _, there := f.topics[wanted.Topic]; !there {
 		return nil, status.Errorf(codes.NotFound, "topic %s", wanted.Topic)
 	}
-	f.subscriptions[wanted.Name] = &queue{proto: wanted}
+	f.subscriptions[wanted.Name] = &queue{proto: wanted, outstanding: map[string]int{}}
 	return wanted, nil
 }
 
@@ -185,9 +189,13 @@ func (f *fake) deliver(queue *queue, to *pulling) *pb.StreamingPullResponse {
 		},
 	}
 	blocked := map[string]bool{}
-	for _, item := range queue.items {
+	for queue.first < len(queue.items) && queue.items[queue.first].isSettled() {
+		queue.first++
+	}
+	for at := queue.first; at < len(queue.items); at++ {
+		item := queue.items[at]
 		key := item.message.OrderingKey
-		if item.acked || item.isDeadLetter {
+		if item.isSettled() {
 			continue
 		}
 		if item.owner != nil {
@@ -197,8 +205,10 @@ func (f *fake) deliver(queue *queue, to *pulling) *pb.StreamingPullResponse {
 		size := int64(proto.Size(item.message))
 		full := to.outstandingMax > 0 && to.outstanding >= to.outstandingMax ||
 			to.bytesMax > 0 && to.outstanding > 0 && to.bytes+size > to.bytesMax
-		if blocked[key] || full {
-			blocked[key] = ordered && key != ""
+		if full {
+			break
+		}
+		if blocked[key] {
 			continue
 		}
 		if policy := queue.proto.DeadLetterPolicy; policy != nil && item.deliveries >= int(policy.MaxDeliveryAttempts) {
@@ -208,6 +218,7 @@ func (f *fake) deliver(queue *queue, to *pulling) *pb.StreamingPullResponse {
 		item.deliveries++
 		item.owner, item.deadline = to, time.Now().Add(to.deadline)
 		item.ackID = fmt.Sprintf("%s:%d", item.message.MessageId, item.deliveries)
+		queue.outstanding[item.ackID] = at
 		to.outstanding, to.bytes = to.outstanding+1, to.bytes+size
 		received := &pb.ReceivedMessage{AckId: item.ackID, Message: item.message}
 		if queue.proto.DeadLetterPolicy != nil {
@@ -235,8 +246,9 @@ func (f *fake) bury(queue *queue, item *item) {
 
 // What nobody extended is delivered again.
 func (f *fake) expire(queue *queue) {
-	for at, item := range queue.items {
-		if item.owner != nil && time.Now().After(item.deadline) {
+	now := time.Now()
+	for _, at := range queue.outstanding {
+		if item := queue.items[at]; item.owner != nil && now.After(item.deadline) {
 			f.release(queue, at)
 		}
 	}
@@ -250,13 +262,16 @@ func (f *fake) release(queue *queue, at int) {
 		if later > 0 && !isTail {
 			continue
 		}
-		f.letGo(item)
-		// One that was never delivered has nothing to be taken back.
+		f.letGo(queue, item)
 		item.acked = false
 	}
+	queue.first = min(queue.first, at)
 }
 
-func (f *fake) letGo(item *item) {
+func (i *item) isSettled() bool { return i.acked || i.isDeadLetter }
+
+func (f *fake) letGo(queue *queue, item *item) {
+	delete(queue.outstanding, item.ackID)
 	if item.owner != nil {
 		item.owner.outstanding--
 		item.owner.bytes -= int64(proto.Size(item.message))
@@ -267,7 +282,7 @@ func (f *fake) letGo(item *item) {
 func (f *fake) Acknowledge(_ context.Context, request *pb.AcknowledgeRequest) (*emptypb.Empty, error) {
 	return f.each(request.Subscription, request.AckIds, func(queue *queue, at int) {
 		item := queue.items[at]
-		f.letGo(item)
+		f.letGo(queue, item)
 		item.acked, item.acks = true, item.acks+1
 	})
 }
@@ -296,15 +311,9 @@ func (f *fake) each(subscription string, ids []string, do func(*queue, int)) (*e
 	f.expire(queue)
 	var stale []string
 	for _, id := range ids {
-		found := false
-		for at, item := range queue.items {
-			if item.ackID == id {
-				do(queue, at)
-				found = true
-				break
-			}
-		}
-		if !found {
+		if at, found := queue.outstanding[id]; found {
+			do(queue, at)
+		} else {
 			stale = append(stale, id)
 		}
 	}

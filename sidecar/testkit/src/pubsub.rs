@@ -180,6 +180,16 @@ impl Server {
         serde_json::from_value(answer["ids"].clone()).expect("ids")
     }
 
+    /// Puts so many events of 1 KiB over so many keys into a topic of the [`fake`], at once.
+    ///
+    /// # Panics
+    /// It is not the fake, or was refused.
+    pub async fn fill(&self, topic: &str, events: u64, keys: u64) {
+        let topic = format!("projects/{PROJECT}/topics/{topic}");
+        let wanted = json!({ "topic": topic, "events": events, "keys": keys });
+        self.done(Method::POST, "/testkit/fill", &wanted).await;
+    }
+
     /// Every message of a topic, in the order of publishing.
     ///
     /// # Panics

@@ -69,24 +69,30 @@ async fn what_is_in_hand_is_bounded_in_messages_and_in_bytes() {
 async fn row_8_a_drain_acknowledges_what_is_done_and_gives_the_rest_back() {
     let test = "row_8_a_drain_acknowledges_what_is_done_and_gives_the_rest_back";
     let Some(rig) = Rig::google(test).await else { return };
-    let rig = rig.set("function.concurrency", "4");
-    rig.function.set_program(Program::always(Action::delay_ms(5)));
+    let rig = rig.set("function.concurrency", "4").set("drain.deadline", "300ms").set(LEASE.0, LEASE.1);
+    rig.function.set_program(Program::always(Action::delay_ms(100)));
     let mut process = rig.start().await;
-    let all = events("e", 400, 40);
+    let all = events("e", 200, 40);
     rig.publish(&all).await;
-    rig.function.wait_for(|stats| stats.ended >= 60).await;
+    rig.function.wait_for(|stats| stats.ended >= 40).await;
     assert!(process.stop().await.success());
     let log = rig.function.log();
     let answered = log.iter().filter(|it| it.outcome == Outcome::Answered && it.status == Some(200));
     let done: HashSet<&str> = answered.filter_map(|record| record.id.as_deref()).collect();
-    assert!(done.len() < all.len(), "it was stopped in the middle");
+    let (mut acked, mut given_back) = (0, 0);
     for message in rig.server.messages(TOPIC).await {
-        let id = message.attribute("ce-id").unwrap();
-        assert_eq!(message.acks > 0, done.contains(id), "{message:?}");
-        assert!(message.deliveries == 0 || message.acks > 0 || message.nacks() > 0, "{message:?}");
+        if message.acks > 0 {
+            assert!(done.contains(message.attribute("ce-id").unwrap()), "{message:?}");
+            acked += 1;
+        }
+        given_back += usize::from(message.nacks() > 0);
     }
+    // Four ran at the deadline. What was on its way to a stream that is read no more comes when its lease ends.
+    assert!(acked + 4 >= done.len() && acked < all.len(), "{acked} of {}", done.len());
+    assert!(given_back > 0, "something waited in the lanes");
+    rig.function.set_program(Program::default());
     let _process = rig.start().await;
-    rig.all_is_well(0).await;
+    rig.all_is_well(4).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use outrigger_testkit::{
     pubsub::{self, Message, PROJECT, Server, Told},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
@@ -23,6 +26,7 @@ pub struct Rig {
     pub function: Function,
     pub site: Site,
     pub oracle: Oracle,
+    fresh: AtomicUsize,
 }
 
 impl Rig {
@@ -56,7 +60,7 @@ impl Rig {
             .set("ingress.pubsub.subscription", SUBSCRIPTION)
             .set("ingress.pubsub.probe_every", "200ms")
             .set("ingress.pubsub.retry_max", "500ms");
-        Self { server, function, site, oracle: Oracle::default() }
+        Self { server, function, site, oracle: Oracle::default(), fresh: AtomicUsize::new(0) }
     }
 
     /// Changes the configuration of what is started from now on.
@@ -120,7 +124,8 @@ impl Rig {
 
     /// A fresh event is delivered, with it all that is owed, all is acknowledged, and the judge is content.
     pub async fn all_is_well(&self, duplicates_max: usize) -> Judgement {
-        self.publish(&[Outgoing::new("fresh", Some("fresh"))]).await;
+        let number = self.fresh.fetch_add(1, Relaxed);
+        self.publish(&[Outgoing::new(&format!("fresh-{number}"), Some("fresh"))]).await;
         self.until_paid().await;
         self.until_acked().await;
         let judgement = self.oracle.judge_at(&self.function);

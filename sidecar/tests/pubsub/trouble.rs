@@ -130,7 +130,8 @@ async fn row_9_readiness_shows_an_outage_and_everything_resumes() {
     let test = "row_9_readiness_shows_an_outage_and_everything_resumes";
     let Some(rig) = Rig::google(test).await else { return };
     let proxy = Proxy::start(rig.server.address());
-    let rig = rig.set("pubsub.endpoint", &format!("\"http://{}\"", proxy.addr()));
+    let endpoint = format!("\"http://{}\"", proxy.addr());
+    let rig = rig.set("pubsub.endpoint", &endpoint).set("ingress.pubsub.lease", "10s");
     let mut process = rig.start().await;
     for trouble in [Trouble::Close, Trouble::Reset] {
         rig.publish(&events(&format!("{trouble:?}"), 100, 10)).await;

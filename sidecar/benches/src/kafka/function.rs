@@ -108,7 +108,7 @@ pub(super) fn reading(place: &Place, topic: Topic) -> KafkaSettings {
 }
 
 /// What `process` took while the function answered the events of this range.
-pub(super) async fn reached(
+pub(crate) async fn reached(
     function: &Function,
     process: &Process,
     events: std::ops::Range<u64>,
