@@ -130,20 +130,27 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
         None if config.ingress.is_pulled() => {}
         None => lines.push("  no events come in: ingress.http.listen is off".to_owned()),
     }
+    lines.extend(brokers(config));
+    lines.extend(written(config));
+    lines.extend(proxy::lines(config));
+    lines.push(match &config.function.url {
+        Some(url) => format!("  the function is called at {url}"),
+        None => {
+            "  no function.url: `outrigger run` needs a COMMAND that starts the function, or --url".to_owned()
+        }
+    });
+    lines.join("\n")
+}
+
+/// What comes in from brokers, a line for each.
+fn brokers(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
     if let (Some(source), Some(kafka)) = (&config.ingress.kafka, &config.kafka) {
         lines.push(format!(
             "  records come in from {} of Kafka at {}, for the group {}",
             source.topics.join(", "),
             kafka.brokers.join(", "),
             source.group.as_deref().unwrap_or_default()
-        ));
-    }
-    if let (Some(source), Some(namespace)) = (&config.ingress.eventgrid, &config.eventgrid.endpoint) {
-        lines.push(format!(
-            "  events come in from the subscription {} of the topic {} of Event Grid at {}",
-            source.subscription.as_deref().unwrap_or_default(),
-            source.topic.as_deref().unwrap_or_default(),
-            namespace.host().unwrap_or_default()
         ));
     }
     if let Some(source) = &config.ingress.pubsub {
@@ -155,28 +162,31 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
         };
         lines.push(format!("  messages come in from {names} of Pub/Sub{at}"));
     }
+    if let (Some(source), Some(namespace)) = (&config.ingress.eventgrid, &config.eventgrid.endpoint) {
+        lines.push(format!(
+            "  events come in from the subscription {} of the topic {} of Event Grid at {}",
+            source.subscription.as_deref().unwrap_or_default(),
+            source.topic.as_deref().unwrap_or_default(),
+            namespace.host().unwrap_or_default()
+        ));
+    }
+    lines
+}
+
+/// What is written to topics, a line for each.
+fn written(config: &Config) -> impl Iterator<Item = String> {
     let in_event_grid = |topic: &Option<EventGridTopic>| topic.as_ref().map(|topic| topic.place.clone());
     let (replies, dead) = (&config.replies, &config.dead_letters);
-    for (what, topic, of) in [
+    let topics = [
         ("replies", replies.kafka_topic.clone(), ""),
         ("replies", replies.pubsub_topic.clone(), " of Pub/Sub"),
         ("replies", in_event_grid(&replies.eventgrid), " of Event Grid"),
         ("dead letters", dead.kafka_topic.clone(), ""),
         ("dead letters", dead.pubsub_topic.clone(), " of Pub/Sub"),
         ("dead letters", in_event_grid(&dead.eventgrid), " of Event Grid"),
-    ] {
-        if let Some(topic) = topic {
-            lines.push(format!("  {what} go into the topic {topic}{of}"));
-        }
-    }
-    lines.extend(proxy::lines(config));
-    lines.push(match &config.function.url {
-        Some(url) => format!("  the function is called at {url}"),
-        None => {
-            "  no function.url: `outrigger run` needs a COMMAND that starts the function, or --url".to_owned()
-        }
-    });
-    lines.join("\n")
+    ];
+    let named = topics.into_iter().filter_map(|(what, topic, of)| Some((what, topic?, of)));
+    named.map(|(what, topic, of)| format!("  {what} go into the topic {topic}{of}"))
 }
 
 /// Rules of these are made by the settings, so only the ways in are told.

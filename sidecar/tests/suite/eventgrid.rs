@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
-use outrigger_eventgrid_fake::{Config, Fake, Pace, QueueSettings, Setup, config::TEST_KEY};
 use outrigger_testkit::{
     Outgoing, Producer, Proxy, Trouble,
+    eventgrid::{self, QueueSettings},
     suite::{Adapter, Capabilities, Declared, Reconnect, Sidecar, Source, Way},
 };
 use tempfile::NamedTempFile;
@@ -20,7 +19,7 @@ const SPEED: u32 = 20;
 const LEASE: Duration = Duration::from_secs(3);
 
 pub(crate) struct EventGrid {
-    fake: Fake,
+    grid: eventgrid::EventGrid,
     topic: String,
     subscription: String,
     proxy: Option<Proxy>,
@@ -52,32 +51,32 @@ impl Adapter for EventGrid {
 impl EventGrid {
     /// A namespace with this topic, and a subscription of which nothing was taken.
     pub(crate) fn on(topic: &str, subscription: &str, way: Way) -> Self {
-        let setup = Setup { config: Config::default(), pace: Pace::Running(SPEED), ..Setup::default() };
-        let fake = Fake::start_with(&setup).expect("a free port on loopback and a thread");
-        fake.put_queue(topic, subscription, QueueSettings::default());
+        let grid = eventgrid::EventGrid::fast(SPEED);
+        grid.fake().put_queue(topic, subscription, QueueSettings::default());
         let key = NamedTempFile::new().expect("a temporary file");
-        std::fs::write(&key, TEST_KEY).expect("a temporary file can be written");
+        std::fs::write(&key, eventgrid::EventGrid::KEY).expect("a temporary file can be written");
         let producer =
-            Producer::new(&format!("{}/topics/{topic}:publish?api-version=2024-06-01", fake.url()));
-        let producer = producer.with_header("authorization", &format!("SharedAccessKey {TEST_KEY}"));
-        let proxy = (way == Way::Proxied).then(|| Proxy::start(fake.addr()));
+            Producer::new(&format!("{}/topics/{topic}:publish?api-version=2024-06-01", grid.url()));
+        let authorization = format!("SharedAccessKey {}", eventgrid::EventGrid::KEY);
+        let producer = producer.with_header("authorization", &authorization);
+        let proxy = (way == Way::Proxied).then(|| Proxy::start(grid.fake().addr()));
         let [topic, subscription] = [topic, subscription].map(str::to_owned);
-        Self { fake, topic, subscription, proxy, producer, key }
+        Self { grid, topic, subscription, proxy, producer, key }
     }
 
     /// Where the namespace is.
     pub(crate) fn url(&self) -> &str {
-        self.fake.url()
+        self.grid.url()
     }
 
     fn left(&self) -> (usize, usize) {
-        self.fake.grid().look(|state| state.topics[&self.topic][&self.subscription].left())
+        self.grid.fake().grid().look(|state| state.topics[&self.topic][&self.subscription].left())
     }
 }
 
 impl Source for EventGrid {
     fn settings(&self) -> Vec<(String, String)> {
-        let address = self.proxy.as_ref().map_or(self.fake.addr(), Proxy::addr);
+        let address = self.proxy.as_ref().map_or(self.grid.fake().addr(), Proxy::addr);
         let settings = [
             ("eventgrid.endpoint", format!("\"http://{address}\"")),
             ("eventgrid.key_file", self.key.path().display().to_string()),
@@ -96,10 +95,7 @@ impl Source for EventGrid {
     /// As one batch of JSON, in which the data stands as it was given.
     fn publish<'a>(&'a self, events: &'a [Outgoing]) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            let objects: Vec<_> = events.iter().map(Outgoing::json).collect();
-            let batch = HeaderValue::from_static("application/cloudevents-batch+json; charset=utf-8");
-            let headers = HeaderMap::from_iter([(CONTENT_TYPE, batch)]);
-            let answer = self.producer.post(headers, format!("[{}]", objects.join(","))).await?;
+            let answer = self.producer.send_batch(events).await?;
             match answer.status().as_u16() {
                 200 => Ok(()),
                 status => Err(format!("{status}: {:?}", answer.body())),

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use outrigger_eventgrid_fake::config::TEST_KEY;
 use outrigger_function::{Action, Function, Program, Record};
 use outrigger_testkit::{
     Launch, Oracle, Outgoing, Process, free_port,
@@ -59,9 +58,13 @@ impl Party {
             Outgoing { source: self.name.to_owned(), ..Outgoing::new(&id, Some(&key)) }
         };
         let events: Vec<_> = (first..first + count).map(event).collect();
-        events.iter().for_each(|event| self.oracle.sending(event));
+        for event in &events {
+            self.oracle.sending(event);
+        }
         self.source.publish(&events).await.expect("the broker takes events");
-        events.iter().for_each(|event| self.oracle.acknowledged(&event.id));
+        for event in &events {
+            self.oracle.acknowledged(&event.id);
+        }
     }
 
     /// What the function saw of its events.
@@ -106,7 +109,7 @@ impl Stage {
         assert!(yaml.lines().count() < 30, "the example has {} lines", yaml.lines().count());
         let launch = Launch::new(EXE, folder)
             .file("outrigger.yaml", &yaml)
-            .file("eventgrid.key", TEST_KEY)
+            .file("eventgrid.key", outrigger_testkit::eventgrid::EventGrid::KEY)
             .env("PUBSUB_EMULATOR_HOST", pubsub.address().to_string())
             .args(["run", "--url", &function.url()]);
         let parties = [
