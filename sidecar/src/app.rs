@@ -1,6 +1,7 @@
 //! All of Outrigger, wired once, from top to bottom; and how it stops.
 
 mod doors;
+mod pushed;
 mod wiring;
 
 use crate::{
@@ -128,8 +129,8 @@ impl App {
         }
         let inside =
             Inside { config: &config, intake: &intake, storage: storage.as_ref(), metrics: &metrics };
-        let ingress = ingress_door.serve(&inside, sources_drain.clone());
-        proxy_door.serve(&inside, &target, exchange, ingress, &sources_drain);
+        let paths = ingress_door.serve(&inside, sources_drain.clone());
+        proxy_door.serve(&inside, &target, exchange, paths, &sources_drain);
         drop(sources_drain); // from here on it is held by what has work to finish
         admin.listening.store(true, Ordering::Relaxed);
 

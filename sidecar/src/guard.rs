@@ -8,6 +8,7 @@ use outrigger_net::{
         Glob, Guard, Methods, PeerPattern, Rule, Rules,
         hmac::{Encoding, Form, Hash, Signed},
         oidc::{Oidc, Settings},
+        secret::Shared,
     },
     client::Proxies,
     token::TokenFile,
@@ -21,9 +22,14 @@ use std::{fmt::Display, sync::Arc, time::Instant};
 pub fn check(config: &config::Config) -> Result<()> {
     let ingress = config.ingress.http.as_ref().map(|http| ("ingress.http", &http.auth));
     let proxy = config.proxy.as_ref().map(|proxy| ("proxy", &proxy.auth));
+    let eventgrid = config.ingress.eventgrid_webhook.as_ref();
+    let eventgrid = eventgrid.map(|webhook| ("ingress.eventgrid_webhook", &webhook.auth));
+    let pubsub = config.ingress.pubsub_push.as_ref().map(|push| ("ingress.pubsub_push", &push.auth));
     let outgoing = &config.outgoing;
     ingress
         .into_iter()
+        .chain(eventgrid)
+        .chain(pubsub)
         .chain(proxy)
         .try_for_each(|(listener, auth)| build(listener, auth, outgoing).map(drop))
 }
@@ -54,22 +60,30 @@ fn build(
     if auth.is_open() {
         return Ok((Guard::open(listener), None));
     }
-    let wrong = |setting: &str, error: &dyn Display| {
-        Error::new(Kind::Invalid, format!("{listener}.auth.{setting}: {error}"))
-    };
+    let invalid =
+        |setting: &str, error: &dyn Display| Error::new(Kind::Invalid, format!("{setting}: {error}"));
+    let wrong = |setting: &str, error: &dyn Display| invalid(&format!("{listener}.auth.{setting}"), error);
     let now = Instant::now();
     let bearer = auth.bearer_file.as_ref().map(|file| TokenFile::open(file, now)).transpose();
     let signed = auth.hmac.as_ref().map(|hmac| Signed::open(&hmac.secret_file, form(hmac), now)).transpose();
     let proxies = crate::tls::proxies(outgoing).map_err(|error| Error::new(Kind::Invalid, error))?;
-    let oidc = auth.oidc.as_ref().map(|oidc| Oidc::new(issuer(oidc, proxies))).transpose();
+    let open = |oidc: &config::Oidc| {
+        let opened = Oidc::new(issuer(oidc, proxies));
+        opened.map_err(|error| invalid(&format!("{}.ca_file", oidc.section), &error))
+    };
+    let oidc = auth.oidc.as_ref().map(open).transpose()?;
+    let shared = |secret: &config::Secret| {
+        let opened = Shared::open(&secret.file, secret.query.clone(), secret.header.clone(), now);
+        opened.map_err(|error| invalid(&format!("{listener}.secret_file"), &error))
+    };
     let methods = Methods {
         bearer: bearer.map_err(|error| wrong("bearer_file", &error))?,
-        oidc: oidc.map_err(|error| wrong("oidc.ca_file", &error))?,
+        oidc: oidc.clone(),
+        secret: auth.secret.as_ref().map(shared).transpose()?,
         signed: signed.map_err(|error| wrong("hmac.secret_file", &error))?,
         certificates: certificates(&auth.certificates),
     };
     let rules = auth.allow.as_ref().map(|rules| Rules::new(rules.iter().map(rule).collect()));
-    let oidc = methods.oidc.clone();
     Ok((Guard::new(listener, methods, rules), oidc))
 }
 

@@ -4,6 +4,8 @@
 //! function's own answer after one attempt. Everything else is a refusal that leaves the event with its sender.
 
 pub mod cloudevents;
+pub mod confirm;
+pub mod paths;
 mod webhook;
 
 use crate::{admit::Keys, config::Webhook, dispatch::now, settle::unix_ms, telemetry::Metrics};
@@ -18,15 +20,18 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use outrigger_core::{
     BoxFuture, Code, DeadLetter, DeadLetters, Delivery, Error, Event, Inbound, Inbox, Intake, Key, Kind,
-    Malformed, Origin, Outcome, Position, Reason, Receipt, Result, Settlement, Timeline,
+    Malformed, Origin, Outcome, Position, Reason, Receipt, Refused, Result, Settlement, Timeline,
 };
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Pass},
     body::{self, BodyError, BodyLimits},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use self::webhook::Handshake;
+use self::{confirm::Confirmer, webhook::Handshake};
 
 /// Keeps events, and what came with them and is none, on storage that outlives the pod.
 pub trait Accept: Send + Sync + 'static {
@@ -61,7 +66,7 @@ pub enum Answering {
     },
 }
 
-/// The HTTP ingress.
+/// One path of the HTTP ingress, for one kind of sender.
 pub struct Ingress {
     /// The configured name: keys and dead letters carry it.
     pub name: Arc<str>,
@@ -75,6 +80,8 @@ pub struct Ingress {
     pub webhook: Webhook,
     /// How requests are read and answered.
     pub inbound: Arc<dyn Inbound>,
+    /// Who confirms a handshake that asks for it; none where no kind of request does.
+    pub confirmer: Option<Confirmer>,
     /// The ordering key.
     pub keys: Keys,
     /// When requests are answered.
@@ -86,7 +93,9 @@ pub struct Ingress {
 impl Ingress {
     /// Takes a request of any path: another has decided that it belongs here.
     pub async fn take(self: Arc<Self>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if let Ok(path) = self.path.parse() {
+        if request.uri().path() != self.path
+            && let Ok(path) = self.path.parse()
+        {
             *request.uri_mut() = path;
         }
         self.handle(request).await
@@ -99,7 +108,7 @@ impl Ingress {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "a request was refused");
-                cloudevents::failure(&error)
+                self.inbound.answer(&Outcome::Unavailable(error))
             }
         };
         self.metrics.requested(answer.status().as_u16(), now() - started);
@@ -123,7 +132,7 @@ impl Ingress {
             Ok(body) => body,
             Err(error) => {
                 body::linger(&parts.headers, incoming);
-                return Ok(unread(&error));
+                return Ok(self.unread(&error));
             }
         };
         let pass = match entry {
@@ -137,6 +146,12 @@ impl Ingress {
         let (items, batch) = match self.inbound.decode(&parts, body)? {
             Inbox::Events { items, batch } => (items, batch),
             Inbox::Answer(answer) => return Ok(answer),
+            Inbox::Confirm { answer, url } => {
+                if let Some(confirmer) = &self.confirmer {
+                    confirmer.confirm(url);
+                }
+                return Ok(answer);
+            }
         };
         if let Err(denial) = self.may_send(&pass, &parts, &items) {
             return Ok(self.refuse(&denial));
@@ -180,7 +195,8 @@ impl Ingress {
             Handshake::No => {}
             Handshake::Refused => tracing::debug!(
                 origin = ?parts.headers.get("webhook-request-origin"),
-                "a webhook's handshake was refused: ingress.http.webhook.origins does not name its origin"
+                listener = &*self.name,
+                "a webhook's handshake was refused: its origin is none of those that are listed"
             ),
             Handshake::Granted(headers) => answer.headers_mut().extend(headers),
         }
@@ -198,7 +214,22 @@ impl Ingress {
     /// What a sender is told who may not enter; the guard has told the operator.
     fn refuse(&self, denial: &Denial) -> Response<Bytes> {
         self.metrics.refused(&self.name, denial.why);
-        denial.answer()
+        match self.inbound.refused() {
+            Refused::Drops => denial.careful_answer(),
+            Refused::Told | Refused::Repeats => denial.answer(),
+        }
+    }
+
+    /// What a sender is told whose body could not be read.
+    fn unread(&self, error: &BodyError) -> Response<Bytes> {
+        tracing::debug!(%error, "a request was refused");
+        let told = Error::status(error.status(), None, error.to_string());
+        let mut answer = self.inbound.answer(&Outcome::Unavailable(told));
+        if matches!(error, BodyError::UnsupportedEncoding { .. }) {
+            // Tells a sender that it is the encoding, not the format, and which to take (RFC 9110, section 12.5.3).
+            answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING));
+        }
+        answer
     }
 
     async fn keep(&self, accept: &dyn Accept, items: Vec<Result<Event, Malformed>>) -> Result<Outcome> {
@@ -230,7 +261,13 @@ impl Ingress {
         items: Vec<Result<Event, Malformed>>,
         batch: bool,
     ) -> Result<Outcome> {
-        let dead = self.bury(home, &items).await?;
+        let mut dead = self.bury(home, &items).await?;
+        // What the function refuses for good is kept where its sender would drop it, or send it again for ever.
+        let keeps = home.filter(|_| self.inbound.refused() != Refused::Told);
+        let copies: Vec<_> = match keeps {
+            Some(_) => items.iter().map(|item| item.as_ref().ok().cloned()).collect(),
+            None => Vec::new(),
+        };
         let (receipts, outcome) = Receipt::batch(items.len());
         let deadline = now() + timeout;
         let mut pushed = 0;
@@ -238,7 +275,8 @@ impl Ingress {
             match item {
                 // What finds no room is released, and its sender reads so.
                 Ok(event) => {
-                    pushed += usize::from(intake.try_push(self.delivery(event, receipt, deadline)).is_ok());
+                    let delivery = self.delivery(event, receipt, deadline);
+                    pushed += usize::from(self.push(intake, delivery, batch.then_some(deadline)).await);
                 }
                 Err(_) => receipt.settle(Settlement::Ack(None)), // it is a dead letter by now
             }
@@ -251,11 +289,63 @@ impl Ingress {
             ));
         }
         match tokio::time::timeout_at(deadline.into(), outcome).await {
-            Ok(settlements) => Ok(Outcome::Settled { settlements, dead }),
+            Ok(mut settlements) => {
+                if let Some(home) = keeps {
+                    dead += self.keep_refused(home, copies, &mut settlements).await?;
+                }
+                Ok(Outcome::Settled { settlements, dead })
+            }
             Err(_) => {
                 Err(Error::status(504, None, format!("the function did not answer within {timeout:?}")))
             }
         }
+    }
+
+    /// Whether it found room. The members of a batch that comes again only as a whole wait for theirs until `patience`:
+    /// it may have more than there will ever be room for at once.
+    async fn push(&self, intake: &Intake, delivery: Delivery, patience: Option<Instant>) -> bool {
+        let patience = patience.filter(|_| self.inbound.refused() != Refused::Told);
+        let mut next = delivery;
+        loop {
+            let Err(delivery) = intake.try_push(next) else { return true };
+            let Some(patience) = patience else { return false };
+            let room = intake.room(delivery.size());
+            if tokio::time::timeout_at(patience.into(), room).await.is_err() {
+                return false;
+            }
+            next = delivery;
+        }
+    }
+
+    /// Keeps what the function will never take as dead letters, which settles it.
+    async fn keep_refused(
+        &self,
+        home: &dyn DeadLetters,
+        copies: Vec<Option<Event>>,
+        settlements: &mut [Settlement],
+    ) -> Result<usize> {
+        let mut kept = 0;
+        for (settlement, copy) in settlements.iter_mut().zip(copies) {
+            let (Settlement::Reject(reason), Some(event)) = (&*settlement, copy) else { continue };
+            if reason.code != Code::Refused {
+                continue; // it may pass, and its sender sends it again
+            }
+            let now = unix_ms();
+            let letter = DeadLetter {
+                reason: reason.clone(),
+                key: self.keys.of(&self.name, &event),
+                item: Ok(event),
+                origin: self.origin(),
+                attempts: 1,
+                first_ms: now,
+                last_ms: now,
+            };
+            home.put(&letter).await?;
+            self.metrics.dead(Code::Refused);
+            *settlement = Settlement::Ack(None);
+            kept += 1;
+        }
+        Ok(kept)
     }
 
     /// Keeps the malformed members of a batch, before any other is tried. Sent again they would be malformed again,
@@ -280,7 +370,7 @@ impl Ingress {
         Ok(letters.len())
     }
 
-    fn delivery(&self, event: Event, receipt: Receipt, deadline: std::time::Instant) -> Delivery {
+    fn delivery(&self, event: Event, receipt: Receipt, deadline: Instant) -> Delivery {
         Delivery {
             key: self.keys.of(&self.name, &event),
             item: Ok(event),
@@ -309,17 +399,6 @@ impl Ingress {
     fn origin(&self) -> Origin {
         Origin { source: self.name.clone(), position: Position::none(), headers: Vec::new() }
     }
-}
-
-/// What a sender is told whose body could not be read.
-fn unread(error: &BodyError) -> Response<Bytes> {
-    tracing::debug!(%error, "a request was refused");
-    let mut answer = cloudevents::failure(&Error::status(error.status(), None, error.to_string()));
-    if matches!(error, BodyError::UnsupportedEncoding { .. }) {
-        // Tells a sender that it is the encoding, not the format, and which to take (RFC 9110, section 12.5.3).
-        answer.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(body::ACCEPT_ENCODING));
-    }
-    answer
 }
 
 fn not_an_event(why: String) -> Reason {

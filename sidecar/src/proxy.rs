@@ -16,7 +16,7 @@ pub use answer::Answer;
 use crate::{
     config::{self, To},
     dispatch::{Passage, Patience, Target, now},
-    ingress::Ingress,
+    ingress::paths::Paths,
     telemetry::Metrics,
 };
 use answer::Refusal;
@@ -50,7 +50,7 @@ pub struct Parts {
     /// How the function is asked.
     pub exchange: Arc<dyn Exchange>,
     /// Where requests go that are events; needed where a rule says so.
-    pub ingress: Option<Arc<Ingress>>,
+    pub paths: Option<Arc<Paths>>,
     /// Whether a certificate that was verified here is one to the ingress too: by the same authorities and rules.
     pub certificates_shared: bool,
     /// Who may enter.
@@ -277,7 +277,8 @@ impl Visitor {
     ) -> Result<Response<Answer>, Refusal> {
         let proxy = &self.proxy;
         let to = proxy.at_the_door(request.as_mut().expect(ONCE));
-        let ingress = proxy.parts.ingress.as_ref();
+        let path = request.as_ref().expect(ONCE).uri().path();
+        let ingress = proxy.parts.paths.as_ref().map(|paths| paths.of(path));
         let guarded =
             matches!(to, Ok(To::Ingress)) && ingress.is_some_and(|ingress| !ingress.guard.is_open());
         if !guarded && !proxy.parts.guard.is_open() {

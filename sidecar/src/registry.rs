@@ -6,6 +6,7 @@
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub mod push;
 #[cfg(feature = "kafka")]
 mod replay;
 #[cfg(feature = "kafka")]
@@ -376,7 +377,13 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
     Err(left_out("journal", "events cannot be kept; set journal.storage: ephemeral to do without"))
 }
 
-#[cfg(not(all(feature = "http", feature = "journal", feature = "kafka")))]
+#[cfg(not(all(
+    feature = "eventgrid",
+    feature = "http",
+    feature = "journal",
+    feature = "kafka",
+    feature = "pubsub"
+)))]
 fn left_out(feature: &str, so: &str) -> Error {
     Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))
 }

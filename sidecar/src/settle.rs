@@ -115,8 +115,9 @@ impl Target {
         job.receipt.attempted(job.attempts);
         if job.once.is_some() {
             let code = match error.kind() {
+                _ if verdict == Verdict::Refused => Code::Refused,
                 Kind::TimedOut => Code::TimedOut,
-                _ if error.sent() => Code::Refused,
+                _ if error.sent() => Code::Exhausted, // the one attempt that its caller's time allows
                 _ => Code::Unavailable,
             };
             return self.reject(running, reason(code, &error));

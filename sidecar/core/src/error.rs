@@ -89,6 +89,17 @@ impl Error {
         &self.0.message
     }
 
+    /// The status and the `Retry-After` that tell it to a sender by HTTP.
+    #[must_use]
+    pub fn told(&self) -> (u16, Option<Duration>) {
+        match self.0.kind {
+            Kind::Status => (self.0.status.unwrap_or(500), self.0.retry_after),
+            Kind::Overloaded => (429, Some(Duration::from_secs(1))),
+            Kind::Invalid => (400, None),
+            _ => (503, Some(Duration::from_secs(5))),
+        }
+    }
+
     /// Whether the function may have seen the event: what was sent counts as an attempt.
     #[must_use]
     pub fn sent(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{Event, Malformed, Result, Settlement};
 use bytes::Bytes;
-use http::{Response, request::Parts};
+use http::{Response, Uri, request::Parts};
 
 /// Reads requests of one kind of sender, and knows the answers that it understands.
 pub trait Inbound: Send + Sync + 'static {
@@ -14,6 +14,22 @@ pub trait Inbound: Send + Sync + 'static {
 
     /// The answer to a request whose outcome is known.
     fn answer(&self, outcome: &Outcome) -> Response<Bytes>;
+
+    /// What this kind of sender does with an event that it is refused for good. By default it is told, and mends it.
+    fn refused(&self) -> Refused {
+        Refused::Told
+    }
+}
+
+/// What a sender does with an event that is refused for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It is told why, and the event is its own again.
+    Told,
+    /// It sends the event again and again, so what can never be taken is kept here, as a dead letter.
+    Repeats,
+    /// It drops the event at once, so besides, nothing that may pass is answered as if it were for good.
+    Drops,
 }
 
 /// What one request held.
@@ -28,6 +44,13 @@ pub enum Inbox {
     },
     /// No events: a handshake, answered at once.
     Answer(Response<Bytes>),
+    /// No events: a handshake, answered at once and then confirmed by a GET of this URL, which was found fit for it.
+    Confirm {
+        /// The answer.
+        answer: Response<Bytes>,
+        /// Where it is confirmed.
+        url: Uri,
+    },
 }
 
 /// What became of a request.

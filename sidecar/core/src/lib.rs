@@ -40,7 +40,7 @@ pub use error::{Error, Kind, Result, Retry};
 pub use event::{Event, Invalid, Value};
 pub use exchange::{Body, Exchange};
 pub use futures_util::future::BoxFuture;
-pub use inbound::{Inbound, Inbox, Outcome};
+pub use inbound::{Inbound, Inbox, Outcome, Refused};
 pub use ledger::{Ledger, Mark};
 pub use plugin::{Annotate, Observe, Plugin};
 pub use receipt::{BatchOutcome, Receipt, Settlement, Settler};

@@ -1,6 +1,10 @@
 //! Every address that the process listens on: opened before anything else happens, served once the rest stands.
 
-use super::{HTTP, wrong};
+use super::{
+    HTTP,
+    pushed::{self, Pushed},
+    wrong,
+};
 use crate::{
     admin::Admin,
     admit::Keys,
@@ -8,7 +12,7 @@ use crate::{
     config::{Config, Http, ListenerTls},
     dispatch::Target,
     guard,
-    ingress::{Answering, Ingress, cloudevents::CloudEvents},
+    ingress::{Answering, Ingress, cloudevents::CloudEvents, paths::Paths},
     proxy::{self, Proxy},
     registry::Storage,
     telemetry::Metrics,
@@ -33,6 +37,7 @@ pub(super) struct Doors {
     public: Option<Door>,
     owner: Listener,
     guard: Option<Arc<Guard>>,
+    pushed: Vec<Pushed>,
     proxy_guard: Option<Arc<Guard>>,
 }
 
@@ -52,6 +57,7 @@ pub(super) struct AdminDoors {
 pub(super) struct IngressDoor {
     door: Option<Door>,
     guard: Option<Arc<Guard>>,
+    pushed: Vec<Pushed>,
 }
 
 /// The open address of the proxy.
@@ -98,11 +104,12 @@ impl Doors {
         let guard =
             http.map(|http| guard::start("ingress.http", &http.auth, &config.outgoing, jitter())).transpose();
         let guard = guard.map_err(wrong)?;
+        let pushed = pushed::open(config, &jitter)?;
         let proxy_guard =
             config.proxy.as_ref().map(|it| guard::start(proxy::NAME, &it.auth, &config.outgoing, jitter()));
         let proxy_guard = proxy_guard.transpose().map_err(wrong)?;
         let owner = owner(&config.admin.socket).await?;
-        Ok(Self { ingress, proxy, public, owner, guard, proxy_guard })
+        Ok(Self { ingress, proxy, public, owner, guard, pushed, proxy_guard })
     }
 
     /// Those that metrics tell of.
@@ -113,7 +120,7 @@ impl Doors {
     /// Those that are served first, and those that are served last.
     pub(super) fn split(self) -> (AdminDoors, IngressDoor, ProxyDoor) {
         let admin = AdminDoors { public: self.public, owner: self.owner };
-        let ingress = IngressDoor { door: self.ingress, guard: self.guard };
+        let ingress = IngressDoor { door: self.ingress, guard: self.guard, pushed: self.pushed };
         (admin, ingress, ProxyDoor { door: self.proxy, guard: self.proxy_guard })
     }
 }
@@ -152,9 +159,9 @@ impl AdminDoors {
 }
 
 impl IngressDoor {
-    /// Takes events until `drain` starts, and holds it until the last request is answered. Gives back the ingress,
-    /// for those who come another way.
-    pub(super) fn serve(self, inside: &Inside<'_>, drain: Drain) -> Option<Arc<Ingress>> {
+    /// Takes events until `drain` starts, and holds it until the last request is answered. Gives back its
+    /// paths, for those who come another way.
+    pub(super) fn serve(self, inside: &Inside<'_>, drain: Drain) -> Option<Arc<Paths>> {
         let http = inside.config.ingress.http.as_ref()?;
         let Door { listener, watched } = self.door?;
         let guard = self.guard?;
@@ -164,9 +171,11 @@ impl IngressDoor {
         let address = listener.address().unwrap_or(http.listen);
         let tls = watched.tls.is_some();
         tracing::info!(%address, path = http.path, sync = http.sync, tls, "events are taken");
-        let ingress = ingress(http, inside, guard);
-        let taken = ingress.clone();
-        let service = move |request| ingress.clone().handle(request);
+        let pushed =
+            self.pushed.into_iter().map(|pushed| pushed.ingress(http, answering(http, inside), inside));
+        let paths = Arc::new(Paths { http: ingress(http, inside, guard), pushed: pushed.collect() });
+        let taken = paths.clone();
+        let service = move |request| paths.handle(request);
         let limits = limits(http);
         tokio::spawn(async move {
             serve(listener, limits, watched.counts, service, started(drain.clone())).await;
@@ -182,7 +191,7 @@ impl ProxyDoor {
         inside: &Inside<'_>,
         target: &Arc<Target>,
         exchange: Arc<dyn Exchange>,
-        ingress: Option<Arc<Ingress>>,
+        paths: Option<Arc<Paths>>,
         drain: &Drain,
     ) {
         let (Some(config), Some(Door { listener, watched }), Some(guard)) =
@@ -203,7 +212,7 @@ impl ProxyDoor {
             proxy::Parts {
                 target: target.clone(),
                 exchange,
-                ingress,
+                paths,
                 certificates_shared: both.is_some_and(|(ours, theirs)| ours.knows_as(&theirs)),
                 guard,
                 metrics: inside.metrics.clone(),
@@ -245,15 +254,7 @@ async fn owner(path: &Path) -> Result<Listener, Failure> {
 }
 
 fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>) -> Arc<Ingress> {
-    let Inside { config, intake, storage, metrics } = *inside;
-    let answering = match storage {
-        Some(storage) if !http.sync => Answering::Durable { accept: storage.accept.clone() },
-        _ => Answering::Sync {
-            intake: intake.clone(),
-            timeout: http.sync_timeout,
-            dead: storage.map(|storage| storage.dead.clone()),
-        },
-    };
+    let Inside { config, metrics, .. } = *inside;
     Arc::new(Ingress {
         name: HTTP.into(),
         path: http.path.clone(),
@@ -265,10 +266,24 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>) -> Arc<Ingress> 
         },
         inbound: Arc::new(CloudEvents { batch_events_max: http.batch_events_max }),
         webhook: http.webhook.clone(),
+        confirmer: None,
         keys: Keys(config.delivery.key.clone()),
-        answering,
+        answering: answering(http, inside),
         metrics: metrics.clone(),
     })
+}
+
+/// When senders are answered: all paths of the listener alike.
+fn answering(http: &Http, inside: &Inside<'_>) -> Answering {
+    let Inside { intake, storage, .. } = *inside;
+    match storage {
+        Some(storage) if !http.sync => Answering::Durable { accept: storage.accept.clone() },
+        _ => Answering::Sync {
+            intake: intake.clone(),
+            timeout: http.sync_timeout,
+            dead: storage.map(|storage| storage.dead.clone()),
+        },
+    }
 }
 
 fn limits(http: &Http) -> Limits {

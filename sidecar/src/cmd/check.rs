@@ -101,6 +101,13 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
                 http.listen, http.path
             ));
             lines.push(format!("  {}", senders(&http.auth)));
+            let pushed = [
+                ("Event Grid", config.ingress.eventgrid_webhook.as_ref().map(|it| (&it.path, &it.auth))),
+                ("Pub/Sub", config.ingress.pubsub_push.as_ref().map(|it| (&it.path, &it.auth))),
+            ];
+            for (who, (path, auth)) in pushed.into_iter().filter_map(|(who, at)| Some((who, at?))) {
+                lines.push(format!("  {who} pushes to {scheme}://{}{path}; {}", http.listen, pushers(auth)));
+            }
         }
         None if config.ingress.kafka.is_some() => {}
         None => lines.push("  no events come in: ingress.http.listen is off".to_owned()),
@@ -127,6 +134,16 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
         }
     });
     lines.join("\n")
+}
+
+/// Rules of these are made by the settings, so only the ways in are told.
+fn pushers(auth: &Auth) -> String {
+    match &auth.oidc {
+        _ if auth.is_open() => "anyone who can connect may send".to_owned(),
+        Some(oidc) if auth.secret.is_none() => format!("tokens of {} are let in", oidc.issuer),
+        Some(oidc) => format!("tokens of {} and a secret are let in", oidc.issuer),
+        None => "a secret is let in".to_owned(),
+    }
 }
 
 fn senders(auth: &Auth) -> String {

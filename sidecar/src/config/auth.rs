@@ -14,6 +14,8 @@ pub struct Auth {
     pub oidc: Option<Oidc>,
     /// Signed bodies.
     pub hmac: Option<Hmac>,
+    /// A secret that is shown as it is; only webhooks of Event Grid have it.
+    pub secret: Option<Secret>,
     /// Who of those may send what; none is everybody everything.
     pub allow: Option<Vec<Rule>>,
 }
@@ -21,6 +23,8 @@ pub struct Auth {
 /// Tokens of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Oidc {
+    /// Its section of the configuration.
+    pub section: String,
     /// As its tokens name it.
     pub issuer: String,
     /// Who we are; a rule asks for at least one.
@@ -62,6 +66,17 @@ pub struct Hmac {
     pub is_sha512: bool,
 }
 
+/// A secret that is shown as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// The file that holds the secrets.
+    pub file: PathBuf,
+    /// The parameter of the query that shows it.
+    pub query: Option<String>,
+    /// The header that shows it.
+    pub header: Option<http::HeaderName>,
+}
+
 /// Who may send what. Every empty list is anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
@@ -80,6 +95,19 @@ pub struct Rule {
 }
 
 impl Auth {
+    /// Anybody may enter.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            bearer_file: None,
+            certificates: Vec::new(),
+            oidc: None,
+            hmac: None,
+            secret: None,
+            allow: None,
+        }
+    }
+
     /// Whether anybody may enter.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -94,6 +122,7 @@ impl Auth {
             ("certificates", !self.certificates.is_empty()),
             ("oidc", self.oidc.is_some()),
             ("hmac", self.hmac.is_some()),
+            ("secret_file", self.secret.is_some()),
         ];
         ways.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
     }
@@ -108,13 +137,15 @@ impl Values {
             certificates: self.list(&at("certificates")).unwrap_or_default(),
             oidc: self.oidc(&at("oidc")),
             hmac: self.hmac(&at("hmac")),
+            secret: None,
             allow: self.rules(&at("allow")),
         }
     }
 
-    fn oidc(&self, section: &str) -> Option<Oidc> {
+    pub(super) fn oidc(&self, section: &str) -> Option<Oidc> {
         let at = |name: &str| format!("{section}.{name}");
         Some(Oidc {
+            section: section.to_owned(),
             issuer: self.some_text(&at("issuer"))?,
             audiences: self.list(&at("audience")).unwrap_or_default(),
             algorithms: self.list(&at("algorithms")).unwrap_or_default(),

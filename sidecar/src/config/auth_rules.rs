@@ -50,7 +50,7 @@ pub(super) fn check(
     unused(rules, &at("hmac"), "secret_file", auth.hmac.is_some(), &HMAC);
 }
 
-const OIDC: [&str; 11] = [
+pub(super) const OIDC: [&str; 11] = [
     "audience",
     "algorithms",
     "leeway",
@@ -65,7 +65,7 @@ const OIDC: [&str; 11] = [
 ];
 const HMAC: [&str; 4] = ["header", "prefix", "encoding", "hash"];
 
-fn issuer(rules: &mut Rules<'_>, section: &str, oidc: &Oidc) {
+pub(super) fn issuer(rules: &mut Rules<'_>, section: &str, oidc: &Oidc) {
     let at = |name: &str| format!("{section}.{name}");
     if oidc.audiences.is_empty() && rules.are_read(&[&at("audience")]) {
         let expected = "what the issuer calls this listener in aud: without it, a token for anybody would do";
@@ -89,7 +89,7 @@ fn issuer(rules: &mut Rules<'_>, section: &str, oidc: &Oidc) {
 }
 
 /// A setting that is given and not used is a mistake that nobody would notice.
-fn unused(rules: &mut Rules<'_>, section: &str, needed: &str, is_used: bool, names: &[&str]) {
+pub(super) fn unused(rules: &mut Rules<'_>, section: &str, needed: &str, is_used: bool, names: &[&str]) {
     let needed = format!("{section}.{needed}");
     if is_used || !rules.are_read(&[&needed]) {
         return;

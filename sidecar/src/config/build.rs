@@ -26,7 +26,12 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         function: values.function(),
         delivery: values.delivery(),
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
-        ingress: Ingress { http: values.http(&journal), kafka: values.kafka_ingress() },
+        ingress: Ingress {
+            http: values.http(&journal),
+            eventgrid_webhook: values.eventgrid_webhook(),
+            kafka: values.kafka_ingress(),
+            pubsub_push: values.pubsub_push(),
+        },
         kafka: values.kafka(),
         proxy: values.proxy(),
         replies: Replies {
@@ -170,7 +175,7 @@ impl Values {
             idle_timeout: self.span("ingress.http.idle_timeout"),
             http2_streams_max: self.count("ingress.http.http2_streams_max"),
             tls: self.listener_tls("ingress.http.tls"),
-            webhook: self.webhook(),
+            webhook: self.webhook("ingress.http.webhook"),
         })
     }
 
@@ -240,6 +245,7 @@ readers! {
     url -> Option<http::Uri> { Value::Url(url) => Some(url.clone()), Value::Absent => None }
     listen -> Option<SocketAddr> { Value::Listen(address) => Some(*address), Value::Absent => None }
     header -> http::HeaderName { Value::Header(name) => name.clone() }
+    some_header -> Option<http::HeaderName> { Value::Header(name) => Some(name.clone()), Value::Absent => None }
     rules -> Option<Vec<Rule>> { Value::Rules(rules) => Some(rules.clone()), Value::Absent => None }
     statuses -> std::collections::BTreeMap<String, Meaning> {
         Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), meaning(word))).collect(),

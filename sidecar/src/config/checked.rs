@@ -5,8 +5,10 @@
 
 use super::{
     auth::Auth,
+    eventgrid_webhook::EventGridWebhook,
     kafka::{Ingress as KafkaIngress, Kafka},
     proxy::Proxy,
+    pubsub_push::PubsubPush,
     tls::{FunctionTls, ListenerTls},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -235,8 +237,12 @@ pub struct Window {
 pub struct Ingress {
     /// By HTTP; none where it is off.
     pub http: Option<Http>,
+    /// Pushed by Event Grid; none where it has no path.
+    pub eventgrid_webhook: Option<EventGridWebhook>,
     /// From Kafka; none where no topic is named.
     pub kafka: Option<KafkaIngress>,
+    /// Pushed by Pub/Sub; none where it has no path.
+    pub pubsub_push: Option<PubsubPush>,
 }
 
 /// Where events go that the function answers with.

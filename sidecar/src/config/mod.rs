@@ -9,12 +9,15 @@ mod auth_rules;
 mod build;
 mod checked;
 mod env;
+mod eventgrid_webhook;
 mod example;
 mod kafka;
 mod kafka_rules;
 mod kind;
 mod problems;
 mod proxy;
+mod pubsub_push;
+mod push_rules;
 mod raw;
 mod reading;
 mod rules;
@@ -32,13 +35,15 @@ use std::{
 };
 
 pub use self::{
-    auth::{Auth, Hmac, Oidc, Rule},
+    auth::{Auth, Hmac, Oidc, Rule, Secret},
     checked::*,
     env::{Env, Process},
+    eventgrid_webhook::{EventGridWebhook, Validation},
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
+    pubsub_push::PubsubPush,
     reading::{Changes, Reading},
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},

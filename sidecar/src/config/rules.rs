@@ -29,6 +29,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     rules.function(purpose);
     super::kafka_rules::check(&mut rules);
     super::proxy::check(&mut rules);
+    super::push_rules::check(&mut rules);
     super::tls::check(&mut rules);
 }
 

@@ -6,6 +6,7 @@
 mod auth;
 mod kafka;
 mod proxy;
+mod push;
 mod table;
 mod tls;
 mod webhook;
@@ -82,8 +83,20 @@ pub(crate) static SECTIONS: &[Section] = &[
         "The handshake (OPTIONS) by which senders of CloudEvents webhooks ask whether they may deliver here.",
     ),
     section(
+        "ingress.eventgrid_webhook",
+        "Events that Azure Event Grid pushes to a path of ingress.http's listener, in both of its schemas.",
+    ),
+    section(
+        "ingress.eventgrid_webhook.entra",
+        "Tokens of Microsoft Entra ID, which Event Grid sends for its own application.",
+    ),
+    section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",
+    ),
+    section(
+        "ingress.pubsub_push",
+        "Messages that Google Pub/Sub pushes to a path of ingress.http's listener, wrapped or unwrapped.",
     ),
     section("kafka", "The cluster, for the source and for what is written."),
     section("kafka.tls", "Where kafka.security is tls or sasl-tls."),

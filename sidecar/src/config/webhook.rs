@@ -3,7 +3,7 @@
 use super::build::Values;
 
 /// Which senders are granted leave to send, and how fast.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Webhook {
     /// Their origins, or `*` for all; none grants it to nobody.
     pub origins: Option<Vec<String>>,
@@ -15,10 +15,11 @@ pub struct Webhook {
 pub(super) const AN_ORIGIN: &str = "a DNS name such as eventgrid.azure.net, or \"*\"";
 
 impl Values {
-    pub(super) fn webhook(&self) -> Webhook {
+    /// The settings `origins` and `rate` of a section.
+    pub(super) fn webhook(&self, section: &str) -> Webhook {
         Webhook {
-            origins: self.list("ingress.http.webhook.origins"),
-            rate: self.some_count("ingress.http.webhook.rate"),
+            origins: self.list(&format!("{section}.origins")),
+            rate: self.some_count(&format!("{section}.rate")),
         }
     }
 }

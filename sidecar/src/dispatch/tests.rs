@@ -379,7 +379,7 @@ async fn a_caller_who_waits_gets_one_attempt_and_no_dead_letter() {
     let delivery = Delivery { once: Some(now() + Duration::from_secs(1)), ..bench.delivery("a", None) };
     bench.target.push(delivery);
     bench.settled(1).await;
-    assert_eq!(bench.log(), ["call a", "reject a refused (status 500)"]);
+    assert_eq!(bench.log(), ["call a", "reject a exhausted (status 500)"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use http::{
     request::Parts,
 };
 use outrigger_core::{
-    Code, Error, Event, Inbound, Inbox, Invalid, Kind, Malformed, Outcome, Reason, Reply, Result, Settlement,
+    Code, Error, Event, Inbound, Inbox, Invalid, Malformed, Outcome, Reason, Reply, Result, Settlement,
     event::{
         http::{self as binary, Mode},
         json,
@@ -85,12 +85,7 @@ impl Inbound for CloudEvents {
 /// The answer to something that was not accepted: its status, why, and when to come again.
 #[must_use]
 pub fn failure(error: &Error) -> Response<Bytes> {
-    let (status, wait) = match error.kind() {
-        Kind::Status => (error.http_status().unwrap_or(500), error.retry_after()),
-        Kind::Overloaded => (429, Some(std::time::Duration::from_secs(1))),
-        Kind::Invalid => (400, None),
-        _ => (503, Some(std::time::Duration::from_secs(5))),
-    };
+    let (status, wait) = error.told();
     let mut answer =
         text(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), error.message());
     if let Some(wait) = wait {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     check,
     invalid::Invalid,
-    media,
+    media, uri,
     value::{Kind, Value},
 };
 
@@ -15,6 +15,8 @@ use super::{
 const KNOWN: [&str; 8] = ["", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time"];
 /// The place of `datacontenttype` in [`KNOWN`].
 const DATACONTENTTYPE: u8 = 4;
+/// The place of `dataschema` in [`KNOWN`].
+const DATASCHEMA: u8 = 5;
 /// `id`, `source` and `type` are there in every event and always first, at their place in [`KNOWN`] less one.
 pub(super) const REQUIRED: usize = 3;
 /// More attributes than any transport carries; what lies beyond is refused, which bounds the search for doubles.
@@ -313,7 +315,7 @@ fn kind_of(known: u8) -> Option<Kind> {
     match known {
         1 | 3 | DATACONTENTTYPE | 6 => Some(Kind::String),
         2 => Some(Kind::UriRef),
-        5 => Some(Kind::Uri),
+        DATASCHEMA => Some(Kind::Uri),
         7 => Some(Kind::Timestamp),
         _ => None,
     }
@@ -335,6 +337,9 @@ fn fitting_kind(known: u8, name: &str, kind: Kind, text: &str) -> Result<Kind, I
         if !media::is_media_type(text) {
             return Err(Invalid::new(name, text, "a media type such as application/json (RFC 2046)"));
         }
+    }
+    if known == DATASCHEMA && uri::is_fragment(text) {
+        return Ok(kind); // no URI; but every event of Azure Event Grid names its version so
     }
     match kind.refusal(text) {
         Some(expected) => Err(Invalid::new(name, text, expected)),

@@ -137,6 +137,18 @@ fn what_every_event_has_cannot_be_removed() {
     assert_eq!(event.text("b").as_deref(), Some("2"));
 }
 
+/// No URI, but every event of Azure Event Grid has it.
+#[test]
+fn a_version_as_azure_writes_it_is_a_dataschema() {
+    let mut event = order();
+    event.set("dataschema", Value::String("#1.0")).unwrap();
+    assert_eq!(event.get("dataschema"), Some(Value::Uri("#1.0")));
+    for other in ["#", "#a b", "#a#b", "1.0"] {
+        assert!(event.set("dataschema", Value::String(other)).is_err(), "{other}");
+    }
+    assert!(event.set("a", Value::Uri("#1.0")).is_err(), "of other attributes it is none");
+}
+
 #[test]
 fn an_attribute_that_breaks_a_rule_changes_nothing() {
     let before = {

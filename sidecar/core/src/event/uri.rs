@@ -10,6 +10,11 @@ pub(super) fn is_uri(text: &str) -> bool {
     }
 }
 
+/// A reference that is a fragment alone and not empty, such as `#1.0`.
+pub(super) fn is_fragment(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('#') && is_any_reference(text)
+}
+
 /// A URI or a relative reference (RFC 3986, section 4.1). The empty reference is one.
 pub(super) fn is_uri_reference(text: &str) -> bool {
     // Most are a path from the root and no more.

@@ -84,6 +84,13 @@ impl Why {
         }
     }
 
+    /// Whether the same event may be let in when it is sent again: by its sender's next token, or when our clock or the
+    /// issuer's keys are right.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        matches!(self, Why::Expired | Why::NotYet | Why::Key | Why::Unsettled | Why::Unavailable)
+    }
+
     /// 403 for the known who may not, 503 for what will pass, else 401.
     #[must_use]
     pub fn status(self) -> StatusCode {
@@ -124,7 +131,17 @@ impl Denial {
     /// 3), and a line that tells nothing about us.
     #[must_use]
     pub fn answer(&self) -> Response<Bytes> {
-        let status = self.why.status();
+        self.answer_with(self.why.status())
+    }
+
+    /// The same for a sender who drops an event that it is refused by 401: whatever [passes](Why::passes) is 503.
+    #[must_use]
+    pub fn careful_answer(&self) -> Response<Bytes> {
+        let passes = self.why.passes();
+        self.answer_with(if passes { StatusCode::SERVICE_UNAVAILABLE } else { self.why.status() })
+    }
+
+    fn answer_with(&self, status: StatusCode) -> Response<Bytes> {
         let line = match status {
             StatusCode::FORBIDDEN => "this sender may not send this\n",
             StatusCode::SERVICE_UNAVAILABLE => "senders cannot be checked at the moment; try again\n",
@@ -134,7 +151,7 @@ impl Denial {
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        if let Some(challenge) = self.challenge() {
+        if let Some(challenge) = self.challenge().filter(|_| status != StatusCode::SERVICE_UNAVAILABLE) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(wait) = self.retry_after {
@@ -157,6 +174,7 @@ impl Denial {
 pub(super) const BEARER: &str = "Bearer";
 pub(super) const BODY: &str = "Body-HMAC";
 pub(super) const CERTIFICATE: &str = "Client-Certificate";
+pub(super) const SECRET: &str = "Shared-Secret";
 
 #[cfg(test)]
 mod tests {
@@ -178,6 +196,27 @@ mod tests {
             assert_eq!(header(WWW_AUTHENTICATE), challenge, "{denial:?}");
             assert_eq!(header(RETRY_AFTER), (status == 503).then_some("1"), "{denial:?}");
             assert!(!String::from_utf8_lossy(answer.body()).contains("secret"), "{denial:?}");
+        }
+    }
+
+    #[test]
+    fn a_sender_who_drops_events_is_not_told_for_good_what_will_pass() {
+        for (why, usual, careful) in [
+            (Why::Expired, 401, 503),
+            (Why::NotYet, 401, 503),
+            (Why::Key, 401, 503),
+            (Why::Unsettled, 503, 503),
+            (Why::Unavailable, 503, 503),
+            (Why::Signature, 401, 401),
+            (Why::Audience, 401, 401),
+            (Why::Missing, 401, 401),
+            (Why::Rule, 403, 403),
+        ] {
+            let denial = Denial::new(why, "");
+            let statuses = [denial.answer().status().as_u16(), denial.careful_answer().status().as_u16()];
+            assert_eq!(statuses, [usual, careful], "{why:?}");
+            let challenged = denial.careful_answer().headers().contains_key(WWW_AUTHENTICATE);
+            assert_eq!(challenged, careful != 503, "{why:?}");
         }
     }
 

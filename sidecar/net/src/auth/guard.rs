@@ -6,11 +6,12 @@
 //! WARN, at most twenty a second, and what was let in at INFO, by [`Guard::granted`].
 
 use super::{
-    denial::{BEARER, BODY, CERTIFICATE, Denial, Why},
+    denial::{BEARER, BODY, CERTIFICATE, Denial, SECRET, Why},
     hmac::{Signature, Signed},
     identity::{Identity, PeerPattern},
     oidc::Oidc,
     rules::{Allowed, Rules},
+    secret::Shared,
     throttle::Throttle,
 };
 use crate::{
@@ -35,6 +36,8 @@ pub struct Methods {
     pub oidc: Option<Arc<Oidc>>,
     /// Bodies that are signed with a shared secret.
     pub signed: Option<Signed>,
+    /// A shared secret in the query or a header.
+    pub secret: Option<Shared>,
     /// Client certificates: those that one of these fits.
     pub certificates: Vec<PeerPattern>,
 }
@@ -215,6 +218,13 @@ impl Methods {
                 Err(wrong) => denial = Some(wrong),
             }
         }
+        if let Some(secret) = &self.secret {
+            match secret.check(parts, Instant::now()) {
+                Ok(()) => return Ok(Some(Identity::Holder)),
+                Err(missing) if missing.why == Why::Missing => {}
+                Err(wrong) => denial = Some(wrong),
+            }
+        }
         // A sender who is wrong by one method may still sign the body.
         let signs =
             self.signed.as_ref().is_some_and(|signed| !matches!(signed.presented(&parts.headers), Ok(None)));
@@ -243,6 +253,8 @@ impl Methods {
             BEARER
         } else if self.signed.is_some() {
             BODY
+        } else if self.secret.is_some() {
+            SECRET
         } else {
             CERTIFICATE
         }

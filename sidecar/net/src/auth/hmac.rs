@@ -149,7 +149,8 @@ fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
 }
 
-fn read(path: &Path) -> Result<(Vec<Vec<u8>>, Stamp), SecretError> {
+/// The secrets of a file: one in each line, at most four.
+pub(super) fn read(path: &Path) -> Result<(Vec<Vec<u8>>, Stamp), SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
     let unusable = |what| SecretError::Unusable { path: path.to_owned(), what };
     let file = fs::File::open(path).map_err(unreadable)?;

@@ -71,6 +71,8 @@ pub enum Identity {
     Certificate(Arc<Peer>),
     /// Whoever holds the secret that bodies are signed with.
     Signer,
+    /// Whoever holds the secret itself.
+    Holder,
 }
 
 impl Identity {
@@ -83,6 +85,7 @@ impl Identity {
             Self::Token(_) => "oidc",
             Self::Certificate(_) => "certificate",
             Self::Signer => "hmac",
+            Self::Holder => "secret",
         }
     }
 
@@ -92,7 +95,7 @@ impl Identity {
         match self {
             Self::Token(claims) => claims.name(),
             Self::Certificate(peer) => peer.spiffe_id.as_deref().unwrap_or(&peer.subject),
-            Self::Anybody | Self::Bearer | Self::Signer => "",
+            Self::Anybody | Self::Bearer | Self::Signer | Self::Holder => "",
         }
     }
 }

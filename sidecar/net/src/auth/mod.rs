@@ -10,6 +10,7 @@
 //! | [`jwt`] | one token: its parts, its claims at a given time; pure |
 //! | [`jwks`] | an issuer's keys, and which one a token means; pure |
 //! | [`hmac`] | a body that is signed with a shared secret |
+//! | [`secret`] | a shared secret itself, in the query or a header |
 //! | [`glob`] | the patterns of rules; pure |
 //!
 //! Every method that is configured is an alternative: a request that satisfies one is let in. Not here: TLS (the
@@ -24,6 +25,7 @@ pub mod jwks;
 pub mod jwt;
 pub mod oidc;
 pub mod rules;
+pub mod secret;
 
 mod seen;
 mod throttle;

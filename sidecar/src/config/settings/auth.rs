@@ -31,78 +31,14 @@ macro_rules! auth {
                 "Lets in client certificates (mutual TLS) by a SPIFFE id, or by subject:, dns:, uri: or email: and a \
                  pattern; * is anything.",
             ),
-            setting(
-                concat!($listener, ".auth.oidc.issuer"),
-                Kind::Or("none", &Kind::Issuer),
-                "none",
-                "Lets in who sends a JWT of this issuer, exactly as its tokens name it (iss).",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.audience"),
-                Kind::Or("none", &Kind::Lines),
-                "none",
-                "Who we are to the issuer: a token must be for one of these (aud).",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.algorithms"),
-                Kind::Words(ALGORITHMS),
-                "[RS256, ES256, EdDSA]",
-                "By which a token may be signed.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.leeway"),
-                span(Duration::ZERO, MINUTE),
-                "30s",
-                "How far the issuer's clock and ours may be apart.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.keys_url"),
-                Kind::Or("discover", &Kind::TokenUrl),
-                "discover",
-                "Where its keys are (JWKS); discover asks the issuer's /.well-known/openid-configuration.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.ca_file"),
-                Kind::Or("system", &Kind::File),
-                "system",
-                "The authorities of the issuer's certificate, in PEM; read again at every fetch.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.refresh_every"),
-                span(MINUTE, Duration::from_hours(24)),
-                "1h",
-                "How often its keys are fetched.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.refresh_min"),
-                span(SECOND, Duration::from_hours(1)),
-                "10s",
-                "How often at most a token with an unknown key makes them be fetched; in between it is answered 503.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.keys_age_max"),
-                span(MINUTE, Duration::from_hours(24 * 30)),
-                "24h",
-                "How old the keys may become while the issuer is out of reach; then tokens are answered 503.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.timeout"),
-                span(Duration::from_millis(100), MINUTE),
-                "5s",
-                "How long one question to the issuer may take.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.answer_bytes_max"),
-                size(KIB, 16 * MIB),
-                "256KiB",
-                "The largest answer of the issuer.",
-            ),
-            setting(
-                concat!($listener, ".auth.oidc.tokens_max"),
-                count(0, 1_000_000),
-                "1024",
-                "The most verified tokens that are known again without checking their signature.",
-            ),
+        ]
+    };
+}
+
+/// What follows the tokens of an issuer, below `$listener.auth`.
+macro_rules! further {
+    ($listener:literal) => {
+        &[
             setting(
                 concat!($listener, ".auth.hmac.secret_file"),
                 Kind::Or("none", &Kind::File),
@@ -145,8 +81,96 @@ macro_rules! auth {
     };
 }
 
+/// Tokens of an issuer, which is `$issuer` by default.
+macro_rules! oidc {
+    ($section:expr, $issuer:literal) => {
+        &[
+            setting(
+                concat!($section, ".issuer"),
+                Kind::Or("none", &Kind::Issuer),
+                $issuer,
+                "Lets in who sends a JWT of this issuer, exactly as its tokens name it (iss).",
+            ),
+            setting(
+                concat!($section, ".audience"),
+                Kind::Or("none", &Kind::Lines),
+                "none",
+                "Who we are to the issuer: a token must be for one of these (aud).",
+            ),
+            setting(
+                concat!($section, ".algorithms"),
+                Kind::Words(ALGORITHMS),
+                "[RS256, ES256, EdDSA]",
+                "By which a token may be signed.",
+            ),
+            setting(
+                concat!($section, ".leeway"),
+                span(Duration::ZERO, MINUTE),
+                "30s",
+                "How far the issuer's clock and ours may be apart.",
+            ),
+            setting(
+                concat!($section, ".keys_url"),
+                Kind::Or("discover", &Kind::TokenUrl),
+                "discover",
+                "Where its keys are (JWKS); discover asks the issuer's /.well-known/openid-configuration.",
+            ),
+            setting(
+                concat!($section, ".ca_file"),
+                Kind::Or("system", &Kind::File),
+                "system",
+                "The authorities of the issuer's certificate, in PEM; read again at every fetch.",
+            ),
+            setting(
+                concat!($section, ".refresh_every"),
+                span(MINUTE, Duration::from_hours(24)),
+                "1h",
+                "How often its keys are fetched.",
+            ),
+            setting(
+                concat!($section, ".refresh_min"),
+                span(SECOND, Duration::from_hours(1)),
+                "10s",
+                "How often at most a token with an unknown key makes them be fetched; in between it is answered 503.",
+            ),
+            setting(
+                concat!($section, ".keys_age_max"),
+                span(MINUTE, Duration::from_hours(24 * 30)),
+                "24h",
+                "How old the keys may become while the issuer is out of reach; then tokens are answered 503.",
+            ),
+            setting(
+                concat!($section, ".timeout"),
+                span(Duration::from_millis(100), MINUTE),
+                "5s",
+                "How long one question to the issuer may take.",
+            ),
+            setting(
+                concat!($section, ".answer_bytes_max"),
+                size(KIB, 16 * MIB),
+                "256KiB",
+                "The largest answer of the issuer.",
+            ),
+            setting(
+                concat!($section, ".tokens_max"),
+                count(0, 1_000_000),
+                "1024",
+                "The most verified tokens that are known again without checking their signature.",
+            ),
+        ]
+    };
+}
+
 /// Those of the ingress; they follow the rest of `ingress.http`.
-pub(super) const INGRESS: &[Setting] = auth!("ingress.http");
+pub(super) const INGRESS: [&[Setting]; 3] =
+    [auth!("ingress.http"), oidc!("ingress.http.auth.oidc", "none"), further!("ingress.http")];
 
 /// Those of the proxy.
-pub(super) const PROXY: &[Setting] = auth!("proxy");
+pub(super) const PROXY: [&[Setting]; 3] =
+    [auth!("proxy"), oidc!("proxy.auth.oidc", "none"), further!("proxy")];
+
+/// Google's tokens, with which Pub/Sub pushes.
+pub(super) const PUBSUB_PUSH: &[Setting] = oidc!("ingress.pubsub_push", "https://accounts.google.com");
+
+/// Entra's tokens, with which Event Grid calls a webhook.
+pub(super) const EVENTGRID_WEBHOOK: &[Setting] = oidc!("ingress.eventgrid_webhook.entra", "none");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, kafka, proxy, tls, webhook};
+use super::{Setting, auth, kafka, proxy, push, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -12,13 +12,21 @@ const ALL: &[&[Setting]] = &[
     FUNCTION,
     tls::FUNCTION,
     INWARD,
-    auth::INGRESS,
+    auth::INGRESS[0],
+    auth::INGRESS[1],
+    auth::INGRESS[2],
     tls::INGRESS,
     webhook::INGRESS,
+    push::EVENTGRID_WEBHOOK,
+    auth::EVENTGRID_WEBHOOK,
     kafka::SOURCE,
+    push::PUBSUB_PUSH,
+    auth::PUBSUB_PUSH,
     kafka::CLUSTER,
     proxy::PROXY,
-    auth::PROXY,
+    auth::PROXY[0],
+    auth::PROXY[1],
+    auth::PROXY[2],
     tls::PROXY,
     INSIDE,
     tls::ADMIN,

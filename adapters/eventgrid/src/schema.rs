@@ -1,0 +1,127 @@
+//! The EventGrid schema, and the `CloudEvent` that each of its events is, by Azure's own mapping. Pure.
+//!
+//! `topic` is the source, `eventType` the type, `eventTime` the time; `id`, `subject` and `data` stay what they are. The
+//! version of the data becomes `#V` in `dataschema`, as Azure writes it in its own `CloudEvents`; the version of the
+//! envelope is dropped. Data is JSON and keeps its bytes.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use outrigger_core::{Event, Invalid, Value};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Member<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    topic: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    subject: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event_time: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
+}
+
+/// Reads one event, whose data shares the memory of `raw`.
+///
+/// What is empty and optional is left out; a character that no URI may hold is percent-encoded in `source` and
+/// `dataschema`, since a name of Azure may have it. What the schema does not know is not looked at.
+///
+/// # Errors
+/// When it is no JSON object, a member is there twice or of another type, or `id`, `topic` or `eventType` is missing.
+pub fn decode(raw: &Bytes) -> Result<Event, Invalid> {
+    let member: Member<'_> = serde_json::from_slice(raw)
+        .map_err(|error| Invalid::says("event", &format!("is none of the EventGrid schema: {error}")))?;
+    let needed = |name: &str, value: Option<Cow<'_, str>>| {
+        let given = value.filter(|text| !text.is_empty()).map(Cow::into_owned);
+        given.ok_or_else(|| Invalid::says(name, "is missing; every event of the EventGrid schema has it"))
+    };
+    let (id, topic) = (needed("id", member.id)?, needed("topic", member.topic)?);
+    let mut event = Event::new(&id, &reference(&topic), &needed("eventType", member.event_type)?)?;
+    let version = member.data_version.filter(|version| !version.is_empty());
+    let version = version.map(|version| Cow::Owned(format!("#{}", reference(&version))));
+    for (name, text) in [("subject", member.subject), ("time", member.event_time), ("dataschema", version)] {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            event.set(name, Value::String(&text))?;
+        }
+    }
+    match member.data {
+        Some(data) => event.with_data("application/json", raw.slice_ref(data.get().as_bytes())),
+        None => Ok(event),
+    }
+}
+
+/// What is published to a topic of the EventGrid schema; the topic is where it is published.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Published<'a> {
+    id: &'a str,
+    subject: &'a str,
+    event_type: &'a str,
+    event_time: &'a str,
+    data: Option<&'a RawValue>,
+    data_version: &'a str,
+}
+
+/// Writes one event as it is published to a topic of this schema, which takes the place of its source. An event without a
+/// time gets `now` (RFC 3339), one without a subject its source. Attributes that the schema does not have are left out.
+///
+/// # Errors
+/// When its data is not JSON.
+pub fn encode(event: &Event, now: &str) -> Result<Bytes, Invalid> {
+    let data = event.data().map(|data| serde_json::from_slice::<&RawValue>(data)).transpose();
+    let published = Published {
+        id: event.id(),
+        subject: event.subject().unwrap_or(event.source()),
+        event_type: event.ty(),
+        event_time: event.time().unwrap_or(now),
+        data: data
+            .map_err(|_| Invalid::says("data", "is not JSON, and the EventGrid schema has nothing else"))?,
+        data_version: event.dataschema().map_or("", |schema| schema.strip_prefix('#').unwrap_or(schema)),
+    };
+    serde_json::to_vec(&published)
+        .map(Bytes::from)
+        .map_err(|error| Invalid::says("event", &error.to_string()))
+}
+
+/// A member that is there, also where it is `null`.
+fn present<'de, D: Deserializer<'de>>(json: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(json).map(Some)
+}
+
+/// The text as a URI may hold it.
+fn reference(text: &str) -> Cow<'_, str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=/:@?%".contains(&byte);
+    if text.bytes().all(fits) && is_encoded_well(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut reference = String::with_capacity(text.len() + 16);
+    for byte in text.bytes() {
+        if fits(byte) && byte != b'%' {
+            reference.push(char::from(byte));
+        } else {
+            reference.push('%');
+            let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            reference.extend([digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    Cow::Owned(reference)
+}
+
+/// Whether every `%` begins an encoded byte.
+fn is_encoded_well(text: &str) -> bool {
+    let is_hex =
+        |part: &str| part.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).all(is_hex)
+}
+
+#[cfg(test)]
+mod tests;

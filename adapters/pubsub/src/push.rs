@@ -1,0 +1,78 @@
+//! What a push subscription sends by HTTP: one message a request, wrapped in JSON or as it is with its metadata as headers.
+//!
+//! Pub/Sub takes 200 to 204 for an acknowledgement and sends everything else again, for as long as the message is kept. So
+//! what can never be an event is kept as a dead letter and acknowledged, and nothing else is before it is safe.
+
+pub mod decode;
+mod unwrapped;
+mod wrapped;
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    request::Parts,
+};
+use outrigger_core::{Error, Inbound, Inbox, Outcome, Refused, Result, Settlement};
+use std::{sync::Arc, time::Duration};
+
+/// A path that a push subscription sends to.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// The subscription's topic, as `projects/P/topics/T`: what is pushed does not name it.
+    pub topic: Arc<str>,
+}
+
+impl Inbound for Push {
+    /// # Errors
+    /// Status 400 when it is nothing that Pub/Sub pushes. It goes on being the sender's: a subscription that is set up
+    /// otherwise than expected here must not empty its topic into the dead letters.
+    fn decode(&self, parts: &Parts, body: Bytes) -> Result<Inbox> {
+        let message = if unwrapped::is(&parts.headers) {
+            unwrapped::message(&parts.headers, body)
+        } else {
+            wrapped::message(&body)
+        };
+        let message = message.map_err(|why| Error::status(400, None, why))?;
+        Ok(Inbox::Events { items: vec![decode::event(message, &self.topic)], batch: false })
+    }
+
+    fn answer(&self, outcome: &Outcome) -> Response<Bytes> {
+        match outcome {
+            Outcome::Accepted { .. } => plain(StatusCode::NO_CONTENT),
+            Outcome::Settled { settlements, .. } => {
+                let is_done = |settlement: &Settlement| matches!(settlement, Settlement::Ack(_));
+                if settlements.iter().all(is_done) {
+                    return plain(StatusCode::NO_CONTENT);
+                }
+                let wait = Some(Duration::from_secs(1));
+                refusal(&Error::status(503, wait, "the function does not have it yet; send it again"))
+            }
+            Outcome::Unavailable(error) => refusal(error),
+        }
+    }
+
+    fn refused(&self) -> Refused {
+        Refused::Repeats
+    }
+}
+
+fn refusal(error: &Error) -> Response<Bytes> {
+    let (status, wait) = error.told();
+    let mut answer = plain(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Some(wait) = wait {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    *answer.body_mut() = Bytes::from(error.message().to_owned());
+    answer
+}
+
+fn plain(status: StatusCode) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = status;
+    answer
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! The paths of one listener: `CloudEvents` at one, what brokers push at others.
+
+use super::Ingress;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// Every path that takes events.
+pub struct Paths {
+    /// Takes `CloudEvents`, and answers for paths that are nobody's.
+    pub http: Arc<Ingress>,
+    /// Those of brokers that push.
+    pub pushed: Vec<Arc<Ingress>>,
+}
+
+impl Paths {
+    /// Who takes a request for `path`.
+    #[must_use]
+    pub fn of(&self, path: &str) -> &Arc<Ingress> {
+        self.pushed.iter().find(|pushed| pushed.path == path).unwrap_or(&self.http)
+    }
+
+    /// Answers one request.
+    pub fn handle(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
+        self.of(request.uri().path()).clone().handle(request)
+    }
+}

@@ -1,0 +1,11 @@
+//! What brokers push by HTTP, through the shipped binary: Google Pub/Sub and Azure Event Grid.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod eventgrid;
+mod faults;
+mod pubsub;
+mod rig;
+mod tokens;
+mod validation;
