@@ -21,6 +21,9 @@ struct Options {
     /// Listen here (port 0: any free one)
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// What clients call it, in place of its IP: what its certificate is for
+    #[arg(long, value_name = "HOST")]
+    name: Option<String>,
     /// What to begin with: a file, or the JSON itself
     #[arg(long, value_name = "FILE|JSON")]
     config: Option<String>,
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), String> {
     let setup = Setup {
         address: options.listen,
+        name: options.name,
         config: options.config.as_deref().map_or(Ok(Config::default()), read_config)?,
         pace: if options.standing { Pace::Standing } else { Pace::Running(options.speed) },
         tls: options.tls_cert.zip(options.tls_key),

@@ -35,6 +35,8 @@ const READ_MAX: usize = 16 << 20;
 pub struct Setup {
     /// Where to listen; default 127.0.0.1 and any free port.
     pub address: SocketAddr,
+    /// What clients call it, in place of the address's IP: what its certificate is for. Default: the IP.
+    pub name: Option<String>,
     /// What it begins with.
     pub config: Config,
     /// How its clock goes; default: in real time.
@@ -49,6 +51,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            name: None,
             config: Config::default(),
             pace: Pace::Running(1),
             tls: None,
@@ -93,7 +96,10 @@ impl Server {
         let acceptor = setup.tls.as_ref().map(|(chain, key)| tls::acceptor(chain, key)).transpose()?;
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let grid = Arc::new(Grid::new(&setup.config, setup.pace));
-        let url = format!("{scheme}://{address}");
+        let url = match &setup.name {
+            Some(name) => format!("{scheme}://{name}:{}", address.port()),
+            None => format!("{scheme}://{address}"),
+        };
         let webhooks = Webhooks::new(grid.clone(), url.clone(), setup.webhook_ca.as_deref())?;
         for (topic, custom) in &setup.config.custom_topics {
             for (name, settings) in &custom.subscriptions {

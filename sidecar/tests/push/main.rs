@@ -7,5 +7,6 @@ mod eventgrid;
 mod faults;
 mod pubsub;
 mod rig;
+mod service;
 mod tokens;
 mod validation;
