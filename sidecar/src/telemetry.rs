@@ -113,14 +113,6 @@ impl Metrics {
     pub fn new() -> Result<Self> {
         let registry = Registry::new();
         let made = Maker(&registry);
-        let dead = made.counters(
-            "outrigger_events_dead_lettered_total",
-            "Events that became dead letters",
-            &["reason"],
-        )?;
-        for code in Code::ALL {
-            dead.with_label_values(&[code.name()]);
-        }
         Ok(Self {
             reloads: reloads(&made)?,
             webhook_refused: webhook_refused(&made)?,
@@ -130,7 +122,7 @@ impl Metrics {
                 .counter("outrigger_events_retried_total", "Failed attempts that are followed by another")?,
             parked: made
                 .counter("outrigger_events_parked_total", "Events that were parked and hold their key")?,
-            dead,
+            dead: dead(&made)?,
             dead_failed: made.counter(
                 "outrigger_dead_letter_failures_total",
                 "Dead letters that could not be written; their events are kept",
@@ -374,6 +366,15 @@ impl Metrics {
 fn pushed(made: &Maker<'_>) -> Result<IntCounterVec> {
     let labels = &["source", "http_response_status_code"];
     made.counters("outrigger_pushed_requests_total", "Requests to the paths of brokers that push", labels)
+}
+
+fn dead(made: &Maker<'_>) -> Result<IntCounterVec> {
+    let (name, help) = ("outrigger_events_dead_lettered_total", "Events that became dead letters");
+    let dead = made.counters(name, help, &["reason"])?;
+    for code in Code::ALL {
+        dead.with_label_values(&[code.name()]);
+    }
+    Ok(dead)
 }
 
 fn reloads(made: &Maker<'_>) -> Result<IntCounterVec> {

@@ -10,7 +10,7 @@ type Named = [(&'static str, bool); 3];
 
 /// Checks those that could be read.
 pub(super) fn check(rules: &mut Rules<'_>) {
-    for named in [replies(&rules.config), dead_letters(&rules.config)] {
+    for named in [replies(rules.config), dead_letters(rules.config)] {
         let mut given = named.iter().filter(|(_, is_given)| *is_given).map(|(topic, _)| *topic);
         if let (Some(one), Some(other)) = (given.next(), given.next())
             && rules.are_read(&[one, other])
@@ -43,7 +43,7 @@ fn dead_letters(config: &Config) -> Named {
 fn outlives_the_pod(rules: &mut Rules<'_>) {
     let (ingress, journal) = (&rules.config.ingress, &rules.config.journal);
     let pulled = [ingress.kafka.is_some(), ingress.pubsub.is_some(), ingress.eventgrid.is_some()];
-    let homes = dead_letters(&rules.config);
+    let homes = dead_letters(rules.config);
     let Some(first) = pulled.iter().position(|is_pulled| *is_pulled) else { return };
     let is_lost = journal.storage == Storage::Ephemeral && !journal.accept_loss;
     if is_lost && !homes.iter().any(|(_, is_given)| *is_given) && rules.are_read(&["journal", "dead_letters"])

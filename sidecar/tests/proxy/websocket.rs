@@ -1,4 +1,4 @@
-//! WebSockets: over HTTP/2 by an extended CONNECT (RFC 8441), and with tokens over either version.
+//! `WebSockets`: over HTTP/2 by an extended CONNECT (RFC 8441), and with tokens over either version.
 
 use crate::{common::Site, rig::Through};
 use bytes::Bytes;

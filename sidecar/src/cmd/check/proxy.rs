@@ -107,7 +107,7 @@ mod tests {
         assert!(past(""));
         assert!(past(", tls: {certificate_file: c.pem, key_file: k.pem}"));
         assert!(past(&format!(", tls: {}", MUTUAL.replace("ca.pem", "other.pem"))));
-        assert!(past(&format!(", tls: {}", MUTUAL.replace("}", ", clients: optional}"))));
+        assert!(past(&format!(", tls: {}", MUTUAL.replace('}', ", clients: optional}"))));
         assert!(!past(&format!(", tls: {MUTUAL}")));
         assert!(!past(", auth: {bearer_file: t}"));
         assert!(warned("", "").is_empty(), "an ingress that is open by itself has nothing to be passed");
