@@ -1,5 +1,5 @@
-//! A broker of little more than a hundred lines: what the suite is proven on, and the example of an
-//! [`Adapter`](super::Adapter).
+//! A broker of two hundred lines: what the suite is proven on, and the example of an
+//! [`Adapter`].
 //!
 //! It keeps events in their order, gives each out under a token for [`LEASE`], and gives it out again when that is
 //! over and it was neither renewed nor settled. An event whose key another connection has an earlier one of waits for
