@@ -177,8 +177,10 @@ fn told(headers: &HeaderMap) -> Vec<(&'static str, &str)> {
 /// memory until its last member is done.
 fn kept(mut event: Event, told: &[(&'static str, &str)], several: bool) -> Event {
     event.reserve(told.iter().map(|(name, text)| name.len() + text.len()).sum());
+    // Almost none has one already, and then none is looked for by name.
+    let has_some = event.attributes().any(|(name, _)| name.starts_with("aeg"));
     for (name, text) in told {
-        if event.get(name).is_none() {
+        if !has_some || event.get(name).is_none() {
             // A header's printable text is always a String.
             let _ = event.set(name, Value::String(text));
         }
