@@ -86,7 +86,8 @@ pub(crate) fn malformed(message: &Message, why: &impl std::fmt::Display) -> Malf
 
 /// Google's own event of a message.
 fn published(message: &Message, place: &Place) -> Result<Event, outrigger_core::Invalid> {
-    let source = [HOST, place.topic.as_ref().unwrap_or(&place.subscription)].concat();
+    // A name may have a percent sign, which no URI has alone.
+    let source = [HOST, &place.topic.as_ref().unwrap_or(&place.subscription).replace('%', "%25")].concat();
     let mut event = Event::new(&message.id, &source, MESSAGE_PUBLISHED)?;
     if let Some(time) = &message.publish_time {
         event.set("time", Value::Timestamp(time))?;

@@ -3,7 +3,6 @@
 //! Pub/Sub takes 200 to 204 for an acknowledgement and sends everything else again, for as long as the message is kept. So
 //! what can never be an event is kept as a dead letter and acknowledged, and nothing else is before it is safe.
 
-pub mod decode;
 mod unwrapped;
 mod wrapped;
 
@@ -13,8 +12,10 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
     request::Parts,
 };
-use outrigger_core::{Error, Inbound, Inbox, Outcome, Refused, Result, Settlement};
+use outrigger_core::{Error, Event, Inbound, Inbox, Malformed, Outcome, Refused, Result, Settlement, Value};
 use std::{sync::Arc, time::Duration};
+
+use crate::decode::{self, Message, Place};
 
 /// A path that a push subscription sends to.
 #[derive(Debug, Clone)]
@@ -33,8 +34,9 @@ impl Inbound for Push {
         } else {
             wrapped::message(&body)
         };
-        let message = message.map_err(|why| Error::status(400, None, why))?;
-        Ok(Inbox::Events { items: vec![decode::event(message, &self.topic)], batch: false })
+        let (message, subscription) = message.map_err(|why| Error::status(400, None, why))?;
+        let place = Place { subscription, topic: Some(self.topic.to_string()) };
+        Ok(Inbox::Events { items: vec![event(&message, &place)], batch: false })
     }
 
     fn answer(&self, outcome: &Outcome) -> Response<Bytes> {
@@ -55,6 +57,17 @@ impl Inbound for Push {
     fn refused(&self) -> Refused {
         Refused::Repeats
     }
+}
+
+/// The event that the message would be if it were pulled. A journal knows an event's key only by its attributes, so the
+/// ordering key is its `partitionkey`, unless it has one of its own.
+fn event(message: &Message, place: &Place) -> Result<Event, Malformed> {
+    let mut event = decode::decode(message, place)?;
+    if !message.ordering_key.is_empty() && event.get("partitionkey").is_none() {
+        let keyed = event.set("partitionkey", Value::String(&message.ordering_key));
+        keyed.map_err(|why| decode::malformed(message, &why))?;
+    }
+    Ok(event)
 }
 
 fn refusal(error: &Error) -> Response<Bytes> {

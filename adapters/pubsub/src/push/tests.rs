@@ -1,9 +1,9 @@
 use super::*;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use decode::{Message, PUBLISHED};
+use decode::MESSAGE_PUBLISHED as PUBLISHED;
 use flate2::read::GzDecoder;
 use http::Request;
-use outrigger_core::{Code, Event, Kind, Malformed, Reason};
+use outrigger_core::{Code, Kind, Reason};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::{fs::File, io::Read as _};
@@ -244,20 +244,21 @@ proptest! {
 
     #[test]
     fn any_message_is_an_event_or_malformed_and_keeps_its_data(
-        data in prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
-        attributes in prop::collection::vec(("(ce-(id|source|type|specversion|x)|content-type|a)", "\\PC{0,6}"), 0..6),
+        data in prop::collection::vec(any::<u8>(), 0..40),
+        attributes in prop::collection::hash_map("(ce-(id|source|type|specversion|x)|content-type|a)", "\\PC{0,6}", 0..6),
         ordering_key in "\\PC{0,6}",
     ) {
-        let data = data.map(Bytes::from);
-        let message = Message { data: data.clone(), attributes, id: "7".to_owned(), ordering_key, ..Message::default() };
-        match decode::event(message, TOPIC) {
+        let data = Bytes::from(data);
+        let message = Message { data: data.clone(), attributes, id: "7".to_owned(), ordering_key, publish_time: None };
+        let place = Place { subscription: SUBSCRIPTION.to_owned(), topic: Some(TOPIC.to_owned()) };
+        match super::event(&message, &place) {
             Ok(event) if event.ty() == PUBLISHED && event.id() == "7" => {
                 let kept: Json = serde_json::from_slice(event.data().unwrap()).unwrap();
                 let kept = kept["message"]["data"].as_str().map(|text| STANDARD.decode(text).unwrap());
-                prop_assert_eq!(kept, data.map(|data| data.to_vec()));
+                prop_assert_eq!(kept.unwrap_or_default(), data);
             }
-            Ok(event) => prop_assert_eq!(event.data().cloned(), data),
-            Err(malformed) => prop_assert_eq!(malformed.raw, data.unwrap_or_default()),
+            Ok(event) => prop_assert_eq!(event.data().cloned().unwrap_or_default(), data),
+            Err(malformed) => prop_assert_eq!(malformed.raw, data),
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::decode::Message;
+use crate::decode::Message;
 
 const ID: &str = "x-goog-pubsub-message-id";
 const PUBLISH_TIME: &str = "x-goog-pubsub-publish-time";
@@ -39,11 +39,11 @@ pub(super) fn is(headers: &HeaderMap) -> bool {
     headers.contains_key(ID)
 }
 
-/// Reads it. The names of its attributes are in lower case, as headers have no other.
+/// Reads it, and the subscription by which it came. The names of its attributes are in lower case, as headers have no other.
 ///
 /// # Errors
 /// What of its metadata cannot be read.
-pub(super) fn message(headers: &HeaderMap, body: Bytes) -> Result<Message, String> {
+pub(super) fn message(headers: &HeaderMap, body: Bytes) -> Result<(Message, String), String> {
     let text = |name: &str| match headers.get(name).map(|value| std::str::from_utf8(value.as_bytes())) {
         None => Ok(String::new()),
         Some(Ok(text)) => Ok(text.to_owned()),
@@ -59,12 +59,12 @@ pub(super) fn message(headers: &HeaderMap, body: Bytes) -> Result<Message, Strin
         let text = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         (name.as_str().to_owned(), text.unwrap_or_default())
     });
-    Ok(Message {
+    let message = Message {
+        data: body,
         attributes: attributes.collect(),
         id,
-        publish_time: text(PUBLISH_TIME)?,
+        publish_time: Some(text(PUBLISH_TIME)?).filter(|time| !time.is_empty()),
         ordering_key: text(ORDERING_KEY)?,
-        subscription: text(SUBSCRIPTION)?,
-        data: Some(body).filter(|body| !body.is_empty()),
-    })
+    };
+    Ok((message, text(SUBSCRIPTION)?))
 }

@@ -1,12 +1,11 @@
 //! A message in the envelope that Pub/Sub wraps it in by default. Pure.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::error::Category;
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::HashMap};
 
-use super::decode::Message;
+use crate::decode::Message;
 
 /// What follows the message, such as `deliveryAttempt`, differs between two deliveries of it and is not looked at.
 #[derive(Deserialize)]
@@ -23,7 +22,7 @@ struct Envelope<'a> {
 struct Wrapped<'a> {
     #[serde(borrow)]
     data: Option<Cow<'a, str>>,
-    attributes: Option<BTreeMap<String, String>>,
+    attributes: Option<HashMap<String, String>>,
     message_id: Option<String>,
     #[serde(rename = "message_id")]
     message_id_too: Option<String>,
@@ -35,11 +34,11 @@ struct Wrapped<'a> {
     ordering_key_too: Option<String>,
 }
 
-/// Reads the envelope.
+/// Reads the envelope: the message, and the subscription by which it came.
 ///
 /// # Errors
 /// Why it is none, and what may have been sent instead.
-pub(super) fn message(body: &[u8]) -> Result<Message, String> {
+pub(super) fn message(body: &[u8]) -> Result<(Message, String), String> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| {
         // The parser's own words repeat what it found, which may be long and nobody's to read.
         let (what, line, column) = match error.classify() {
@@ -54,12 +53,13 @@ pub(super) fn message(body: &[u8]) -> Result<Message, String> {
     let Envelope { message, subscription } = envelope;
     let id = message.message_id.or(message.message_id_too).filter(|id| !id.is_empty());
     let data = message.data.map(|data| STANDARD.decode(data.as_bytes())).transpose();
-    Ok(Message {
-        data: data.map_err(|error| format!("the message's data is not in base64: {error}"))?.map(Bytes::from),
-        attributes: message.attributes.unwrap_or_default().into_iter().collect(),
+    let data = data.map_err(|error| format!("the message's data is not in base64: {error}"))?;
+    let message = Message {
+        data: data.unwrap_or_default().into(),
+        attributes: message.attributes.unwrap_or_default(),
         id: id.ok_or("the message has no messageId")?,
-        publish_time: message.publish_time.or(message.publish_time_too).unwrap_or_default(),
+        publish_time: message.publish_time.or(message.publish_time_too).filter(|time| !time.is_empty()),
         ordering_key: message.ordering_key.or(message.ordering_key_too).unwrap_or_default(),
-        subscription: subscription.into_owned(),
-    })
+    };
+    Ok((message, subscription.into_owned()))
 }
