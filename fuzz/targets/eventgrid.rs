@@ -10,8 +10,10 @@ use outrigger_fuzz::{message, said_well};
 
 #[path = "../../adapters/eventgrid/src/deadletter.rs"]
 mod deadletter;
+#[allow(dead_code)]
 #[path = "../../adapters/eventgrid/src/decode.rs"]
 mod decode;
+#[allow(dead_code)]
 #[path = "../../adapters/eventgrid/src/webhook/read.rs"]
 mod read;
 #[path = "../../adapters/eventgrid/src/schema.rs"]

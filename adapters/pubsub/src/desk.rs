@@ -175,8 +175,16 @@ impl<L: Lease> Desk<L> {
 
     /// Waits until another message may come. Cancel safe.
     pub(crate) async fn room(&self) {
-        self.until(|state| state.events < self.config.events_max && state.bytes < self.config.bytes_max)
-            .await;
+        self.until(|state| self.fits(state)).await;
+    }
+
+    /// Whether another message may come now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.fits(&lock(&self.state))
+    }
+
+    fn fits(&self, state: &State<L>) -> bool {
+        state.events < self.config.events_max && state.bytes < self.config.bytes_max
     }
 
     /// Waits until nothing is in hand. Cancel safe.
@@ -263,7 +271,7 @@ impl<L: Lease> Desk<L> {
         status.in_hand = state.events;
         status.in_hand_bytes = state.bytes;
         status.waiting = state.waiting.len();
-        status.is_full = state.events >= self.config.events_max || state.bytes >= self.config.bytes_max;
+        status.is_full = !self.fits(&state);
         status.keys = state.keys.len();
         drop(state);
         self.counts.show(status);

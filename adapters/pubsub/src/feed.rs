@@ -98,10 +98,12 @@ impl Feed {
         tokio::pin!(again);
         let mut heard = false;
         loop {
-            tokio::select! {
-                biased; // no dice that nobody handed in
-                () = drain.started() => return End::Drain,
-                () = self.desk.room() => {}
+            if !self.desk.has_room() {
+                tokio::select! {
+                    biased; // no dice that nobody handed in
+                    () = drain.started() => return End::Drain,
+                    () = self.desk.room() => {}
+                }
             }
             // Dropped only where the stream is, too: the client begins a stream anew that is cancelled while it opens.
             let next = stream.next();
