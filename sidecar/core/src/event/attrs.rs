@@ -89,6 +89,11 @@ impl Attributes {
         if self.position(name, known).is_some() {
             return Err(twice(name));
         }
+        self.begin_new(name, known, start)
+    }
+
+    /// The same for one that was looked for, and whose name is good.
+    fn begin_new(&mut self, name: &str, known: u8, start: u32) -> Result<Named, Invalid> {
         if self.entries.len() >= COUNT_MAX {
             return Err(Invalid::says(name, "is one attribute too many; an event has at most 256"));
         }
@@ -162,8 +167,14 @@ impl Attributes {
 
     /// Sets an attribute, which keeps its place when it is there already. On an error nothing has changed.
     pub(super) fn set(&mut self, name: &str, kind: Kind, text: &str) -> Result<(), Invalid> {
-        let Some(at) = self.position(name, known(name)) else {
-            return self.push(name, kind, text);
+        let known = known(name);
+        let Some(at) = self.position(name, known) else {
+            if known == 0 {
+                new_name(name)?;
+            }
+            let start = self.text_len()?;
+            let named = self.begin_new(name, known, start)?;
+            return self.end(named, kind, text);
         };
         let kind = fitting_kind(self.entries[at].known, name, kind, text)?;
         let value_len = self.room_for(text)?;
