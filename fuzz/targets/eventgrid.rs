@@ -11,12 +11,12 @@ use outrigger_fuzz::{message, said_well};
 #[path = "../../adapters/eventgrid/src/deadletter.rs"]
 mod deadletter;
 #[allow(dead_code)]
-#[path = "../../adapters/eventgrid/src/decode.rs"]
+#[path = "../../adapters/eventgrid/src/decode/mod.rs"]
 mod decode;
 #[allow(dead_code)]
 #[path = "../../adapters/eventgrid/src/webhook/read.rs"]
 mod read;
-#[path = "../../adapters/eventgrid/src/schema.rs"]
+#[path = "../../adapters/eventgrid/src/schema/mod.rs"]
 mod schema;
 
 const EVENTS_MAX: usize = 8;
