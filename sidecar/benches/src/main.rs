@@ -1,8 +1,8 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
 //! In reading order: `report` (what a figure is), the figures (`ingress`, `push`, `path`, `lanes`, `memory`, `start`, `hop`,
-//! `token`, `kafka`, `pubsub`), and what they are measured with: `sidecar` (the binary), `server` (the baseline), `post` (the bare
-//! client), `load` (the producers), `function` (the function), `process` (what the system says of a process). The README
+//! `token`, `kafka`, `pubsub`, `eventgrid`), and what they are measured with: `sidecar` (the binary), `server` (the
+//! baseline), `post` (the bare client), `load` (the producers), `function` (the function), `process` (what the system says of a process). The README
 //! beside this folder explains each figure.
 //!
 //! Deliberately absent: a harness that repeats until numbers look stable. Peers take turns on one busy machine, and the
@@ -10,6 +10,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts of events and bytes are far below 2^52")]
 
+mod eventgrid;
 mod function;
 mod hop;
 mod ingress;
@@ -82,6 +83,9 @@ enum Peer {
     /// A bare puller of a subscription that POSTs what it pulls
     #[command(hide = true)]
     PubsubBare(pubsub::bare::Options),
+    /// The baseline of Event Grid to a function
+    #[command(hide = true)]
+    EventgridBare(eventgrid::bare::Options),
 }
 
 /// What every figure is given.
@@ -115,6 +119,7 @@ fn main() -> Result<ExitCode> {
         Some(Peer::KafkaBare(options)) => runtime.block_on(kafka::bare::run(options))?,
         Some(Peer::KafkaPath(options)) => runtime.block_on(kafka::path::run(options))?,
         Some(Peer::PubsubBare(options)) => runtime.block_on(pubsub::bare::run(options))?,
+        Some(Peer::EventgridBare(options)) => runtime.block_on(eventgrid::bare::run(options))?,
         None => return runtime.block_on(measure(options)),
     }
     Ok(ExitCode::SUCCESS)
@@ -159,6 +164,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     if wanted(memory::IDLE) {
         memory::idle(&bench, &mut report).await?;
     }
+    if wanted(memory::BROKERS) {
+        memory::brokers(&bench, &mut report).await?;
+    }
     if wanted(memory::FULL) {
         memory::full(&bench, &mut report).await?;
     }
@@ -174,6 +182,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     }
     kafka::measure(&bench, &mut report, wanted).await?;
     pubsub::measure(&bench, &mut report, wanted).await?;
+    if wanted(eventgrid::NAME) {
+        eventgrid::measure(&bench, &mut report).await?;
+    }
     let path = report.write(out)?;
     println!("{report}");
     println!("{} written after {} s", path.display(), started.elapsed().as_secs());

@@ -1,11 +1,13 @@
-//! Resident memory: idle, and with a stalled function and a full queue.
+//! Resident memory: idle, idle with brokers, and with a stalled function and a full queue.
 
 use anyhow::Result;
+use outrigger_testkit::pubsub::{self, PROJECT};
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Bench,
+    Bench, eventgrid,
     function::Function,
     load::Load,
     report::{Bound, Figure, Report},
@@ -13,9 +15,11 @@ use crate::{
 };
 
 pub(crate) const IDLE: &str = "resident memory, idle";
+pub(crate) const BROKERS: &str = "resident memory, idle, with Pub/Sub and Event Grid";
 pub(crate) const FULL: &str = "resident memory, full queue";
 const MB: f64 = 1e6;
 const IDLE_MAX: f64 = 12.0 * MB;
+const BROKERS_MAX: f64 = 20.0 * MB;
 const WINDOW_BYTES: usize = 32 << 20;
 const BESIDE_WINDOW_MAX: f64 = 16.0 * MB;
 /// Enough for a window of 32 MiB and as much again, which stays on disk.
@@ -39,6 +43,34 @@ pub(crate) async fn idle(bench: &Bench, report: &mut Report) -> Result<()> {
         ours.push(sidecar.process.memory_bytes("VmRSS")? / MB);
     }
     report.figure(limited(IDLE, ours, IDLE_MAX / MB));
+    Ok(())
+}
+
+/// An idle process that waits for events of both. Without the server of Pub/Sub it says so and measures nothing.
+pub(crate) async fn brokers(bench: &Bench, report: &mut Report) -> Result<()> {
+    let Some(server) = pubsub::fake("the figure of idle memory") else {
+        report.note(format!("{BROKERS}: SKIPPED, there is no server (scripts/pstest.sh builds it)"));
+        return Ok(());
+    };
+    server.topic("orders").await;
+    server.subscription("billing", "orders", json!({})).await;
+    let grid = eventgrid::empty();
+    let function = Function::start(None, None).await?;
+    let mut ours = Vec::new();
+    for _ in 0..bench.rounds {
+        let folder = bench.folder()?;
+        let source = format!(
+            "  pubsub: {{subscription: billing}}\n{}pubsub: {{project: {PROJECT}, endpoint: \"http://{}\"}}\n",
+            eventgrid::source(&grid, folder.path())?,
+            server.address()
+        );
+        let settings = Settings::new(function.address);
+        let mut sidecar = Sidecar::launch_reading(bench, folder.path(), settings, &source)?;
+        sidecar.ready().await?;
+        sleep(Duration::from_secs(1)).await;
+        ours.push(sidecar.process.memory_bytes("VmRSS")? / MB);
+    }
+    report.figure(limited(BROKERS, ours, BROKERS_MAX / MB));
     Ok(())
 }
 

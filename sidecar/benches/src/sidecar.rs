@@ -53,13 +53,19 @@ impl Sidecar {
     /// Starts it on the journal in `folder`, which may be there already, and waits until it is ready.
     pub(crate) async fn start(bench: &Bench, folder: &Path, settings: Settings) -> Result<Self> {
         let mut sidecar = Self::launch(bench, folder, settings)?;
+        sidecar.ready().await?;
+        Ok(sidecar)
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + WAIT_MAX;
-        while !is_ready(sidecar.admin) {
-            anyhow::ensure!(sidecar.process.is_alive(), "outrigger ended before it was ready");
+        while !is_ready(self.admin) {
+            anyhow::ensure!(self.process.is_alive(), "outrigger ended before it was ready");
             anyhow::ensure!(Instant::now() < deadline, "outrigger is not ready after {WAIT_MAX:?}");
             sleep(Duration::from_millis(2)).await;
         }
-        Ok(sidecar)
+        Ok(())
     }
 
     /// Starts it and waits for nothing.
