@@ -23,8 +23,10 @@ use crate::{
     telemetry::Metrics,
 };
 use answer::Refusal;
+use bytes::Bytes;
 use headers::{Telling, WhoAsks};
 use http::{Request, Response, StatusCode, Version, header::UPGRADE};
+use http_body::Frame;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
@@ -196,6 +198,7 @@ impl Proxy {
                 let error = Error::new(Kind::BadAnswer, "the function did not take the WebSocket up");
                 return Err(Refusal::of(&error));
             }
+            headers::settle_length(answer.status(), answer.headers_mut());
             headers::strip(answer.headers_mut());
             return Ok(answer.map(|body| Answer::passing(body, passage)));
         }
@@ -290,7 +293,11 @@ fn body(incoming: Incoming) -> Body {
         return Body::default();
     }
     let broke = |error: hyper::Error| Error::new(Kind::Invalid, format!("the request broke off: {error}"));
-    incoming.map_err(broke).boxed_unsync()
+    let without_odd_trailers = |mut frame: Frame<Bytes>| {
+        frame.trailers_mut().into_iter().for_each(headers::strip_trailers);
+        frame
+    };
+    incoming.map_frame(without_odd_trailers).map_err(broke).boxed_unsync()
 }
 
 #[cfg(test)]

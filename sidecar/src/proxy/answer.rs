@@ -41,9 +41,13 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(None | Some(Err(_))) = polled {
-            self.passage = None;
+        let mut polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &mut polled {
+            Poll::Ready(None | Some(Err(_))) => self.passage = None,
+            Poll::Ready(Some(Ok(frame))) => {
+                frame.trailers_mut().into_iter().for_each(super::headers::strip_trailers);
+            }
+            Poll::Pending => {}
         }
         polled
     }

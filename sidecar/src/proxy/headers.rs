@@ -1,10 +1,11 @@
 //! What of a request's and an answer's headers is meant for the next hop only, and what tells who asked.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri, Version,
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRANSFER_ENCODING, UPGRADE,
+        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE,
+        FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE,
     },
 };
 use outrigger_net::server::Remote;
@@ -17,19 +18,58 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
-/// Headers by which a function may tell who asked, certificates among them (RFC 9440, section 4). A client's own are
-/// lies until somebody vouches for them.
-const WHO_ASKED: [HeaderName; 9] = [
-    FORWARDED,
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PROTO,
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-forwarded-client-cert"),
-    HeaderName::from_static("client-cert"),
-    HeaderName::from_static("client-cert-chain"),
+/// How the names of headers begin by which a function may tell who asked: those of proxies, of whoever checks users
+/// before it, and of certificates (RFC 9440, section 4, and what nginx and others write). A client's own are lies until
+/// somebody vouches for them.
+const WHO_ASKED: [&[u8]; 7] = [
+    b"x-forwarded",
+    b"forwarded",
+    b"x-real-ip",
+    b"client-cert",
+    b"x-client-cert",
+    b"ssl-client-",
+    b"x-ssl-client-",
 ];
+
+/// Fields that must not come behind a body, where nobody looks for them before it is used (RFC 9110, section 6.5.1).
+const NOT_BEHIND: [HeaderName; 9] = [
+    AUTHORIZATION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    HOST,
+    SET_COOKIE,
+    TRAILER,
+];
+
+/// Whether a function may tell by it who asked. An underscore counts as a hyphen, since many hand headers on as variables,
+/// where both are the same.
+fn tells_who_asked(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let begins = |start: &[u8]| {
+        name.len() >= start.len() && start.iter().zip(name).all(|(a, b)| a == b || (*a == b'-' && *b == b'_'))
+    };
+    matches!(name.first(), Some(b'c' | b'f' | b's' | b'x')) && WHO_ASKED.iter().any(|start| begins(start))
+}
+
+/// Takes out of trailers what has no place there.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    let odd = |name: &&HeaderName| NOT_BEHIND.contains(name) || is_of_the_hop(name) || tells_who_asked(name);
+    let odd: Vec<HeaderName> = trailers.keys().filter(odd).cloned().collect();
+    for name in odd {
+        trailers.remove(name);
+    }
+}
+
+/// Makes an answer say once how long it is: what is chunked has no other length (RFC 9112, section 6.3), and what has no
+/// content has none at all (RFC 9110, section 8.6).
+pub(super) fn settle_length(status: StatusCode, headers: &mut HeaderMap) {
+    if status == StatusCode::NO_CONTENT || headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
+}
 
 /// Takes out what belongs to one connection (RFC 9110, section 7.6.1), also what `Connection` names. `TE: trailers`
 /// stays: our own client and server pass trailers on.
@@ -153,8 +193,10 @@ impl WhoAsks {
 
     /// Takes out what is not vouched for, and says what is to be said.
     pub(super) fn tell(&self, telling: Telling, headers: &mut HeaderMap) {
-        if !telling.trusts && headers.keys().any(|name| WHO_ASKED.contains(name)) {
-            for name in &WHO_ASKED {
+        if !telling.trusts && headers.keys().any(tells_who_asked) {
+            let lies: Vec<HeaderName> =
+                headers.keys().filter(|name| tells_who_asked(name)).cloned().collect();
+            for name in lies {
                 headers.remove(name);
             }
         }
@@ -266,6 +308,51 @@ mod tests {
         assert_eq!(all, ["10.0.0.1", "192.0.2.7"]);
         assert_eq!(headers["forwarded"], "for=192.0.2.7;host=\"x\";proto=http");
         assert_eq!(headers["x-forwarded-host"], "x");
+    }
+
+    #[test]
+    fn whatever_says_who_asked_is_taken_out_also_with_underscores() {
+        let mut headers = map([
+            ("host", "x"),
+            ("x-forwarded-user", "root"),
+            ("x-forwarded", "for=10.0.0.1"),
+            ("x_forwarded_for", "10.0.0.1"),
+            ("x-ssl-client-cert", "c"),
+            ("client_cert", "c"),
+            ("x-request-id", "1"),
+            ("content-type", "a/b"),
+        ]);
+        by("192.0.2.7:1", false)
+            .tell(Telling { x_forwarded: false, forwarded: false, trusts: false }, &mut headers);
+        assert_eq!(headers, map([("host", "x"), ("x-request-id", "1"), ("content-type", "a/b")]));
+    }
+
+    #[test]
+    fn trailers_bring_nothing_that_should_have_come_before_the_body() {
+        let mut trailers = map([
+            ("grpc-status", "0"),
+            ("content-length", "5"),
+            ("set-cookie", "a=b"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("transfer-encoding", "chunked"),
+        ]);
+        strip_trailers(&mut trailers);
+        assert_eq!(trailers, map([("grpc-status", "0")]));
+    }
+
+    #[test]
+    fn an_answer_says_once_how_long_it_is() {
+        let both = || map([("content-length", "3"), ("transfer-encoding", "chunked")]);
+        let mut headers = both();
+        settle_length(StatusCode::OK, &mut headers);
+        assert_eq!(headers, map([("transfer-encoding", "chunked")]));
+        for (status, left) in
+            [(StatusCode::NO_CONTENT, 0), (StatusCode::NOT_MODIFIED, 1), (StatusCode::OK, 1)]
+        {
+            let mut headers = map([("content-length", "3")]);
+            settle_length(status, &mut headers);
+            assert_eq!(headers.len(), left, "{status}");
+        }
     }
 
     #[test]

@@ -18,8 +18,11 @@ impl Routes {
     }
 
     /// Where it goes: to the function where no rule fits. `None` when `path` can be read in more than one way, so
-    /// that a rule could be passed by.
+    /// that a rule could be passed by. So can `*`, which is no path and meant for OPTIONS alone (RFC 9112, section 3.2.4).
     pub(super) fn of(&self, method: &Method, path: &str) -> Option<To> {
+        if !path.starts_with('/') && !(self.0.is_empty() && method == Method::OPTIONS) {
+            return None;
+        }
         if self.0.is_empty() {
             return Some(To::Function); // the path is the function's business alone
         }
@@ -118,6 +121,16 @@ mod tests {
         for plain in ["/", "/a%20b/%C3%A9", "/a..b/.well-known/x", "/a:b@c"] {
             assert_eq!(routes.of(&Method::GET, plain), Some(To::Function), "{plain}");
         }
+    }
+
+    #[test]
+    fn what_is_no_path_passes_by_no_rule_and_is_for_options_alone() {
+        let routes = routes(&[(None, "/*", To::Refuse)]);
+        for method in [Method::POST, Method::GET, Method::OPTIONS] {
+            assert_eq!(routes.of(&method, "*"), None, "{method}");
+        }
+        assert_eq!(Routes::default().of(&Method::OPTIONS, "*"), Some(To::Function));
+        assert_eq!(Routes::default().of(&Method::POST, "*"), None);
     }
 
     #[test]

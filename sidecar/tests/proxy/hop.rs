@@ -1,7 +1,16 @@
 //! What of a request's and an answer's head passes, and what belongs to the hop.
 
-use crate::rig::{Through, request};
+use crate::{
+    common::Site,
+    rig::{Through, request, site},
+};
 use http::Method;
+use outrigger_testkit::Process;
+use std::net::SocketAddr;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 #[tokio::test]
 async fn what_belongs_to_the_hop_stays_there_and_the_rest_is_untouched() {
@@ -87,4 +96,35 @@ async fn a_token_is_asked_for_where_one_is_configured() {
     sent.headers_mut().insert("authorization", "Bearer right".parse().unwrap());
     assert_eq!(through.ask(sent).await.0, 200);
     assert_eq!(through.function.seen().len(), 1);
+}
+
+/// A function that writes bytes of its own choice, whatever it is asked.
+async fn answering(bytes: &'static [u8]) -> (Site, Process, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(bytes).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    let (site, proxy) = site(&url);
+    let process = site.start().await;
+    (site, process, proxy)
+}
+
+#[tokio::test]
+async fn an_answer_with_two_lengths_is_as_long_as_its_chunks() {
+    let answer =
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let (_site, _process, proxy) = answering(answer).await;
+    let mut stream = TcpStream::connect(proxy).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("5\r\nhello\r\n0\r\n\r\n"), "{text}");
+    assert!(!text.to_ascii_lowercase().contains("content-length"), "{text}");
 }

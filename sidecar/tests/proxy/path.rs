@@ -56,6 +56,11 @@ async fn a_refused_path_is_refused_in_every_way_to_write_it() {
             .await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{trick}: {answer}");
     }
+    for method in ["GET", "POST", "OPTIONS"] {
+        let request = format!("{method} * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = through.raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{method} *: {answer}");
+    }
     let absolute = b"GET http://x/admin/x HTTP/1.1\r\nhost: y\r\nconnection: close\r\n\r\n";
     assert!(through.raw(absolute).await.starts_with("HTTP/1.1 404"));
     assert_eq!(through.function.seen().len(), 0, "{:?}", through.function.seen());
