@@ -4,11 +4,13 @@
 //! the time and the dice, and starts workers. A worker takes an event, makes one attempt, has the outcome settled
 //! (`settle.rs`) and takes the next; it ends when nothing may run. A timer starts one again when something may.
 
+mod complaint;
 mod job;
 mod parking;
 mod parts;
 mod passage;
 
+use complaint::Complaint;
 pub(crate) use job::{Job, Running};
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
@@ -44,6 +46,9 @@ pub struct Target {
     workers: Mutex<JoinSet<()>>,
     alarm_moved: Notify,
     idle: Notify,
+    /// That replies, and that dead letters cannot be written.
+    replies_fail: Mutex<Complaint>,
+    dead_fail: Mutex<Complaint>,
 }
 
 /// What one lock holds.
@@ -135,6 +140,8 @@ impl Target {
             workers: Mutex::new(JoinSet::new()),
             alarm_moved: Notify::new(),
             idle: Notify::new(),
+            replies_fail: Mutex::default(),
+            dead_fail: Mutex::default(),
         })
     }
 
@@ -271,6 +278,20 @@ impl Target {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// Says that a reply could not be written, unless it was just said.
+    pub(crate) fn complain_of_reply(&self, error: &outrigger_core::Error) {
+        if let Some(left_out) = lock(&self.replies_fail).allow(now()) {
+            tracing::error!(%error, left_out, "a reply could not be written; its event is kept and waits");
+        }
+    }
+
+    /// Says that a dead letter could not be written, unless it was just said.
+    pub(crate) fn complain_of_dead_letter(&self, error: &outrigger_core::Error) {
+        if let Some(left_out) = lock(&self.dead_fail).allow(now()) {
+            tracing::error!(%error, left_out, "a dead letter could not be written; its event is kept and waits");
+        }
     }
 
     pub(crate) fn unavailable(&self) -> Reason {

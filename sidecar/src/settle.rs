@@ -179,7 +179,7 @@ impl Target {
                 self.bury(running, reason).await;
             }
             Err(error) => {
-                tracing::error!(%error, "a reply could not be written; its event is kept and waits");
+                self.complain_of_reply(&error);
                 self.metrics.reply_failed();
                 running.job().reply = Some(reply);
                 running.again(&mut self.state(), now() + GRAVE_WAIT);
@@ -216,7 +216,7 @@ impl Target {
                 self.acknowledge(running, None);
             }
             Err(error) => {
-                tracing::error!(%error, "a dead letter could not be written; its event is kept and waits");
+                self.complain_of_dead_letter(&error);
                 self.metrics.dead_failed();
                 job.grave = Some(reason);
                 running.again(&mut self.state(), now() + GRAVE_WAIT);

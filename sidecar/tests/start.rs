@@ -182,3 +182,23 @@ fn a_reader_that_goes_away_is_no_failure_and_nothing_is_said_of_it() {
     let output = command.args(["config", "example"]).stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
+
+/// Each first example in YAML below one of these headings is a file that a reader saves and checks.
+#[tokio::test]
+async fn the_readmes_files_of_brokers_are_found_good() {
+    let readme = std::fs::read_to_string(outrigger_testkit::place::workspace().join("README.md")).unwrap();
+    let site = site();
+    for file in ["key", "eventgrid.key"] {
+        std::fs::write(site.path(file), "a2V5").unwrap();
+    }
+    for heading in
+        ["Your own Kafka", "Your own Pub/Sub", "Your own Event Grid", "Three brokers, one function"]
+    {
+        let section = readme.split_once(&format!("\n## {heading}\n")).expect("the section is there").1;
+        let example = section.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```"));
+        std::fs::write(site.path("example.yaml"), example.expect("it has an example").0).unwrap();
+        let said = site.verb(&["check", "example.yaml"]).await;
+        assert_eq!(said.code, Some(0), "{heading}: {said:?}");
+        assert!(said.stdout.contains("no mistakes"), "{heading}: {said:?}");
+    }
+}

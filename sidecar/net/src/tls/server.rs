@@ -52,7 +52,7 @@ pub struct ServerSettings {
 pub struct Clients {
     /// PEM: the authorities whose certificates are taken.
     pub ca: PathBuf,
-    /// PEM: their lists of certificates that are taken back; none knows of none. See [`super::revocation`].
+    /// PEM: their lists of certificates that are taken back; none knows of none.
     pub crl: Option<PathBuf>,
     /// Whether a client that shows none is turned away.
     pub required: bool,
