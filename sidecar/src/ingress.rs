@@ -25,7 +25,7 @@ use outrigger_core::{
 };
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Pass},
-    body::{self, BodyError, BodyLimits},
+    body::{self, BodyError, BodyLimits, Budget},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -74,6 +74,8 @@ pub struct Ingress {
     pub guard: Arc<Guard>,
     /// The bounds of a body.
     pub body: BodyLimits,
+    /// What all bodies of the listener may hold until they are whole.
+    pub receiving: Arc<Budget>,
     /// Who is granted leave to send by webhook.
     pub webhook: Webhook,
     /// How requests are read and answered.
@@ -137,7 +139,7 @@ impl Ingress {
             body::linger(&parts.headers, incoming);
             return Ok(answer);
         }
-        let body = match body::collect(&parts.headers, &mut incoming, &self.body).await {
+        let body = match self.collect(&parts, &mut incoming).await {
             Ok(body) => body,
             Err(error) => {
                 body::linger(&parts.headers, incoming);
@@ -231,10 +233,15 @@ impl Ingress {
         }
     }
 
+    async fn collect(&self, parts: &Parts, incoming: &mut Incoming) -> Result<Bytes, BodyError> {
+        body::collect_within(&parts.headers, incoming, &self.body, &self.receiving).await
+    }
+
     /// What a sender is told whose body could not be read.
     fn unread(&self, error: &BodyError) -> Response<Bytes> {
         tracing::debug!(%error, "a request was refused");
-        let told = Error::status(error.status(), None, error.to_string());
+        let again = matches!(error, BodyError::NoRoom { .. }).then_some(Duration::from_secs(1));
+        let told = Error::status(error.status(), again, error.to_string());
         let mut answer = self.inbound.answer(&Outcome::Unavailable(told));
         if matches!(error, BodyError::UnsupportedEncoding { .. }) {
             // Tells a sender that it is the encoding, not the format, and which to take (RFC 9110, section 12.5.3).

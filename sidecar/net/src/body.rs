@@ -15,6 +15,11 @@ use http_body_util::BodyExt;
 
 use crate::unpack::{Coding, Unpack};
 
+mod budget;
+
+pub use self::budget::Budget;
+use self::budget::Share;
+
 /// How much of a refused body is read all the same, and for how long.
 const LINGER_BYTES_MAX: usize = 16 << 20;
 const LINGER_MAX: Duration = Duration::from_secs(2);
@@ -70,6 +75,12 @@ pub enum BodyError {
         /// Bytes that had arrived.
         received: usize,
     },
+    /// So much is on its way in already that this one finds no room.
+    #[error("{bytes_max} bytes of bodies are being received already; try again")]
+    NoRoom {
+        /// The limit over all.
+        bytes_max: usize,
+    },
     /// The other side went away or broke the framing before the last byte.
     #[error("the body broke off after {received} bytes: {detail}")]
     Disconnected {
@@ -81,13 +92,14 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// The HTTP status that tells a producer: 413, 415, 408, or 400 for what is broken.
+    /// The HTTP status that tells a producer: 413, 415, 408, 503 where there is no room, or 400 for what is broken.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
             BodyError::TooLarge { .. } | BodyError::TooLargeDecompressed { .. } => 413,
             BodyError::UnsupportedEncoding { .. } => 415,
             BodyError::TimedOut { .. } => 408,
+            BodyError::NoRoom { .. } => 503,
             BodyError::Corrupt { .. } | BodyError::Disconnected { .. } => 400,
         }
     }
@@ -109,6 +121,39 @@ where
     B: Body<Data = Bytes>,
     B::Error: Display,
 {
+    gather(headers, body, limits, Share::of(None)).await
+}
+
+/// The same, while all bodies that share `budget` hold no more than that until they are whole.
+///
+/// # Errors
+/// As [`collect`]; also [`BodyError::NoRoom`].
+///
+/// # Cancellation
+/// As [`collect`]; what it held is given back.
+pub async fn collect_within<B>(
+    headers: &HeaderMap,
+    body: B,
+    limits: &BodyLimits,
+    budget: &Budget,
+) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Display,
+{
+    gather(headers, body, limits, Share::of(Some(budget))).await
+}
+
+async fn gather<B>(
+    headers: &HeaderMap,
+    body: B,
+    limits: &BodyLimits,
+    mut share: Share<'_>,
+) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Display,
+{
     let bytes_max = limits.bytes_max;
     let hint = body.size_hint();
     if hint.lower() > bytes_max as u64 {
@@ -120,7 +165,7 @@ where
         None => Sink::Plain { bytes: Vec::new(), declared },
     };
     let mut received = 0;
-    let read = read(body, bytes_max, &mut sink, &mut received);
+    let read = read(body, bytes_max, &mut sink, &mut share, &mut received);
     match tokio::time::timeout(limits.timeout, read).await {
         Ok(read) => read?,
         Err(_) => return Err(BodyError::TimedOut { timeout: limits.timeout, received }),
@@ -170,7 +215,13 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, BodyError> {
     Ok(packed)
 }
 
-async fn read<B>(body: B, bytes_max: usize, sink: &mut Sink, received: &mut usize) -> Result<(), BodyError>
+async fn read<B>(
+    body: B,
+    bytes_max: usize,
+    sink: &mut Sink,
+    share: &mut Share<'_>,
+    received: &mut usize,
+) -> Result<(), BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
@@ -185,6 +236,7 @@ where
         }
         *received += piece.len();
         sink.push(&piece)?;
+        share.grow_to(sink.held())?;
     }
     Ok(())
 }
@@ -207,6 +259,14 @@ impl Sink {
                 bytes.extend_from_slice(piece);
                 Ok(())
             }
+        }
+    }
+
+    /// Bytes in memory, at most as many as the body may have.
+    fn held(&self) -> usize {
+        match self {
+            Sink::Packed(packed) => packed.held(),
+            Sink::Plain { bytes, .. } => bytes.capacity(),
         }
     }
 

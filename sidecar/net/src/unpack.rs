@@ -28,6 +28,9 @@ pub(crate) trait Unpack: Send {
     /// Takes the next piece of packed bytes.
     fn push(&mut self, piece: &[u8]) -> Result<(), BodyError>;
 
+    /// Bytes that are unpacked.
+    fn held(&self) -> usize;
+
     /// The unpacked body, once every piece was pushed; an end that is missing is an error.
     fn finish(self: Box<Self>) -> Result<Bytes, BodyError>;
 }
@@ -71,6 +74,10 @@ impl Bounded {
         }
         self.out.extend_from_slice(piece);
         Ok(())
+    }
+
+    fn held(&self) -> usize {
+        self.out.len()
     }
 
     fn take(&mut self) -> Bytes {

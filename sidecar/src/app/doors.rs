@@ -22,7 +22,7 @@ use fastrand::Rng;
 use outrigger_core::{Drain, Exchange, Intake};
 use outrigger_net::{
     auth::Guard,
-    body::BodyLimits,
+    body::{BodyLimits, Budget},
     limits::Limits,
     listen::Listener,
     server::{Counts, serve, serve_each},
@@ -171,9 +171,11 @@ impl IngressDoor {
         let address = listener.address().unwrap_or(http.listen);
         let tls = watched.tls.is_some();
         tracing::info!(%address, path = http.path, sync = http.sync, tls, "events are taken");
-        let pushed =
-            self.pushed.into_iter().map(|pushed| pushed.ingress(http, answering(http, inside), inside));
-        let paths = Arc::new(Paths { http: ingress(http, inside, guard), pushed: pushed.collect() });
+        let receiving = receiving(inside.config, http);
+        let pushed = self.pushed.into_iter();
+        let pushed = pushed.map(|it| it.ingress(http, answering(http, inside), inside, receiving.clone()));
+        let pushed = pushed.collect();
+        let paths = Arc::new(Paths { http: ingress(http, inside, guard, receiving), pushed });
         let taken = paths.clone();
         let service = move |request| paths.handle(request);
         let limits = limits(http);
@@ -255,7 +257,17 @@ async fn owner(path: &Path) -> Result<Listener, Failure> {
     Listener::unix(path, "admin.socket").await.map_err(wrong)
 }
 
-fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>) -> Arc<Ingress> {
+/// The bound on bodies that are being received: never less than the largest that a path takes.
+fn receiving(config: &Config, http: &Http) -> Arc<Budget> {
+    let pushed = [
+        config.ingress.eventgrid_webhook.as_ref().map(|webhook| webhook.body_bytes_max),
+        config.ingress.pubsub_push.as_ref().map(|push| push.body_bytes_max),
+    ];
+    let largest = pushed.into_iter().flatten().fold(http.decompressed_bytes_max, usize::max);
+    Arc::new(Budget::new(http.receiving_bytes_max.max(largest)))
+}
+
+fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>, receiving: Arc<Budget>) -> Arc<Ingress> {
     let Inside { config, metrics, .. } = *inside;
     Arc::new(Ingress {
         name: HTTP.into(),
@@ -266,6 +278,7 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>) -> Arc<Ingress> 
             decompressed_bytes_max: http.decompressed_bytes_max,
             timeout: http.body_timeout,
         },
+        receiving,
         inbound: Arc::new(CloudEvents { batch_events_max: http.batch_events_max }),
         webhook: http.webhook.clone(),
         confirmer: None,

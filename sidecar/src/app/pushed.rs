@@ -11,7 +11,10 @@ use crate::{
 };
 use fastrand::Rng;
 use outrigger_core::Inbound;
-use outrigger_net::{auth::Guard, body::BodyLimits};
+use outrigger_net::{
+    auth::Guard,
+    body::{BodyLimits, Budget},
+};
 use std::sync::Arc;
 
 /// One path.
@@ -60,7 +63,13 @@ pub(super) fn open(config: &Config, jitter: &dyn Fn() -> Rng) -> Result<Vec<Push
 
 impl Pushed {
     /// The path as the listener serves it, answered as `ingress.http` is.
-    pub(super) fn ingress(self, http: &Http, answering: Answering, inside: &Inside<'_>) -> Arc<Ingress> {
+    pub(super) fn ingress(
+        self,
+        http: &Http,
+        answering: Answering,
+        inside: &Inside<'_>,
+        receiving: Arc<Budget>,
+    ) -> Arc<Ingress> {
         if !self.guard.is_open() {
             inside.metrics.guarded(self.name);
         }
@@ -74,6 +83,7 @@ impl Pushed {
                 decompressed_bytes_max: self.body_bytes_max,
                 timeout: http.body_timeout,
             },
+            receiving,
             webhook: self.handshake,
             inbound: self.inbound,
             confirmer: self.confirmer,

@@ -176,6 +176,7 @@ impl Values {
             sync_timeout: self.span("ingress.http.sync_timeout"),
             body_bytes_max: self.size("ingress.http.body_bytes_max"),
             decompressed_bytes_max: self.size("ingress.http.decompressed_bytes_max"),
+            receiving_bytes_max: self.size("ingress.http.receiving_bytes_max"),
             headers_max: self.count("ingress.http.headers_max"),
             header_bytes_max: self.size("ingress.http.header_bytes_max"),
             batch_events_max: self.count("ingress.http.batch_events_max"),

@@ -304,6 +304,8 @@ pub struct Http {
     pub body_bytes_max: usize,
     /// The largest body after decompression, in bytes; at least the former.
     pub decompressed_bytes_max: usize,
+    /// The most bytes of bodies that are not whole yet, over all requests.
+    pub receiving_bytes_max: usize,
     /// The most headers.
     pub headers_max: usize,
     /// The most bytes of headers.

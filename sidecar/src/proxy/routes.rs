@@ -20,8 +20,8 @@ impl Routes {
     /// Where it goes: to the function where no rule fits. `None` when `path` can be read in more than one way, so
     /// that a rule could be passed by. So can `*`, which is no path and meant for OPTIONS alone (RFC 9112, section 3.2.4).
     pub(super) fn of(&self, method: &Method, path: &str) -> Option<To> {
-        if !path.starts_with('/') && !(self.0.is_empty() && method == Method::OPTIONS) {
-            return None;
+        if !path.starts_with('/') {
+            return (self.0.is_empty() && method == Method::OPTIONS).then_some(To::Function);
         }
         if self.0.is_empty() {
             return Some(To::Function); // the path is the function's business alone

@@ -333,3 +333,35 @@ async fn a_full_journal_is_answered_503_and_takes_events_again_when_some_have_le
     function.wait_for(|stats| stats.ended == accepted + 1).await;
     oracle.judge_at(&function).assert_clean(0);
 }
+
+/// Those who send bodies without an end hold no more than the bound, and the others are told to come again.
+#[tokio::test]
+async fn bodies_that_do_not_end_share_a_bound_whoever_sends_them() {
+    let mut door =
+        Door::open(|site| site.set("ingress.http.receiving_bytes_max", "4MiB").set("window.bytes", "32MiB"))
+            .await;
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\ncontent-length: 1000000\r\n\r\n";
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(door.site.ingress).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; 999_999]).await.unwrap();
+        waiting.push(stream);
+    }
+    let told = async {
+        loop {
+            for stream in &waiting {
+                let mut answer = [0; 12];
+                if stream.try_read(&mut answer).is_ok_and(|read| read == 12) {
+                    return answer;
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer =
+        tokio::time::timeout(std::time::Duration::from_secs(20), told).await.expect("one is refused");
+    assert_eq!(std::str::from_utf8(&answer), Ok("HTTP/1.1 503"));
+    drop(waiting);
+    door.fresh_event_alone_is_delivered().await;
+}

@@ -146,3 +146,36 @@ async fn a_gzip_body_is_unpacked_and_both_limits_hold() {
     let garbage = unpack(Full::new(Bytes::from_static(b"{\"plain\":1}"))).await.unwrap_err();
     assert_eq!(garbage.status(), 400);
 }
+
+#[tokio::test]
+async fn bodies_on_their_way_share_a_bound_and_give_back_what_they_held() {
+    let budget = Budget::new(1000);
+    let headers = HeaderMap::new();
+    {
+        let waits =
+            collect_within(&headers, Script::new(vec![Piece::Bytes(600), Piece::Stall]), &LIMITS, &budget);
+        let mut waits = pin!(waits);
+        assert!(futures_util::poll!(waits.as_mut()).is_pending());
+        assert!(budget.held() >= 600, "{}", budget.held());
+        let second = Script::new(vec![Piece::Bytes(500), Piece::Never]);
+        let refused = collect_within(&headers, second, &LIMITS, &budget).await.unwrap_err();
+        assert_eq!((refused.clone(), refused.status()), (BodyError::NoRoom { bytes_max: 1000 }, 503));
+    }
+    assert_eq!(budget.held(), 0, "what was dropped and what was refused gave back all");
+    let whole = Script::new(vec![Piece::Bytes(600)]);
+    assert_eq!(collect_within(&headers, whole, &LIMITS, &budget).await.unwrap().len(), 600);
+    assert_eq!(budget.held(), 0);
+}
+
+#[tokio::test]
+async fn what_is_unpacked_counts_in_the_bound() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, &[b'x'; 200_000]).unwrap();
+    let (budget, packed) = (Budget::new(10_000), encoder.finish().unwrap());
+    assert!(packed.len() < 1000, "{}", packed.len());
+    let limits = BodyLimits { decompressed_bytes_max: 1 << 20, ..LIMITS };
+    let headers = encoded(&["gzip"]);
+    let refused = collect_within(&headers, Full::from(packed), &limits, &budget).await;
+    assert_eq!(refused, Err(BodyError::NoRoom { bytes_max: 10_000 }));
+    assert_eq!(budget.held(), 0);
+}

@@ -51,6 +51,10 @@ impl Inflate {
 }
 
 impl Unpack for Inflate {
+    fn held(&self) -> usize {
+        self.out.held()
+    }
+
     fn push(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         let (head, rest) = piece.split_at(piece.len().min(2 - self.head.len()));
         if !head.is_empty() {

@@ -28,6 +28,10 @@ impl Gunzip {
 }
 
 impl Unpack for Gunzip {
+    fn held(&self) -> usize {
+        self.0.get_ref().bounded.held()
+    }
+
     fn push(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         let written = self.0.write_all(piece);
         written.map_err(|error| self.told(&error))

@@ -60,6 +60,10 @@ impl Unzstd {
 }
 
 impl Unpack for Unzstd {
+    fn held(&self) -> usize {
+        self.out.held()
+    }
+
     fn push(&mut self, mut piece: &[u8]) -> Result<(), BodyError> {
         while !piece.is_empty() {
             if self.head.len() == 4 {

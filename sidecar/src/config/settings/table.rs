@@ -267,6 +267,12 @@ const INWARD: &[Setting] = &[
         "4MiB",
         "The largest body after gzip, deflate or zstd; beyond it 413.",
     ),
+    setting(
+        "ingress.http.receiving_bytes_max",
+        size(64 * KIB, 64 * GIB),
+        "64MiB",
+        "The most bytes of bodies that are not whole yet, over all requests, and at least one body; beyond it 503.",
+    ),
     setting("ingress.http.headers_max", count(8, 1_000), "100", "The most headers; beyond it 431."),
     setting(
         "ingress.http.header_bytes_max",
