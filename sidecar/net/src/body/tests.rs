@@ -170,7 +170,7 @@ async fn bodies_on_their_way_share_a_bound_and_give_back_what_they_held() {
 #[tokio::test]
 async fn what_is_unpacked_counts_in_the_bound() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    std::io::Write::write_all(&mut encoder, &[b'x'; 200_000]).unwrap();
+    std::io::Write::write_all(&mut encoder, &vec![b'x'; 200_000]).unwrap();
     let (budget, packed) = (Budget::new(10_000), encoder.finish().unwrap());
     assert!(packed.len() < 1000, "{}", packed.len());
     let limits = BodyLimits { decompressed_bytes_max: 1 << 20, ..LIMITS };
