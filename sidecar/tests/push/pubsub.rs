@@ -111,7 +111,9 @@ async fn each_path_is_its_own_and_the_proxy_leads_to_them() {
     let _process = site.start().await;
     assert_eq!(post(&site, "/", &[("authorization", "Bearer right")], "").await.status(), 400, "no event");
     assert_eq!(post(&site, "/", &[], "").await.status(), 401);
-    assert_eq!(post(&site, "/elsewhere", &[], "").await.status(), 404);
+    assert_eq!(post(&site, "/elsewhere", &[], "").await.status(), 401, "a stranger is told nothing");
+    let known = [("authorization", "Bearer right")];
+    assert_eq!(post(&site, "/elsewhere", &known, "").await.status(), 404);
     assert_eq!(
         push(&site, At::Pubsub, one(At::Pubsub, "1")).await.status(),
         204,
