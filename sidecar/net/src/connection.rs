@@ -51,13 +51,15 @@ const IDLE: u64 = 0;
 const HEAD: u64 = 1;
 /// The handler has it.
 const BUSY: u64 = 2;
+/// Nothing came yet: headers are owed since the start.
+const SILENT: u64 = 3;
 
 impl Phase {
     /// A new connection: its client owes us headers.
     pub(crate) fn new() -> Arc<Phase> {
         Arc::new(Phase {
             start: Instant::now(),
-            packed: AtomicU64::new(HEAD),
+            packed: AtomicU64::new(SILENT),
             stuck: AtomicU64::new(0),
             handled: AtomicU32::new(0),
             frames: AtomicBool::new(false),
@@ -101,11 +103,17 @@ impl Phase {
         self.asked_to_go.load(Relaxed)
     }
 
-    /// Since when it has been between two requests; `None` while it is not, or once it is asked to go.
+    /// Since when it has been between two requests, or silent from the start; `None` while it is neither, or once it is
+    /// asked to go.
     pub(crate) fn rests_since(&self) -> Option<Instant> {
         let packed = self.packed.load(Relaxed);
-        let rests = packed % 4 == IDLE && !self.is_asked_to_go();
+        let rests = matches!(packed % 4, IDLE | SILENT) && !self.is_asked_to_go();
         rests.then(|| self.start + Duration::from_millis(packed / 4))
+    }
+
+    /// Whether no byte of a request ever came.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.packed.load(Relaxed) % 4 == SILENT
     }
 
     fn took_back(&self) {
@@ -138,7 +146,7 @@ impl Phase {
         let allowed = match packed % 4 {
             BUSY if self.is_stuck(limits) => return None,
             BUSY => return Some(now + soonest),
-            HEAD => limits.header_timeout,
+            HEAD | SILENT => limits.header_timeout,
             _ => limits.idle_timeout,
         };
         let deadline = since + allowed;
@@ -149,6 +157,7 @@ impl Phase {
     fn read(&self, bytes: &[u8], scan: &mut HeadScan) {
         match self.packed.load(Relaxed) % 4 {
             BUSY => return,
+            SILENT => self.packed.store(HEAD, Relaxed), // since the start, however slowly its bytes come
             IDLE if self.frames.load(Relaxed) => return,
             IDLE => {
                 *scan = HeadScan::default();

@@ -1,4 +1,5 @@
-//! Room for new connections where all are taken: one that rests between two requests is the least loss.
+//! Room for new connections where all are taken: one that rests between two requests, or never said a word, is the least
+//! loss.
 
 use std::{
     sync::{Arc, Weak, atomic::Ordering::Relaxed},

@@ -71,6 +71,7 @@ where
                 biased;
                 is_http2 = protocol::is_http2(&mut stream) => is_http2,
                 () = self.over() => return,
+                () = phase.cut_short() => return, // others need its place
                 () = phase.expired(&self.limits) => return timed_out(&self.open.0),
             }
         };
@@ -97,6 +98,7 @@ where
             biased;
             accepted = TlsAcceptor::from(tls.config()).accept(stream).into_fallible() => accepted,
             () = self.over() => return,
+            () = phase.cut_short() => return, // others need its place
             () = phase.expired(&self.limits) => {
                 refused(Refusal::Late, "the client did not finish the handshake in time");
                 return timed_out(&self.open.0);
@@ -232,6 +234,9 @@ async fn serve_one<C: Polite>(
             }
             () = phase.cut_short() => {
                 if phase.is_asked_to_go() && !asked {
+                    if phase.is_silent() {
+                        return true;
+                    }
                     (ending, asked) = (true, true);
                     conn.as_mut().finish();
                     continue;

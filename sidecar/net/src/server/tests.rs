@@ -319,6 +319,22 @@ async fn where_all_places_are_taken_the_one_that_has_rested_longest_makes_room()
     assert!(f.counts.displaced.load(SeqCst) >= 1);
 }
 
+#[tokio::test]
+async fn those_that_never_say_a_word_make_room_for_one_that_does() {
+    for http2_streams_max in [0, 16] {
+        let limits = Limits { connections_max: 3, http2_streams_max, ..Limits::default() };
+        let f = Fixture::start(limits).await;
+        let (mut first, _second, _third) = (f.connect().await, f.connect().await, f.connect().await);
+        let mut new = f.connect().await;
+        let asked = exchange_on(&mut new, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+        let answer = tokio::time::timeout(limits.header_timeout / 2, asked)
+            .await
+            .expect("long before the silent are late");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(is_closed(&mut first).await, "it was silent longest");
+    }
+}
+
 /// One answer over a connection that stays open.
 async fn exchange_on(stream: &mut TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
