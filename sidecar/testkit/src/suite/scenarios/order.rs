@@ -15,7 +15,7 @@ pub const NEED: Need = Need::Order;
 pub async fn play(stage: Stage) {
     let fails_once = Match { percent: Some(20), ..Match::any() };
     stage.function.set_program(
-        Program::always(Action::delay_ms(1)).rule(Rule::new(fails_once, Action::status(500)).until(1)),
+        Program::always(Action::delay_ms(20)).rule(Rule::new(fails_once, Action::status(500)).until(1)),
     );
     let _process = stage.start().await;
     stage.publish(&events("e", 300, 15)).await;
