@@ -110,7 +110,8 @@ impl App {
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
         let plugins = registry::plugins(&config);
-        let homes = (storage.as_ref(), &brokers);
+        let dead = home(storage.as_ref(), &brokers);
+        let homes = (storage.as_ref(), &brokers, dead.clone());
         let tls = tls::function_client(&config.function).map_err(wrong)?;
         let (target, client) = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
@@ -133,8 +134,8 @@ impl App {
         for work in plugins.iter().filter_map(|plugin| plugin.background(sources_drain.clone())) {
             tokio::spawn(work);
         }
-        let inside =
-            Inside { config: &config, intake: &intake, storage: storage.as_ref(), metrics: &metrics };
+        let (storing, dead) = (storage.as_ref(), dead.as_ref());
+        let inside = Inside { config: &config, intake: &intake, storage: storing, dead, metrics: &metrics };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
         let proxy = proxy_door.serve(&inside, &target, client.exchange, paths, &sources_drain);
         drop(sources_drain); // from here on it is held by what has work to finish
@@ -224,27 +225,30 @@ impl App {
     }
 }
 
+/// Where dead letters rest: a topic before the journal; `None` where there is neither.
+fn home(storage: Option<&Storage>, brokers: &Brokers) -> Option<Arc<dyn DeadLetters>> {
+    let journal = storage.map(|storage| storage.dead.clone());
+    match &brokers.dead {
+        Some(first) => Some(Arc::new(Homes { first: first.clone(), second: journal })),
+        None => journal,
+    }
+}
+
 /// The function as a target, plugins around it, and as what requests pass through to.
 fn target(
     config: &Config,
     (url, tls): (&Uri, Option<Arc<ClientTls>>),
-    (storage, brokers): (Option<&Storage>, &Brokers),
+    (storage, brokers, dead): (Option<&Storage>, &Brokers, Option<Arc<dyn DeadLetters>>),
     plugins: &[Arc<dyn Plugin>],
     metrics: &Arc<Metrics>,
     rng: Rng,
 ) -> Result<(Arc<Target>, Function), Failure> {
     let waits = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
     let replies = waits || brokers.replies.is_some();
-    let journal = storage.map(|storage| storage.dead.clone());
-    let dead: Arc<dyn DeadLetters> = match (&brokers.dead, journal) {
-        (Some(first), second) => Arc::new(Homes { first: first.clone(), second }),
-        (None, Some(journal)) => journal,
-        (None, None) => Arc::new(Homeless),
-    };
     let function = registry::function(&config.function, url, tls, replies, plugins).map_err(wrong)?;
     let parts = Parts {
         call: function.call.clone(),
-        dead,
+        dead: dead.unwrap_or_else(|| Arc::new(Homeless)),
         replies: brokers.replies.clone(),
         ledger: plugins
             .iter()

@@ -19,7 +19,7 @@ use crate::{
     tls::{self, Watched},
 };
 use fastrand::Rng;
-use outrigger_core::{Drain, Exchange, Intake};
+use outrigger_core::{DeadLetters, Drain, Exchange, Intake};
 use outrigger_net::{
     auth::Guard,
     body::{BodyLimits, Budget},
@@ -72,6 +72,8 @@ pub(super) struct Inside<'a> {
     pub(super) config: &'a Config,
     pub(super) intake: &'a Intake,
     pub(super) storage: Option<&'a Storage>,
+    /// Where dead letters rest.
+    pub(super) dead: Option<&'a Arc<dyn DeadLetters>>,
     pub(super) metrics: &'a Arc<Metrics>,
 }
 
@@ -290,14 +292,10 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>, receiving: Arc<B
 
 /// When senders are answered: all paths of the listener alike.
 fn answering(http: &Http, inside: &Inside<'_>) -> Answering {
-    let Inside { intake, storage, .. } = *inside;
+    let Inside { intake, storage, dead, .. } = *inside;
     match storage {
         Some(storage) if !http.sync => Answering::Durable { accept: storage.accept.clone() },
-        _ => Answering::Sync {
-            intake: intake.clone(),
-            timeout: http.sync_timeout,
-            dead: storage.map(|storage| storage.dead.clone()),
-        },
+        _ => Answering::Sync { intake: intake.clone(), timeout: http.sync_timeout, dead: dead.cloned() },
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     common::{Site, authority::Authority},
-    rig::open_to_all,
+    rig::{At, one, open_to_all, push},
 };
 use outrigger_eventgrid_fake::{
     Config, Fake, Pace, PushSettings, Setup, Standing,
@@ -12,7 +12,7 @@ use outrigger_eventgrid_fake::{
     push::PushCounts,
 };
 use outrigger_function::{Function, Match, Program, Rule, program::Action};
-use outrigger_testkit::Producer;
+use outrigger_testkit::{Producer, eventgrid as testkit};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
@@ -159,4 +159,24 @@ async fn a_function_that_fails_costs_the_service_no_event() {
     let counts = counts(&fake, "default");
     assert_eq!((counts.delivered, counts.failed), (5, 0), "kept before they are tried");
     function.wait_for(|stats| stats.statuses.get(&200) == Some(&5)).await;
+}
+
+/// Without storage that outlives the pod, a topic is where that rests which can never be delivered.
+#[tokio::test]
+async fn without_a_journal_a_topic_keeps_what_is_malformed_or_refused() {
+    let refuses = Rule::new(Match::id("bad"), Action::status(400));
+    let function = Function::start(Program::default().rule(refuses));
+    let grid = testkit::EventGrid::start();
+    let graves = grid.subscription("graves", "watch");
+    let site = open_to_all(&function)
+        .set("journal.storage", "ephemeral")
+        .set("eventgrid.endpoint", grid.url())
+        .set("eventgrid.key_file", "key")
+        .set("dead_letters.eventgrid_topic", "graves");
+    std::fs::write(site.path("key"), testkit::EventGrid::KEY).unwrap();
+    let _process = site.start().await;
+    let batch = format!("[{},{},{{}}]", one(At::EventGrid, "good"), one(At::EventGrid, "bad"));
+    assert_eq!(push(&site, At::EventGrid, batch).await.status(), 200);
+    assert_eq!(function.stats().statuses, [(200, 1), (400, 1)].into());
+    graves.until(|counts| counts.published == 2).await;
 }
