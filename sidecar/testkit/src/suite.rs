@@ -3,7 +3,7 @@
 //! A source under test is an [`Adapter`]: a broker that is really there, a place of the test's own on it, and the
 //! [`Capabilities`] that it names. [`suite!`](crate::suite!) makes a test of each scenario from that:
 //!
-//! ```ignore
+//! ```text
 //! outrigger_testkit::suite!(Kafka, Outrigger::new(env!("CARGO_BIN_EXE_outrigger")));
 //! ```
 //!
