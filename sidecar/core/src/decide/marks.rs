@@ -11,7 +11,9 @@ const LIST: u8 = b'L';
 const BITMAP: u8 = b'B';
 /// The form's letter and the longest distance from the committed offset to `until`.
 const HEAD_BYTES: usize = 1 + VARINT_BYTES_MAX;
-const VARINT_BYTES_MAX: usize = 10;
+const VARINT_BYTES_MAX: usize = 9;
+/// The shortest metadata that any head fits into, in base64 without padding.
+const BYTES_MIN: usize = PREFIX.len() + (HEAD_BYTES * 4).div_ceil(3);
 
 /// Which offsets a commit says to be finished.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub fn encode(from: i64, until: i64, pending: impl Iterator<Item = i64>, bytes_m
     let list_wins = (list_until, bitmap.len()) >= (bitmap_until, list.len());
     let (form, body, until) =
         if list_wins { (LIST, list, list_until) } else { (BITMAP, bitmap, bitmap_until) };
-    if until <= from || bytes_max < PREFIX.len() {
+    if until <= from {
         return String::new();
     }
     let mut bytes = vec![form];
@@ -83,7 +85,8 @@ pub fn encode(from: i64, until: i64, pending: impl Iterator<Item = i64>, bytes_m
     bytes.extend_from_slice(&body);
     let mut text = String::from(PREFIX);
     BASE64.encode_string(bytes, &mut text);
-    text
+    // Below `BYTES_MIN` not even the head of a form is sure to fit.
+    if text.len() > bytes_max { String::new() } else { text }
 }
 
 /// Reads what [`encode`] wrote; `None` for any other text.

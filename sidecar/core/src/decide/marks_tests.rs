@@ -33,6 +33,17 @@ fn what_does_not_fit_is_left_out_from_the_end() {
     assert!(pending.iter().all(|offset| !marks.contains(*offset)));
 }
 
+#[test]
+fn a_metadata_that_no_head_fits_into_stays_empty() {
+    for bytes_max in 0..BYTES_MIN {
+        let text = encode(0, i64::MAX, [].into_iter(), bytes_max);
+        assert!(text.len() <= bytes_max, "{bytes_max}: {text}");
+        assert_eq!(decode(0, &text), None, "{bytes_max}: {text}");
+    }
+    let whole = decode(0, &encode(0, i64::MAX, [].into_iter(), BYTES_MIN)).unwrap();
+    assert_eq!(whole.until(), i64::MAX);
+}
+
 proptest! {
     #[test]
     fn a_commit_is_read_as_it_was_written(
@@ -52,7 +63,8 @@ proptest! {
             prop_assert_eq!(marks.contains(offset), pending.binary_search(&offset).is_err(), "{}", offset);
         }
         let list: usize = gaps.iter().map(|gap| list_bytes(*gap)).sum();
-        if list <= capacity(bytes_max) || bitmap_bytes(until - from) <= capacity(bytes_max) {
+        let room = capacity(bytes_max);
+        if bytes_max >= BYTES_MIN && (list <= room || bitmap_bytes(until - from) <= room) {
             prop_assert_eq!(marks.until(), if until > from { until } else { 0 });
         }
     }
