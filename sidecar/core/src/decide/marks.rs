@@ -12,8 +12,6 @@ const BITMAP: u8 = b'B';
 /// The form's letter and the longest distance from the committed offset to `until`.
 const HEAD_BYTES: usize = 1 + VARINT_BYTES_MAX;
 const VARINT_BYTES_MAX: usize = 9;
-/// The shortest metadata that any head fits into, in base64 without padding.
-const BYTES_MIN: usize = PREFIX.len() + (HEAD_BYTES * 4).div_ceil(3);
 
 /// Which offsets a commit says to be finished.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,7 +83,7 @@ pub fn encode(from: i64, until: i64, pending: impl Iterator<Item = i64>, bytes_m
     bytes.extend_from_slice(&body);
     let mut text = String::from(PREFIX);
     BASE64.encode_string(bytes, &mut text);
-    // Below `BYTES_MIN` not even the head of a form is sure to fit.
+    // A bound of a few bytes need not hold even the head of a form.
     if text.len() > bytes_max { String::new() } else { text }
 }
 

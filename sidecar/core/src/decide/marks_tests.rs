@@ -1,6 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 
+/// The shortest metadata that any head fits into, in base64 without padding.
+const BYTES_MIN: usize = PREFIX.len() + (HEAD_BYTES * 4).div_ceil(3);
+
 #[test]
 fn nothing_finished_beyond_needs_no_text() {
     assert_eq!(encode(7, 7, [].into_iter(), 4096), "");
