@@ -7,6 +7,7 @@
 //! ingress instead, and is an event from there on.
 
 mod answer;
+mod asked;
 mod headers;
 mod routes;
 mod tuning;
@@ -23,11 +24,9 @@ use crate::{
     telemetry::Metrics,
 };
 use answer::Refusal;
-use bytes::Bytes;
+use asked::Asked;
 use headers::{Telling, WhoAsks};
 use http::{Request, Response, StatusCode, Version, header::UPGRADE};
-use http_body::Frame;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
 use outrigger_net::{
@@ -162,7 +161,7 @@ impl Proxy {
             stream: Some(self.tuning.rest_max.get()),
             timeline: Timeline::off(),
         };
-        let sending = self.parts.exchange.send(request.take().expect(ONCE).map(body), &cx);
+        let sending = self.parts.exchange.send(request.take().expect(ONCE).map(Asked::body), &cx);
         let outcome = sending.await;
         let ended = now();
         passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), ended);
@@ -285,19 +284,6 @@ impl Visitor {
         );
         refusal.answer()
     }
-}
-
-/// A body that its sender breaks off is its sender's fault, not the function's.
-fn body(incoming: Incoming) -> Body {
-    if http_body::Body::is_end_stream(&incoming) {
-        return Body::default();
-    }
-    let broke = |error: hyper::Error| Error::new(Kind::Invalid, format!("the request broke off: {error}"));
-    let without_odd_trailers = |mut frame: Frame<Bytes>| {
-        frame.trailers_mut().into_iter().for_each(headers::strip_trailers);
-        frame
-    };
-    incoming.map_frame(without_odd_trailers).map_err(broke).boxed_unsync()
 }
 
 #[cfg(test)]

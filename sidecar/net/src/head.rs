@@ -35,6 +35,11 @@ impl HeadScan {
                     let Some(end) = memchr::memchr(b'\n', bytes) else { return found };
                     (self.line, bytes) = (Line::Like(0), &bytes[end + 1..]);
                 }
+                // Most lines come whole, and are told by their first bytes together.
+                Line::Like(0) if bytes.len() >= NAME_LENGTH && !matches!(bytes[0], b'\r' | b'\n') => {
+                    found |= bytes[..NAME_LENGTH].eq_ignore_ascii_case(NAME);
+                    self.line = Line::Skipped;
+                }
                 Line::Return | Line::Like(_) => {
                     let Some((&byte, rest)) = bytes.split_first() else { return found };
                     self.line = self.line.after(byte);

@@ -30,6 +30,7 @@ pub mod tls;
 pub mod token;
 pub mod websocket;
 
+mod aside;
 mod connection;
 mod head;
 mod protocol;

@@ -28,6 +28,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{Counts, Open, Remote, guarded};
 use crate::{
+    aside::Aside,
     connection::{Busy, Phase, Watched},
     limits::Limits,
     protocol::{self, Polite},
@@ -210,6 +211,16 @@ fn at_the_door<B: Default>(
     None
 }
 
+/// Why a connection is looked at beside its requests.
+enum Sign {
+    /// The listener ends, or its client is not let in any more.
+    Finish,
+    /// See [`Phase::cut_short`].
+    CutShort,
+    /// The time has come to look whether its client's is up.
+    Look,
+}
+
 /// Polls the connection to its end, by itself or by ours. Whether its client was in time.
 async fn serve_one<C: Polite>(
     mut conn: Pin<&mut C>,
@@ -220,32 +231,44 @@ async fn serve_one<C: Polite>(
 ) -> bool {
     let (mut ending, mut asked) = (false, false);
     while let Some(at) = phase.look_again_at(limits) {
-        tokio::select! {
-            biased;
-            // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
-            _ = conn.as_mut() => return true,
-            _ = ended.changed(), if !ending => {
+        let sign = {
+            let aside = pin!(async {
+                tokio::select! {
+                    biased;
+                    _ = ended.changed(), if !ending => Sign::Finish,
+                    () = poll_fn(|cx| client.as_mut().map_or(Poll::Pending, |out| out.as_mut().poll(cx))),
+                        if !ending => Sign::Finish,
+                    () = phase.cut_short() => Sign::CutShort,
+                    () = sleep_until(at) => Sign::Look,
+                }
+            });
+            tokio::select! {
+                biased;
+                // Errors are the client's doing (a reset, bad syntax already answered): nothing to tell.
+                _ = conn.as_mut() => return true,
+                sign = Aside::new(aside) => sign,
+            }
+        };
+        match sign {
+            Sign::Finish => {
                 ending = true;
                 conn.as_mut().finish();
             }
-            () = poll_fn(|cx| client.as_mut().map_or(Poll::Pending, |out| out.as_mut().poll(cx))), if !ending => {
-                (ending, client) = (true, None);
+            Sign::CutShort if phase.is_asked_to_go() && !asked => {
+                if phase.is_silent() {
+                    return true;
+                }
+                (ending, asked) = (true, true);
                 conn.as_mut().finish();
             }
-            () = phase.cut_short() => {
-                if phase.is_asked_to_go() && !asked {
-                    if phase.is_silent() {
-                        return true;
-                    }
-                    (ending, asked) = (true, true);
-                    conn.as_mut().finish();
-                    continue;
-                }
+            Sign::CutShort => {
                 counts.floods.fetch_add(1, Relaxed);
-                tracing::debug!("a client took back far more requests than it let end; its connection is closed");
+                tracing::debug!(
+                    "a client took back far more requests than it let end; its connection is closed"
+                );
                 return true;
             }
-            () = sleep_until(at) => {}
+            Sign::Look => {}
         }
     }
     if C::SAYS_FAREWELL {
