@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=${CARGO_TARGET_DIR:-target}/debug
-outrigger=$bin/outrigger
+outrigger=${OUTRIGGER:-$bin/outrigger}
 config=(-c demo/kafka.yaml)
 work=target/demo-kafka
 brokers=127.0.0.1:29092

@@ -25,7 +25,7 @@ use crate::{
 };
 use answer::Refusal;
 use asked::Asked;
-use headers::{Telling, WhoAsks};
+use headers::{Ambiguous, Telling, WhoAsks};
 use http::{Request, Response, StatusCode, Version, header::UPGRADE};
 use hyper::body::Incoming;
 use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
@@ -126,11 +126,14 @@ impl Proxy {
     /// What is refused at the door, before anything of the request is used.
     fn at_the_door(&self, request: &mut Request<Incoming>) -> Result<To, Refusal> {
         upgrade::settle_method(request)?;
-        let version = request.version();
-        let mut uri = std::mem::take(request.uri_mut());
-        let settled = headers::settle_host(&mut uri, version, request.headers_mut());
-        *request.uri_mut() = uri;
-        settled.map_err(|ambiguous| Refusal::new(StatusCode::BAD_REQUEST, "host", ambiguous.why()))?;
+        let ambiguous = |why: Ambiguous| Refusal::new(StatusCode::BAD_REQUEST, "host", why.why());
+        headers::check_host(request.version(), request.headers()).map_err(ambiguous)?;
+        if request.uri().authority().is_some() {
+            let mut uri = std::mem::take(request.uri_mut());
+            let settled = headers::settle_host(&mut uri, request.headers_mut());
+            *request.uri_mut() = uri;
+            settled.map_err(ambiguous)?;
+        }
         match self.routes.of(request.method(), request.uri().path()) {
             Some(To::Refuse) => {
                 Err(Refusal::new(StatusCode::NOT_FOUND, "route", "there is nothing at this path"))

@@ -31,8 +31,6 @@ use crate::{
 /// answer's end. A larger one may still be under way when the function has already refused it.
 const AT_ONCE_BYTES_MAX: u64 = 64 * 1024;
 
-const ONCE: &str = "a request is there until it is sent";
-
 /// Sends requests to one host and keeps its connections. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub struct Client {
@@ -42,6 +40,34 @@ pub struct Client {
     /// Used instead of the pool where the function speaks HTTP/2.
     shared: Option<Shared>,
     tuning: Arc<Tuning>,
+}
+
+/// A request on its way, and its answer. Both stay in their place here: by value they would be copied from one future
+/// into the next.
+struct Asked {
+    message: Message,
+    /// On the wire before its answer can be.
+    at_once: bool,
+    progress: Option<Arc<Progress>>,
+    gate: Option<Gate>,
+    sent: bool,
+}
+
+enum Message {
+    Request(Request<Body>),
+    /// The connection has it.
+    Away,
+    /// With its connection, unless many share that.
+    Answer(Response<Incoming>, Option<SendRequest<Body>>),
+}
+
+impl Asked {
+    fn take_request(&mut self) -> Request<Body> {
+        match std::mem::replace(&mut self.message, Message::Away) {
+            Message::Request(request) => request,
+            Message::Away | Message::Answer(..) => unreachable!("a request is there until it is sent"),
+        }
+    }
 }
 
 impl Client {
@@ -84,51 +110,50 @@ impl Client {
         self.tuning.clone()
     }
 
-    /// Takes `request` out of its place: by value it would be copied from one future into the next.
-    async fn within_deadline(
-        &self,
-        request: &mut Option<Request<Body>>,
-        at_once: bool,
-        progress: Option<Arc<Progress>>,
-        gate: Option<Gate>,
-        cx: &CallCx,
-    ) -> Result<Response<Body>> {
+    async fn within_deadline(&self, asked: &mut Asked, cx: &CallCx) -> Result<Response<Body>> {
         let now = Instant::now();
         let mut deadline = self.deadline(cx, now);
-        let mut sent = false;
+        let progress = asked.progress.clone();
         let answered = {
-            let mut exchange = pin!(self.exchange(request, now, &mut sent));
+            let mut exchange = pin!(self.exchange(asked, now));
             loop {
-                let answered = timeout_at(deadline, exchange.as_mut()).await;
-                let later = progress.as_ref().map(|progress| self.deadline(cx, progress.last()));
-                match (answered, later) {
-                    (Err(_), Some(later)) if later > deadline => deadline = later,
-                    (answered, _) => break answered,
+                match timeout_at(deadline, exchange.as_mut()).await {
+                    Ok(answered) => break Some(answered),
+                    // A long upload moves on.
+                    Err(_) => match progress.as_ref().map(|progress| self.deadline(cx, progress.last())) {
+                        Some(later) if later > deadline => deadline = later,
+                        _ => break None,
+                    },
                 }
             }
         };
-        let late_sender = progress.as_ref().is_some_and(|progress| progress.waits());
         let end = match cx.stream {
             Some(rest) => End::Rest { rest, progress, last: None },
             None => End::At(deadline),
         };
-        match answered {
-            Ok(Ok((answer, sender))) => {
-                Ok(Lent { pool: Arc::clone(&self.pool), at_once, gate, end }.answer(answer, sender))
+        match (answered, std::mem::replace(&mut asked.message, Message::Away)) {
+            (Some(Ok(())), Message::Answer(answer, sender)) => {
+                let (pool, at_once, gate) = (Arc::clone(&self.pool), asked.at_once, asked.gate.take());
+                Ok(Lent { pool, at_once, gate, end }.answer(answer, sender))
             }
-            Ok(Err(error)) => Err(error),
-            Err(_) if late_sender => {
-                Err(Error::status(408, None, "the request's body did not arrive in time"))
-            }
-            Err(_) if sent => {
-                self.pool.clear();
-                if let Some(shared) = &self.shared {
-                    shared.clear();
-                }
-                Err(Error::new(Kind::TimedOut, format!("{}: no answer in time", self.address)))
-            }
-            Err(_) => Err(Error::new(Kind::Unreachable, format!("{}: no connection in time", self.address))),
+            (Some(Err(error)), _) => Err(error),
+            _ => Err(self.late(asked)),
         }
+    }
+
+    /// Why there is no answer in time.
+    fn late(&self, asked: &Asked) -> Error {
+        if asked.progress.as_ref().is_some_and(|progress| progress.waits()) {
+            return Error::status(408, None, "the request's body did not arrive in time");
+        }
+        if !asked.sent {
+            return Error::new(Kind::Unreachable, format!("{}: no connection in time", self.address));
+        }
+        self.pool.clear();
+        if let Some(shared) = &self.shared {
+            shared.clear();
+        }
+        Error::new(Kind::TimedOut, format!("{}: no answer in time", self.address))
     }
 
     fn deadline(&self, cx: &CallCx, since: Instant) -> Instant {
@@ -136,15 +161,13 @@ impl Client {
         cx.deadline.map_or(own, |callers| own.min(callers.into()))
     }
 
-    async fn exchange(
-        &self,
-        request: &mut Option<Request<Body>>,
-        now: Instant,
-        sent: &mut bool,
-    ) -> Result<(Response<Incoming>, Option<SendRequest<Body>>)> {
+    /// Leaves the answer in its place.
+    async fn exchange(&self, asked: &mut Asked, now: Instant) -> Result<()> {
         if let Some(shared) = &self.shared {
-            let sending = Box::pin(shared.send(&self.address, request.take().expect(ONCE), sent));
-            return sending.await.map(|answer| (answer, None));
+            let request = asked.take_request();
+            let answer = Box::pin(shared.send(&self.address, request, &mut asked.sent)).await?;
+            asked.message = Message::Answer(answer, None);
+            return Ok(());
         }
         let mut idle = self.idle(now).await;
         loop {
@@ -154,13 +177,16 @@ impl Client {
                 // Boxed, as it is seldom needed and large: what is polled for every request stays small.
                 None => Box::pin(self.address.connect()).await?,
             };
-            *sent = true;
-            let sending = sender.try_send_request(request.take().expect(ONCE));
+            asked.sent = true;
+            let sending = sender.try_send_request(asked.take_request());
             match sending.await {
-                Ok(answer) => return Ok((answer, Some(sender))),
+                Ok(answer) => {
+                    asked.message = Message::Answer(answer, Some(sender));
+                    return Ok(());
+                }
                 Err(mut failed) => match failed.take_message() {
                     // It was closed before it took the request: nothing was sent. The next one is new.
-                    Some(unsent) if reused => (*request, *sent) = (Some(unsent), false),
+                    Some(unsent) if reused => (asked.message, asked.sent) = (Message::Request(unsent), false),
                     Some(_) => return Err(self.told(Kind::Unreachable, failed.error())),
                     None => return Err(self.told(Kind::Interrupted, failed.error())),
                 },
@@ -196,16 +222,22 @@ impl Client {
 }
 
 impl Exchange for Client {
-    fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
+    fn send<'a>(
+        &'a self,
+        mut request: Request<Body>,
+        cx: &'a CallCx,
+    ) -> BoxFuture<'a, Result<Response<Body>>> {
         let at_once = request.body().size_hint().exact().is_some_and(|bytes| bytes <= AT_ONCE_BYTES_MAX);
         let watched = cx.stream.is_some() && (!at_once || request.headers().contains_key(EXPECT));
-        let (mut request, progress, gate) =
-            if watched { upload::watch(request) } else { (request, None, None) };
         if self.shared.is_none() {
             request.headers_mut().entry(HOST).or_insert_with(|| self.host.clone());
         }
-        let mut request = Some(request);
-        Box::pin(async move { self.within_deadline(&mut request, at_once, progress, gate, cx).await })
+        let (mut progress, mut gate) = (None, None);
+        if watched {
+            (request, progress, gate) = upload::watch(request);
+        }
+        let mut asked = Asked { message: Message::Request(request), at_once, progress, gate, sent: false };
+        Box::pin(async move { self.within_deadline(&mut asked, cx).await })
     }
 }
 

@@ -133,32 +133,52 @@ impl Ambiguous {
     }
 }
 
-/// Makes `Host` say which host was asked for, once: the target's own goes before the header's (RFC 9112, section
-/// 3.2.2), and is taken out of the target.
-pub(super) fn settle_host(uri: &mut Uri, version: Version, headers: &mut HeaderMap) -> Result<(), Ambiguous> {
+/// Looks that `Host` names one host, or none where that is allowed.
+pub(super) fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Ambiguous> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => return Err(Ambiguous::Hosts),
+        (_, Some(_)) => Err(Ambiguous::Hosts),
         (Some(host), None) if !host.as_bytes().iter().copied().all(may_be_in_a_host) => {
-            return Err(Ambiguous::BadHost);
+            Err(Ambiguous::BadHost)
         }
-        (None, None) if version == Version::HTTP_11 => return Err(Ambiguous::NoHost),
-        _ => {}
+        (None, None) if version == Version::HTTP_11 => Err(Ambiguous::NoHost),
+        _ => Ok(()),
     }
-    if let Some(authority) = uri.authority() {
-        if authority.as_str().contains('@') {
-            return Err(Ambiguous::BadHost);
-        }
-        headers.insert(HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| Ambiguous::BadHost)?);
-        let path = uri.path_and_query().cloned();
-        *uri = path.map(Uri::from).unwrap_or_default();
+}
+
+/// The target's own host goes before the header's (RFC 9112, section 3.2.2), and is taken out of the target.
+pub(super) fn settle_host(uri: &mut Uri, headers: &mut HeaderMap) -> Result<(), Ambiguous> {
+    let Some(authority) = uri.authority() else { return Ok(()) };
+    if authority.as_str().contains('@') {
+        return Err(Ambiguous::BadHost);
     }
+    headers.insert(HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| Ambiguous::BadHost)?);
+    let path = uri.path_and_query().cloned();
+    *uri = path.map(Uri::from).unwrap_or_default();
     Ok(())
 }
 
 /// A list or a user in a host would be read by one as this host and by another as that.
 fn may_be_in_a_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(&byte)
+    const MAY: [bool; 256] = {
+        let (mut may, mut byte) = ([false; 256], 0_u8);
+        while byte < 0x7f {
+            may[byte as usize] = byte.is_ascii_alphanumeric() || is_in(b"-._~!$&'()*+;=:[]%", byte);
+            byte += 1;
+        }
+        may
+    };
+    MAY[usize::from(byte)]
+}
+
+const fn is_in(mut bytes: &[u8], byte: u8) -> bool {
+    while let Some((first, rest)) = bytes.split_first() {
+        if *first == byte {
+            return true;
+        }
+        bytes = rest;
+    }
+    false
 }
 
 /// What the function is told about who asked.
@@ -267,7 +287,8 @@ mod tests {
             headers.append(HOST, HeaderValue::from_static(host));
         }
         let mut uri = uri.parse().unwrap();
-        settle_host(&mut uri, Version::HTTP_11, &mut headers).map(|()| (uri.to_string(), headers))
+        check_host(Version::HTTP_11, &headers)?;
+        settle_host(&mut uri, &mut headers).map(|()| (uri.to_string(), headers))
     }
 
     #[test]
