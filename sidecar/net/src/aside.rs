@@ -19,7 +19,7 @@ use std::{
 pub(crate) struct Aside<F> {
     future: F,
     /// As long as the task is the same one, which is always but once or twice.
-    sign: Option<(Arc<Sign>, Waker)>,
+    sign: Option<Arc<Sign>>,
 }
 
 /// Notes that the future was woken, and wakes the task.
@@ -50,16 +50,16 @@ impl<F: Future + Unpin> Future for Aside<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Self { future, sign } = &mut *self;
-        if !sign.as_ref().is_some_and(|(sign, _)| sign.task.will_wake(cx.waker())) {
-            let fresh = Arc::new(Sign { woken: AtomicBool::new(true), task: cx.waker().clone() });
-            *sign = Some((Arc::clone(&fresh), fresh.into()));
-        }
-        let Some((sign, waker)) = sign else { return Poll::Pending };
-        // Read before it is written: most polls find nothing, and then the flag's line stays shared.
+        let sign = match sign {
+            Some(sign) if sign.task.will_wake(cx.waker()) => sign,
+            _ => sign.insert(Arc::new(Sign { woken: AtomicBool::new(true), task: cx.waker().clone() })),
+        };
+        // Read before it is written: most polls find nothing.
         if !sign.woken.load(Acquire) || !sign.woken.swap(false, AcqRel) {
             return Poll::Pending;
         }
-        Pin::new(future).poll(&mut Context::from_waker(waker))
+        let waker = Waker::from(Arc::clone(sign));
+        Pin::new(future).poll(&mut Context::from_waker(&waker))
     }
 }
 
