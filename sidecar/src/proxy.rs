@@ -20,7 +20,7 @@ pub use tuning::Tuning;
 use crate::{
     config::{self, To},
     dispatch::{Passage, Target, now},
-    ingress::paths::Paths,
+    ingress::{paths::Paths, webhook},
     telemetry::Metrics,
 };
 use answer::Refusal;
@@ -253,11 +253,13 @@ impl Visitor {
     ) -> Result<Response<Answer>, Refusal> {
         let proxy = &self.proxy;
         let to = proxy.at_the_door(request.as_mut().expect(ONCE));
-        let path = request.as_ref().expect(ONCE).uri().path();
-        let ingress = proxy.parts.paths.as_ref().map(|paths| paths.of(path));
-        let guarded =
-            matches!(to, Ok(To::Ingress)) && ingress.is_some_and(|ingress| !ingress.guard.is_open());
-        if !guarded && !proxy.parts.guard.is_open() {
+        let head = request.as_ref().expect(ONCE);
+        let ingress = proxy.parts.paths.as_ref().map(|paths| paths.of(head.uri().path()));
+        // A webhook's handshake shows no token by its specification, and the ingress answers it without one.
+        let decided_there = matches!(to, Ok(To::Ingress))
+            && (ingress.is_some_and(|ingress| !ingress.guard.is_open())
+                || webhook::asks_leave(head.method(), head.headers()));
+        if !decided_there && !proxy.parts.guard.is_open() {
             // Before any other refusal: who is not known is not told either whether a path is there. Boxed, so that a
             // connection that rests keeps no room for it.
             Box::pin(proxy.admit(request)).await?;
