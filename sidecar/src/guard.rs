@@ -5,7 +5,7 @@ use fastrand::Rng;
 use outrigger_core::{Error, Kind, Result};
 use outrigger_net::{
     auth::{
-        Glob, Guard, Methods, PeerPattern, Rule, Rules,
+        Glob, Guard, Methods, PeerPattern, Rule, Rules, Wanted,
         hmac::{Encoding, Form, Hash, Signed},
         oidc::{Oidc, Settings},
         secret::Shared,
@@ -117,13 +117,22 @@ fn form(hmac: &config::Hmac) -> Form {
 fn rule(rule: &config::Rule) -> Rule {
     let globs = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
     Rule {
-        claims: rule.claims.iter().map(|(name, patterns)| (name.clone(), globs(patterns))).collect(),
+        claims: rule.claims.iter().map(|(name, claims)| (name.clone(), wanted(claims))).collect(),
         certificates: certificates(&rule.certificates),
         methods: rule.methods.clone(),
         paths: globs(&rule.paths),
         sources: globs(&rule.sources),
         types: globs(&rule.types),
     }
+}
+
+fn wanted(claims: &[config::Claim]) -> Vec<Wanted> {
+    let one = |claim: &config::Claim| match claim {
+        config::Claim::Flag(flag) => Wanted::Flag(*flag),
+        config::Claim::Number(number) => Wanted::Number(number.clone()),
+        config::Claim::Text(pattern) => Wanted::Text(Glob::new(pattern)),
+    };
+    claims.iter().map(one).collect()
 }
 
 /// Each was read once already, when the configuration was.

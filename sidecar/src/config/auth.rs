@@ -80,8 +80,8 @@ pub struct Secret {
 /// Who may send what. Every empty list is anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
-    /// Claims by name, each with patterns of which one must fit.
-    pub claims: Vec<(String, Vec<String>)>,
+    /// Claims by name, each with what it, or a member of it, may be.
+    pub claims: Vec<(String, Vec<Claim>)>,
     /// Patterns of client certificates.
     pub certificates: Vec<String>,
     /// Ways in: bearer, certificate, oidc, hmac.
@@ -92,6 +92,17 @@ pub struct Rule {
     pub sources: Vec<String>,
     /// Patterns of types.
     pub types: Vec<String>,
+}
+
+/// What a claim may be: only what is of the same kind in the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// This flag.
+    Flag(bool),
+    /// A number of this value.
+    Number(serde_json::Number),
+    /// A text that fits this pattern.
+    Text(String),
 }
 
 impl Auth {

@@ -40,7 +40,7 @@ use std::{
 };
 
 pub use self::{
-    auth::{Auth, Hmac, Oidc, Rule, Secret},
+    auth::{Auth, Claim, Hmac, Oidc, Rule, Secret},
     checked::*,
     env::{Env, Process},
     eventgrid::{

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, crypto};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 /// The longest name of a key that is looked for, in bytes.
 const KEY_ID_BYTES_MAX: usize = 512;
@@ -127,13 +127,11 @@ impl Claims {
         })
     }
 
-    /// Whether the claim is, or is a list that holds, something that `fits`: texts as they are, numbers and flags as
-    /// JSON writes them.
-    pub fn any(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
-        let one = |value: &Value| scalar(value).is_some_and(|text| fits(&text));
+    /// Whether the claim is, or is a list that holds, something that `fits`.
+    pub fn any(&self, name: &str, fits: impl Fn(&Value) -> bool) -> bool {
         match self.get(name) {
-            Some(Value::Array(list)) => list.iter().any(one),
-            Some(value) => one(value),
+            Some(Value::Array(list)) => list.iter().any(fits),
+            Some(value) => fits(value),
             None => false,
         }
     }
@@ -219,15 +217,6 @@ impl Validity {
 impl FromIterator<(String, Value)> for Claims {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(claims: I) -> Self {
         Self(claims.into_iter().collect())
-    }
-}
-
-fn scalar(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

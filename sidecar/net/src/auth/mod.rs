@@ -35,5 +35,5 @@ pub use self::{
     glob::Glob,
     guard::{Entry, Guard, Methods, Pass, Pending},
     identity::{Identity, PeerPattern},
-    rules::{Rule, Rules},
+    rules::{Rule, Rules, Wanted},
 };

@@ -1,4 +1,4 @@
-use super::super::{Auth, Config, Purpose, read};
+use super::super::{Auth, Claim, Config, Purpose, read};
 use crate::config::env::Nothing;
 
 fn look(auth: &str) -> Result<Config, Vec<String>> {
@@ -50,16 +50,19 @@ fn an_issuer_has_its_defaults_and_what_is_given() {
 #[test]
 fn rules_are_read_as_they_are_written() {
     let rules = auth(
-        "{bearer_file: t, allow: [{claims: {email: me@example.com, email_verified: true, n: [1, 2]}, types: com.*}, \
+        "{bearer_file: t, allow: [{claims: {email: me@example.com, email_verified: true, n: [1, \"2\", 2.5]}, types: com.*}, \
          {methods: [bearer, hmac], certificates: any, paths: [/a, /b], sources: \"*\"}]}",
     );
     let rules = rules.allow.unwrap();
-    let claim = |name: &str, patterns: &[&str]| {
-        (name.to_owned(), patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>())
-    };
+    let text = |text: &str| Claim::Text(text.to_owned());
+    let number = |number: &str| Claim::Number(number.parse().unwrap());
     assert_eq!(
         rules[0].claims,
-        [claim("email", &["me@example.com"]), claim("email_verified", &["true"]), claim("n", &["1", "2"])]
+        [
+            ("email".to_owned(), vec![text("me@example.com")]),
+            ("email_verified".to_owned(), vec![Claim::Flag(true)]),
+            ("n".to_owned(), vec![number("1"), text("2"), number("2.5")]),
+        ]
     );
     assert_eq!(rules[0].types, ["com.*"]);
     assert_eq!(
@@ -146,8 +149,8 @@ const BAD: &[(&str, &[&str])] = &[
              methods, paths, sources, types",
             r#"f:4:41: ingress.http.auth.allow.2.type: found an unknown key, expected one of claims, certificates, methods, paths, sources, types; did you mean "types"?"#,
             r#"f:4:61: ingress.http.auth.allow.3.methods: found "basic", expected one of bearer, certificate, oidc, hmac"#,
-            "f:4:82: ingress.http.auth.allow.4.claims.a: found a map, expected a text in which * is anything, or \
-             several",
+            "f:4:82: ingress.http.auth.allow.4.claims.a: found a map, expected a text in which * is anything, a \
+             number or a flag as JSON has them, or several",
             "f:4:96: ingress.http.auth.allow.5.paths: found an empty list, expected a list of paths: each a text in \
              which * is anything",
             "f:4:100: ingress.http.auth.allow.5.paths: found the same key twice, expected each key once",

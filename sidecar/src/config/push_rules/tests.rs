@@ -1,4 +1,4 @@
-use super::super::{Config, Purpose, read};
+use super::super::{Claim, Config, Purpose, read};
 use crate::config::env::Nothing;
 
 fn look(ingress: &str) -> Result<Config, Vec<String>> {
@@ -32,9 +32,10 @@ fn googles_tokens_count_for_one_account_that_google_verified() {
         ("https://accounts.google.com", &["https://me.example".to_owned()][..])
     );
     let rules = auth.allow.unwrap();
-    let claims: Vec<_> =
-        rules[0].claims.iter().map(|(name, texts)| (name.as_str(), texts[0].as_str())).collect();
-    assert_eq!(claims, [("email", "push@p.iam.gserviceaccount.com"), ("email_verified", "true")]);
+    let account = Claim::Text("push@p.iam.gserviceaccount.com".to_owned());
+    let claims =
+        [("email".to_owned(), vec![account]), ("email_verified".to_owned(), vec![Claim::Flag(true)])];
+    assert_eq!(rules[0].claims, claims);
     assert!(
         good(&format!("pubsub_push: {{{PUBSUB}, auth: none}}")).ingress.pubsub_push.unwrap().auth.is_open()
     );
