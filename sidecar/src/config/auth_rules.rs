@@ -2,7 +2,8 @@
 
 use super::{
     auth::{Auth, Oidc},
-    problems::quoted,
+    problems::{Problem, quoted},
+    raw::Shape,
     rules::{Rules, is_loopback},
     tls::ListenerTls,
     units::duration_text,
@@ -48,6 +49,31 @@ pub(super) fn check(
     }
     unused(rules, &at("oidc"), "issuer", auth.oidc.is_some(), &OIDC);
     unused(rules, &at("hmac"), "secret_file", auth.hmac.is_some(), &HMAC);
+}
+
+/// Rules about events at a listener where requests pass unread: nothing that comes there could ever fit one, not even
+/// what a route makes an event, as that is judged at the ingress.
+pub(super) fn without_events(rules: &mut Rules<'_>, listener: &str) {
+    let allow = format!("{listener}.auth.allow");
+    let Some(Shape::List(given)) = rules.raw.get(&allow).map(|node| &node.shape) else { return };
+    if !rules.are_read(&[&allow]) {
+        return;
+    }
+    let mut found = Vec::new();
+    for (index, rule) in given.iter().enumerate() {
+        let Shape::Map(parts) = &rule.shape else { continue };
+        let about_events = parts.iter().filter(|(name, _)| ["sources", "types"].contains(&&*name.name));
+        found.extend(about_events.map(|(name, _)| {
+            let key = format!("{allow}.{}.{}", index + 1, name.name);
+            let what = format!("{} of events, which are not read here: nobody could ever fit the rule", name.name);
+            let expected = "a rule about paths; or, for events that a route sends to the ingress, the rule at \
+                            ingress.http.auth.allow, which alone decides about them then";
+            Problem::new(name.place, &key, what, expected)
+        }));
+    }
+    for problem in found {
+        rules.wrong_within(problem);
+    }
 }
 
 pub(super) const OIDC: [&str; 11] = [

@@ -49,6 +49,11 @@ impl Rules<'_> {
         self.problems.push(Problem::new(self.raw.place(key), key, found, expected));
     }
 
+    /// The same of something within a setting.
+    pub(super) fn wrong_within(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
     /// Whether all of these could be read, or are not given.
     pub(super) fn are_read(&self, keys: &[&str]) -> bool {
         let within = |path: &str, outer: &str| {

@@ -196,3 +196,21 @@ fn bodies_that_pass_through_unread_cannot_be_signed() {
         "{problems:?}"
     );
 }
+
+#[test]
+fn rules_about_events_are_a_mistake_where_requests_pass_unread() {
+    let text = "proxy:\n  listen: 127.0.0.1:81\n  auth:\n    bearer_file: t\n    allow:\n      - paths: /a\n\
+                \x20     - {methods: bearer, types: com.example.*}\n      - sources: /shop\n";
+    let look = |text: &str| read(&Nothing, "f", text, &[], Purpose::Look);
+    let problems = look(text).expect_err(text).lines().collect::<Vec<_>>();
+    let expected = [
+        "f:7:27: proxy.auth.allow.2.types: found types of events, which are not read here",
+        "f:8:9: proxy.auth.allow.3.sources: found sources of events, which are not read here",
+    ];
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected) && problem.contains("ingress.http.auth.allow"), "{problem}");
+    }
+    let same = text.replacen("proxy:\n  listen: 127.0.0.1:81", "ingress:\n http:\n  listen: 127.0.0.1:81", 1);
+    assert!(look(&same).is_ok(), "{:?}", look(&same));
+}
