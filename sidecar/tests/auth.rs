@@ -230,6 +230,35 @@ async fn a_body_that_is_signed_as_github_signs_is_let_in_and_a_changed_one_is_no
 }
 
 #[tokio::test]
+async fn of_a_signed_body_only_what_it_says_itself_fits_a_rule() {
+    let function = Function::start(Program::default());
+    let site = Site::of(&function)
+        .set("ingress.http.auth.hmac.secret_file", "secret")
+        .set("ingress.http.auth.allow", "[{types: io.outrigger.*}]");
+    std::fs::write(site.path("secret"), "secret").unwrap();
+    let process = site.start().await;
+    let post = async |headers: http::HeaderMap, body: &Bytes| {
+        let mut headers = headers;
+        headers.insert("x-hub-signature-256", github_signature("secret", body).parse().unwrap());
+        site.producer().post(headers, body.clone()).await.unwrap().status().as_u16()
+    };
+    let (mine, other) =
+        (Outgoing::new("1", None), Outgoing { ty: "com.other".to_owned(), ..Outgoing::new("2", None) });
+    assert_eq!(post(mine.headers(), &mine.data).await, 403, "its headers are not signed");
+    process.line("not signed; send the event in the structured mode").await;
+    let structured = |event: &Outgoing| {
+        let event = json!({"specversion": "1.0", "id": event.id, "source": event.source, "type": event.ty});
+        Bytes::from(event.to_string())
+    };
+    let kind = || headers([("content-type", "application/cloudevents+json")]);
+    assert_eq!(post(kind(), &structured(&mine)).await, 202);
+    assert_eq!(post(kind(), &structured(&other)).await, 403);
+    function.wait_for(|stats| stats.ended == 1).await;
+    let checked = site.verb(&["check", "outrigger.yaml"]).await;
+    assert!(checked.stdout.contains("of a signed body sources and types count"), "{checked:?}");
+}
+
+#[tokio::test]
 async fn rows_29_30_and_32_hold_before_anybody_is_known() {
     let function = Function::start(Program::default());
     let site = Site::of(&function)

@@ -81,6 +81,17 @@ enum Beside {
     Refused(Denial),
 }
 
+/// What rules judge of an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Attributes<'a> {
+    /// Its source.
+    pub source: &'a str,
+    /// Its type.
+    pub ty: &'a str,
+    /// Whether they stand in the body, not in headers beside it.
+    pub in_body: bool,
+}
+
 /// Who somebody is.
 struct Known {
     who: Identity,
@@ -144,13 +155,18 @@ impl Guard {
         passed.map_err(|denial| self.refuse(denial, None, parts))
     }
 
-    /// Whether a known sender may send an event of this source and type; a refusal is written to the audit log.
+    /// Whether a known sender may send this event; a refusal is written to the audit log. Of one who is known by the
+    /// signature of the body, attributes that stand elsewhere fit no rule: anybody on the way could have written them.
     ///
     /// # Errors
     /// [`Why::Rule`].
-    pub fn event(&self, pass: &Pass, parts: &Parts, (source, ty): (&str, &str)) -> Result<(), Denial> {
+    pub fn event(&self, pass: &Pass, parts: &Parts, event: Attributes<'_>) -> Result<(), Denial> {
         let Some(allowed) = &pass.allowed else { return Ok(()) };
-        allowed.event(source, ty).map_err(|denial| self.refuse(pass.told(denial), Some(&pass.who), parts))
+        let judged = match pass.who {
+            Identity::Signer if !event.in_body => allowed.data(),
+            _ => allowed.event(event.source, event.ty),
+        };
+        judged.map_err(|denial| self.refuse(pass.told(denial), Some(&pass.who), parts))
     }
 
     /// Whether a known sender may send a request that is no event, as a proxy passes it on; a refusal is written to the

@@ -33,7 +33,7 @@ mod throttle;
 pub use self::{
     denial::{Denial, Why},
     glob::Glob,
-    guard::{Entry, Guard, Methods, Pass, Pending},
+    guard::{Attributes, Entry, Guard, Methods, Pass, Pending},
     identity::{Identity, PeerPattern},
     rules::{Rule, Rules, Wanted},
 };

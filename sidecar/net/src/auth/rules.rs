@@ -131,14 +131,24 @@ impl Allowed {
     /// # Errors
     /// [`Why::Rule`] when no rule says so.
     pub fn request(&self) -> Result<(), Denial> {
+        let told = "every rule for this sender and path is about events, and the request is none";
+        if self.whatever_it_is() { Ok(()) } else { Err(Denial::new(Why::Rule, told)) }
+    }
+
+    /// Whether an event may be sent of which only the data is known to be the sender's: what it says of its source and
+    /// type fits no rule.
+    ///
+    /// # Errors
+    /// [`Why::Rule`] when every rule asks for them.
+    pub fn data(&self) -> Result<(), Denial> {
+        let told = "every rule for this sender and path asks for sources or types, and the headers that name them are \
+                    not signed; send the event in the structured mode";
+        if self.whatever_it_is() { Ok(()) } else { Err(Denial::new(Why::Rule, told)) }
+    }
+
+    fn whatever_it_is(&self) -> bool {
         let allows = |rule: &Rule| rule.sources.is_empty() && rule.types.is_empty();
-        if self.about.iter().any(|index| allows(&self.rules[*index])) {
-            return Ok(());
-        }
-        Err(Denial::new(
-            Why::Rule,
-            "every rule for this sender and path is about events, and the request is none",
-        ))
+        self.about.iter().any(|index| allows(&self.rules[*index]))
     }
 }
 
@@ -312,6 +322,16 @@ mod tests {
         let events = Rule { types: globs(&["*"]), ..Rule::default() };
         assert!(!allowed(vec![events.clone(), Rule { sources: globs(&["/a"]), ..Rule::default() }]));
         assert!(allowed(vec![events, Rule { paths: globs(&["/"]), ..Rule::default() }]));
+    }
+
+    #[test]
+    fn what_is_not_the_senders_own_word_fits_no_rule_that_asks_for_it() {
+        let data = |rules: Vec<Rule>| {
+            Rules::new(rules).about(&Identity::Signer, "/").unwrap().data().map_err(|no| no.why)
+        };
+        let events = Rule { types: globs(&["*"]), ..Rule::default() };
+        assert_eq!(data(vec![events.clone()]), Err(Why::Rule));
+        assert_eq!(data(vec![events, Rule { methods: vec!["hmac".to_owned()], ..Rule::default() }]), Ok(()));
     }
 
     #[test]
