@@ -120,6 +120,19 @@ pub fn load_reading(
     }
 }
 
+/// The owner's socket, as far as `file` can be read: the one that it names, else the default; and every mistake in it.
+pub fn socket(env: &dyn Env, file: Option<&Path>) -> (PathBuf, Option<Problems>) {
+    match load(env, file, &[], Purpose::Look) {
+        Ok(config) => (config.admin.socket, None),
+        Err(problems) => {
+            let text = file.and_then(|file| text_of(file).ok()).unwrap_or_default();
+            let mut told = Problems::default();
+            let raw = raw::Raw::read(&text, &mut told);
+            (build::build(&raw, env, &mut told).admin.socket, Some(problems))
+        }
+    }
+}
+
 /// Reads the configuration from a file's `text`; `name` is for messages.
 ///
 /// # Errors
