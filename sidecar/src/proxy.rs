@@ -73,6 +73,7 @@ pub struct Proxy {
 pub struct Visitor {
     proxy: Arc<Proxy>,
     who: WhoAsks,
+    remote: Remote,
 }
 
 impl Proxy {
@@ -101,14 +102,15 @@ impl Proxy {
     /// Its answers to one connection.
     #[must_use]
     pub fn visited_by(self: &Arc<Self>, remote: Remote) -> Arc<Visitor> {
-        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote) })
+        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote), remote })
     }
 
     /// Whether the guard lets the request in, which it gets back. Where the ingress has a guard of its own, that one
     /// decides about events: it may know more, such as who signed the body.
-    async fn admit(&self, request: &mut Option<Request<Incoming>>) -> Result<(), Refusal> {
+    async fn admit(&self, request: &mut Option<Request<Incoming>>, remote: Remote) -> Result<(), Refusal> {
         let guard = &self.parts.guard;
-        let (parts, body) = request.take().expect(ONCE).into_parts();
+        let (mut parts, body) = request.take().expect(ONCE).into_parts();
+        parts.extensions.insert(remote); // for the audit log
         let admitted = match guard.enter(&parts).await {
             Ok(Entry::Known(pass)) => {
                 guard.request(&pass, &parts).inspect(|()| guard.granted(&pass, &parts, 0))
@@ -262,11 +264,12 @@ impl Visitor {
         if !decided_there && !proxy.parts.guard.is_open() {
             // Before any other refusal: who is not known is not told either whether a path is there. Boxed, so that a
             // connection that rests keeps no room for it.
-            Box::pin(proxy.admit(request)).await?;
+            Box::pin(proxy.admit(request, self.remote)).await?;
         }
         match (to?, ingress) {
             (To::Ingress, Some(ingress)) => {
                 let mut request = request.take().expect(ONCE);
+                request.extensions_mut().insert(self.remote);
                 if !proxy.parts.certificates_shared {
                     // Any authority can write any name: to the ingress, another's is nobody's.
                     request.extensions_mut().remove::<Arc<Peer>>();

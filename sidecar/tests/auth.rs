@@ -337,9 +337,11 @@ async fn the_audit_log_has_every_decision_where_it_is_asked_for_and_never_a_toke
     let lines = door.audit();
     assert_eq!(lines.len(), 2, "{lines:?}");
     let fields = |line: &Value| {
-        ["audit", "listener", "by", "who", "path"].map(|name| line[name].as_str().unwrap().to_owned())
+        ["audit", "listener", "client", "by", "who", "path"]
+            .map(|name| line[name].as_str().unwrap().to_owned())
     };
-    assert_eq!(fields(&lines[0]), ["granted", "ingress.http", "oidc", "orders", "/"]);
+    assert_eq!(fields(&lines[0]), ["granted", "ingress.http", "127.0.0.1", "oidc", "orders", "/"]);
+    assert_eq!(fields(&lines[1]), ["refused", "ingress.http", "127.0.0.1", "", "", "/"]);
     assert_eq!(
         (&lines[0]["events"], &lines[1]["reason"], &lines[1]["status"]),
         (&json!(1), &json!("audience"), &json!(401))

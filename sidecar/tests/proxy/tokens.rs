@@ -139,6 +139,15 @@ async fn a_guard_of_the_ingress_decides_about_events_and_about_nothing_else() {
     assert_eq!(door.send("/events", "for-events", &EVENT).await.status, 202);
     assert_eq!(door.send("/", &token, &[]).await.status, 200);
     door.through().function.until_seen(2).await;
+    let log = door.through().process.log();
+    let refused: Vec<_> = log.lines().filter(|line| line.contains("\"audit\":\"refused\"")).collect();
+    assert!(refused.iter().all(|line| line.contains("\"client\":\"127.0.0.1\"")), "{refused:?}");
+    for listener in ["proxy", "ingress.http"] {
+        assert!(
+            refused.iter().any(|line| line.contains(&format!("\"listener\":\"{listener}\""))),
+            "{refused:?}"
+        );
+    }
 }
 
 #[tokio::test]

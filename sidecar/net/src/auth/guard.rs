@@ -3,7 +3,8 @@
 //! A request is asked about in up to three steps, because that is how it arrives: its head ([`Guard::enter`]), its body
 //! where only that can tell who sent it ([`Guard::body`]), and each event in it ([`Guard::event`]; [`Guard::request`]
 //! where it is none). Each decision is written to the audit log (the tracing target [`AUDIT`]): refusals at the level
-//! WARN, at most twenty a second, and what was let in at INFO, by [`Guard::granted`].
+//! WARN, at most twenty a second, and what was let in at INFO, by [`Guard::granted`]. Where the request has a [`Remote`]
+//! among its extensions, they name the client's address.
 
 use super::{
     denial::{BEARER, BODY, CERTIFICATE, Denial, SECRET, Why},
@@ -15,6 +16,7 @@ use super::{
     throttle::Throttle,
 };
 use crate::{
+    server::Remote,
     tls::Peer,
     token::{self, TokenFile},
 };
@@ -184,7 +186,11 @@ impl Guard {
         let (listener, method, path) = (&*self.listener, parts.method.as_str(), parts.uri.path());
         let (by, who) = (pass.who.method(), pass.who.name());
         let beside = pass.beside().map_or("", Identity::name);
-        tracing::info!(target: AUDIT, audit = "granted", listener, by, who, beside, method, path, events, "let in");
+        tracing::info!(
+            target: AUDIT,
+            audit = "granted", listener, client = client(parts), by, who, beside, method, path, events,
+            "let in"
+        );
     }
 
     /// Whether somebody must say who they are.
@@ -239,7 +245,7 @@ impl Guard {
             let (reason, status) = (denial.why.name(), denial.why.status().as_u16());
             tracing::warn!(
                 target: AUDIT,
-                audit = "refused", listener, reason, status, by, who, method, path, left_out,
+                audit = "refused", listener, client = client(parts), reason, status, by, who, method, path, left_out,
                 "{denial}"
             );
         }
@@ -348,6 +354,12 @@ impl Pass {
             Some(Beside::Known(_)) | None => denial,
         }
     }
+}
+
+/// The address of whoever is at the other end of the connection; none of a Unix socket.
+fn client(parts: &Parts) -> Option<String> {
+    let address = parts.extensions.get::<Remote>()?.address?;
+    Some(address.ip().to_canonical().to_string())
 }
 
 fn refused(refusal: token::Refusal) -> Denial {
