@@ -328,6 +328,30 @@ async fn rules_say_who_may_send_what_and_a_batch_is_refused_whole() {
 }
 
 #[tokio::test]
+async fn several_issuers_are_let_in_and_a_rule_names_the_one_that_it_is_about() {
+    let (first, second) = (SigningKey::p256("first"), SigningKey::p256("first"));
+    let (ours, theirs) = (Issuer::start(&[&first]).await, Issuer::start(&[&second]).await);
+    let function = Function::start(Program::default());
+    let one = |issuer: &Issuer| format!("{{issuer: \"{}\", audience: \"{AUDIENCE}\"}}", issuer.url());
+    let rules = format!("[{{claims: {{iss: \"{}\", sub: orders}}}}, {{claims: {{sub: guest}}}}]", ours.url());
+    let site = Site::of(&function)
+        .set("ingress.http.auth.oidc", &format!("[{}, {}]", one(&ours), one(&theirs)))
+        .set("ingress.http.auth.allow", &rules);
+    let process = site.start().await;
+    for (key, issuer, sub, status) in [
+        (&first, &ours, "orders", 202),
+        (&second, &theirs, "orders", 403),
+        (&second, &theirs, "guest", 202),
+        (&second, &ours, "guest", 401),
+    ] {
+        let token = key.token(&issuer.claims(AUDIENCE, sub));
+        assert_eq!(send(&site, &token).await.status(), status, "{sub} of {}", issuer.url());
+    }
+    process.line("is not by").await;
+    assert_eq!(function.stats().received, 2);
+}
+
+#[tokio::test]
 async fn the_audit_log_has_every_decision_where_it_is_asked_for_and_never_a_token() {
     let door = Door::open(|site| site.set("log.audit", "all").set("log.level", "error")).await;
     let (good, bad) = (door.token(), door.key.token(&door.issuer.claims("https://other.example", "orders")));

@@ -198,7 +198,7 @@ fn written(config: &Config) -> impl Iterator<Item = String> {
 
 /// Rules of these are made by the settings, so only the ways in are told.
 fn pushers(auth: &Auth) -> String {
-    match &auth.oidc {
+    match auth.oidc.first() {
         _ if auth.is_open() => "anyone who can connect may send".to_owned(),
         Some(oidc) if auth.secret.is_none() => format!("tokens of {} are let in", oidc.issuer),
         Some(oidc) => format!("tokens of {} and a secret are let in", oidc.issuer),

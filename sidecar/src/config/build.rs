@@ -14,7 +14,7 @@ use super::{
     kind::Value,
     problems::Problems,
     raw::Raw,
-    settings::SETTINGS,
+    settings::{SECTIONS, SETTINGS},
 };
 
 /// Reads every setting; what is wrong becomes a problem and has its default in the result, so that the rules
@@ -87,13 +87,28 @@ fn either_case(env: &dyn Env, name: &str) -> Option<String> {
 
 /// The value of every setting of the table. The readers below are named after the kinds; that each fits its
 /// setting is settled by any one call of [`build`], as the table is constant.
-#[derive(Debug, Clone)]
-pub(super) struct Values(HashMap<&'static str, Value>);
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Values {
+    given: HashMap<&'static str, Value>,
+    /// Those of sections that stand in a list, each with nothing but its own.
+    several: HashMap<&'static str, Vec<Values>>,
+}
 
 impl Values {
     pub(super) fn read(raw: &Raw, problems: &mut Problems) -> Self {
+        let mut values = Self::below("", raw, problems);
+        for section in SECTIONS.iter().filter(|section| section.several_max > 0) {
+            if let Some(entries) = raw.several(section.path) {
+                let entries = entries.iter().map(|entry| Self::below(section.path, &entry.raw, problems));
+                values.several.insert(section.path, entries.collect());
+            }
+        }
+        values
+    }
+
+    fn below(prefix: &str, raw: &Raw, problems: &mut Problems) -> Self {
         let mut values = HashMap::new();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().filter(|setting| setting.path.starts_with(prefix)) {
             let given = raw.get(setting.path).map(|node| setting.kind.read(setting.path, node));
             let value = match given {
                 Some(Ok(value)) => value,
@@ -105,12 +120,22 @@ impl Values {
             };
             values.insert(setting.path, value);
         }
-        Self(values)
+        Self { given: values, several: HashMap::new() }
     }
 
     /// Whether both say the same of a setting.
     pub(super) fn agree(&self, other: &Self, path: &str) -> bool {
-        self.0.get(path) == other.0.get(path)
+        self.given.get(path) == other.given.get(path)
+    }
+
+    /// Whether both have the same list in the section's place, or none.
+    pub(super) fn agree_on_several(&self, other: &Self, section: &str) -> bool {
+        self.several.get(section) == other.several.get(section)
+    }
+
+    /// Those of each section that stands in a list at this one's place.
+    pub(super) fn several(&self, section: &str) -> Option<&[Values]> {
+        self.several.get(section).map(Vec::as_slice)
     }
 
     fn function(&self) -> Function {
@@ -229,7 +254,7 @@ macro_rules! readers {
     ($($(#[$doc:meta])* $name:ident -> $type:ty { $($pattern:pat => $value:expr),+ $(,)? })+) => {
         impl Values {
             $($(#[$doc])* pub(super) fn $name(&self, path: &str) -> $type {
-                match &self.0[path] {
+                match &self.given[path] {
                     $($pattern => $value,)+
                     other => unreachable!("{path} is read as {}, but is {other:?}", stringify!($name)),
                 }

@@ -84,6 +84,6 @@ impl Values {
         };
         let oidc = self.oidc(ENTRA);
         let app_id = self.some_text(&format!("{ENTRA}.app_id")).filter(|_| oidc.is_some());
-        Auth { oidc, secret, allow: app_id.map(own), ..Auth::none() }
+        Auth { oidc: oidc.into_iter().collect(), secret, allow: app_id.map(own), ..Auth::none() }
     }
 }

@@ -34,7 +34,11 @@ impl Values {
             ],
             ..Rule::default()
         };
-        let tokens = Auth { oidc: self.oidc(SECTION), allow: Some(vec![account]), ..Auth::none() };
+        let tokens = Auth {
+            oidc: self.oidc(SECTION).into_iter().collect(),
+            allow: Some(vec![account]),
+            ..Auth::none()
+        };
         Some(PubsubPush {
             path,
             topic: self.some_text(&at("topic")).unwrap_or_default(),

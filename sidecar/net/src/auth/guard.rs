@@ -10,7 +10,7 @@ use super::{
     denial::{BEARER, BODY, CERTIFICATE, Denial, SECRET, Why},
     hmac::{Signature, Signed},
     identity::{Identity, PeerPattern},
-    oidc::Oidc,
+    issuers::Issuers,
     rules::{Allowed, Rules},
     secret::Shared,
     throttle::Throttle,
@@ -34,8 +34,8 @@ pub const AUDIT: &str = "audit";
 pub struct Methods {
     /// A bearer token of a file.
     pub bearer: Option<TokenFile>,
-    /// Bearer tokens of an issuer.
-    pub oidc: Option<Arc<Oidc>>,
+    /// Bearer tokens of issuers.
+    pub oidc: Issuers,
     /// Bodies that are signed with a shared secret.
     pub signed: Option<Signed>,
     /// A shared secret in the query or a header.
@@ -123,7 +123,7 @@ impl Guard {
     /// Who asks, by the head of the request: its certificate (an `Arc<Peer>` in the extensions), its `Authorization`,
     /// or its signature; and whether any rule allows them this path.
     ///
-    /// Nothing is read from the body. With an issuer this may wait for its keys, see [`Oidc::check`].
+    /// Nothing is read from the body. With an issuer this may wait for its keys, see [`Issuers::check`].
     ///
     /// # Errors
     /// [`Denial`], to be answered by [`Denial::answer`].
@@ -269,7 +269,7 @@ impl Methods {
                 format!("the client certificate of {:?} is not among those that are let in", peer.subject);
             denial = Some(Denial::new(Why::Certificate, detail));
         }
-        if self.bearer.is_some() || self.oidc.is_some() {
+        if self.bearer.is_some() || !self.oidc.is_empty() {
             match self.bearer(parts).await {
                 Ok(who) => return Ok(Some(who.into())),
                 // Not to have a token says less than to have a wrong certificate.
@@ -294,7 +294,7 @@ impl Methods {
     }
 
     async fn beside(&self, parts: &Parts) -> Option<Box<Beside>> {
-        if self.bearer.is_none() && self.oidc.is_none() {
+        if self.bearer.is_none() && self.oidc.is_empty() {
             return None;
         }
         match self.bearer(parts).await {
@@ -306,20 +306,22 @@ impl Methods {
 
     async fn bearer(&self, parts: &Parts) -> Result<Identity, Denial> {
         if let Some(file) = &self.bearer {
-            match (file.check(&parts.headers, Instant::now()), &self.oidc) {
-                (Ok(()), _) => return Ok(Identity::Bearer),
-                (Err(refusal), None) => return Err(refused(refusal)),
-                (Err(_), Some(_)) => {}
+            match file.check(&parts.headers, Instant::now()) {
+                Ok(()) => return Ok(Identity::Bearer),
+                Err(refusal) if self.oidc.is_empty() => return Err(refused(refusal)),
+                Err(_) => {}
             }
         }
-        let Some(oidc) = &self.oidc else { return Err(refused(token::Refusal::Missing)) };
+        if self.oidc.is_empty() {
+            return Err(refused(token::Refusal::Missing));
+        }
         let presented = token::presented(&parts.headers).map_err(refused)?;
-        oidc.check(presented, unix_s()).await.map(Identity::Token)
+        self.oidc.check(presented, unix_s()).await.map(Identity::Token)
     }
 
     /// How a caller may identify itself, by the first method that there is.
     fn scheme(&self) -> &'static str {
-        if self.bearer.is_some() || self.oidc.is_some() {
+        if self.bearer.is_some() || !self.oidc.is_empty() {
             BEARER
         } else if self.signed.is_some() {
             BODY

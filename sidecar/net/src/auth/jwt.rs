@@ -143,6 +143,17 @@ impl Claims {
         named.filter(|name| !name.is_empty()).map(cut).next().unwrap_or_default()
     }
 
+    /// Who issued the token, as it says (`iss`).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.get("iss")?.as_str()
+    }
+
+    /// That its issuer is another than was `wanted`, in a phrase.
+    pub(super) fn not_by(&self, wanted: &str) -> String {
+        format!("the token's issuer is {}, not {wanted}", shown(self.0.get("iss")))
+    }
+
     /// Whether these claims are `expected` at `now_s` (Unix seconds), and how long.
     ///
     /// `exp` must be there; `nbf` holds where it is there. A number may have a fraction (RFC 7519, section 2).
@@ -151,15 +162,8 @@ impl Claims {
     /// [`Why::Issuer`], [`Why::Audience`], [`Why::Expired`], [`Why::NotYet`], or [`Why::Malformed`] for times that are
     /// no numbers.
     pub fn judge(&self, expected: &Expected, now_s: i64) -> Result<Validity, Denial> {
-        match self.0.get("iss") {
-            Some(Value::String(issuer)) if *issuer == expected.issuer => {}
-            other => {
-                let (found, wanted) = (shown(other), &expected.issuer);
-                return Err(Denial::new(
-                    Why::Issuer,
-                    format!("the token's issuer is {found}, not {wanted:?}"),
-                ));
-            }
+        if self.issuer() != Some(&expected.issuer) {
+            return Err(Denial::new(Why::Issuer, self.not_by(&expected.issuer)));
         }
         let is_ours = |audience: &Value| expected.audiences.iter().any(|ours| audience == ours);
         let ours = match self.0.get("aud") {

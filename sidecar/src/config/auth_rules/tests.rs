@@ -36,7 +36,7 @@ fn anybody_may_enter_from_beyond_loopback_only_where_it_is_spelled_out() {
 #[test]
 fn an_issuer_has_its_defaults_and_what_is_given() {
     let given = format!("{{oidc: {{{OIDC}, algorithms: [RS256, PS256], leeway: 1m, tokens_max: 0}}}}");
-    let oidc = auth(&given).oidc.unwrap();
+    let oidc = auth(&given).oidc.remove(0);
     assert_eq!(
         (oidc.issuer.as_str(), oidc.audiences),
         ("https://id.example", vec!["https://me.example".to_owned()])
@@ -45,6 +45,32 @@ fn an_issuer_has_its_defaults_and_what_is_given() {
     assert_eq!((oidc.leeway.as_secs(), oidc.tokens_max), (60, 0));
     assert_eq!((oidc.refresh_every.as_secs(), oidc.refresh_min.as_secs()), (3600, 10));
     assert_eq!((oidc.keys_url, oidc.ca_file), (None, None));
+}
+
+#[test]
+fn several_issuers_stand_in_a_list_each_with_its_own_settings() {
+    let given = "{oidc: [{issuer: https://a.example, audience: me}, \
+                 {issuer: https://b.example, audience: [us, me], leeway: 1m}]}";
+    let auth = auth(given);
+    assert_eq!(auth.ways(), ["oidc"]);
+    let of = |index: usize| (auth.oidc[index].section.as_str(), auth.oidc[index].issuer.as_str());
+    assert_eq!(of(0), ("ingress.http.auth.oidc.1", "https://a.example"));
+    assert_eq!(of(1), ("ingress.http.auth.oidc.2", "https://b.example"));
+    assert_eq!((auth.oidc[0].leeway.as_secs(), auth.oidc[1].leeway.as_secs()), (30, 60));
+    assert_eq!(auth.oidc[1].audiences, ["us", "me"]);
+    assert_eq!(auth.oidc.len(), 2);
+}
+
+#[test]
+fn a_changed_list_of_issuers_takes_a_restart() {
+    let reading = |issuers: &str| {
+        let text = format!("ingress: {{http: {{auth: {{oidc: {issuers}}}}}}}\n");
+        crate::config::reading(&Nothing, "f", &text, &[], Purpose::Look).unwrap()
+    };
+    let both = "[{issuer: https://a.example, audience: me}, {issuer: https://b.example, audience: me}]";
+    let (one, both) = (reading("[{issuer: https://a.example, audience: me}]"), reading(both));
+    assert_eq!(one.changes(&both).restart, ["ingress.http.auth.oidc"]);
+    assert_eq!(both.changes(&both.clone()).restart, [""; 0]);
 }
 
 #[test]
@@ -118,6 +144,41 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "f:4:75: ingress.http.auth.oidc.keys_age_max: found keys that are too old before they are fetched again, \
            expected at least ingress.http.auth.oidc.refresh_every, which is 1h",
+        ],
+    ),
+    (
+        "{oidc: [{issuer: https://a.example, audience: me}, {audience: me}, {issuer: https://b.example}, \
+         {issuer: https://a.example, audience: me, refresh_every: 2h, keys_age_max: 1h}]}",
+        &[
+            "f:4:62: ingress.http.auth.oidc.issuer: found nothing, expected the URL by which the issuer's tokens name \
+             it, as each of the list has another",
+            "f:4:78: ingress.http.auth.oidc.audience: found nothing, expected what the issuer calls this listener in \
+             aud: without it, a token for anybody would do",
+            r#"f:4:116: ingress.http.auth.oidc.issuer: found "https://a.example" twice, expected each issuer once"#,
+            "f:4:182: ingress.http.auth.oidc.keys_age_max: found keys that are too old before they are fetched again, \
+             expected at least ingress.http.auth.oidc.refresh_every, which is 2h",
+        ],
+    ),
+    (
+        "{oidc: [{issuer: https://a.example, audience: me, leeway: 2m, key_url: x}, me]}",
+        &[
+            r#"f:4:69: ingress.http.auth.oidc.leeway: found "2m", expected a duration with a unit, such as 250ms, 30s, 5m or 1h, from 0s to 1m"#,
+            r#"f:4:73: ingress.http.auth.oidc.key_url: found an unknown key, expected a key of ingress.http.auth.oidc; did you mean "keys_url"?"#,
+            r#"f:4:86: ingress.http.auth.oidc: found "me", expected the settings of ingress.http.auth.oidc"#,
+        ],
+    ),
+    (
+        "{oidc: []}",
+        &[
+            "f:4:18: ingress.http.auth.oidc: found an empty list, expected the settings of ingress.http.auth.oidc, \
+             indented below it, or a list of at most 16 such",
+        ],
+    ),
+    (
+        "{oidc: {audience: me}, oidc: [{issuer: https://a.example, audience: me}]}",
+        &[
+            "f:4:29: ingress.http.auth.oidc.audience: found a value beside a list of issuers, expected it in each of the \
+           list that needs it",
         ],
     ),
     (

@@ -26,7 +26,7 @@ fn googles_tokens_count_for_one_account_that_google_verified() {
     let config = good(&format!("pubsub_push: {{{PUBSUB}, {GOOGLE}}}"));
     let auth = config.ingress.pubsub_push.unwrap().auth;
     assert_eq!(auth.ways(), ["oidc"]);
-    let oidc = auth.oidc.unwrap();
+    let oidc = &auth.oidc[0];
     assert_eq!(
         (oidc.issuer.as_str(), &oidc.audiences[..]),
         ("https://accounts.google.com", &["https://me.example".to_owned()][..])

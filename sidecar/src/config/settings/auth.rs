@@ -11,6 +11,10 @@ use crate::config::kind::Kind;
 /// The algorithms that may be allowed: those of asymmetric keys.
 const ALGORITHMS: &[&str] =
     &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+/// The most issuers of a listener.
+pub(super) const ISSUERS_MAX: usize = 16;
+/// What their section is for.
+pub(super) const ISSUERS: &str = "Tokens (JWT) of an OpenID Connect issuer, or a list of such sections, each of another issuer: iss picks.";
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 

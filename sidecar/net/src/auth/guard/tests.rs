@@ -2,7 +2,7 @@ use super::*;
 use crate::auth::{
     glob::Glob,
     hmac::{Encoding, Form, Hash},
-    oidc::Settings,
+    oidc::{Oidc, Settings},
     rules::Rule,
 };
 use fastrand::Rng;
@@ -225,10 +225,8 @@ async fn rules_hold_for_the_path_and_for_each_event() {
     }
 }
 
-#[tokio::test]
-async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
-    let (folder, key) = (tempfile::tempdir().unwrap(), SigningKey::p256("a"));
-    let issuer = Issuer::start(&[&key]).await;
+/// Tokens of this issuer for `me`, with its keys kept.
+fn kept(issuer: &Issuer) -> Arc<Oidc> {
     let oidc = Oidc::new(Settings {
         issuer: issuer.url(),
         audiences: vec!["me".to_owned()],
@@ -246,7 +244,15 @@ async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
     })
     .unwrap();
     tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), Rng::with_seed(1)));
-    let methods = Methods { bearer: Some(bearer_file(&folder)), oidc: Some(oidc), ..Methods::default() };
+    oidc
+}
+
+#[tokio::test]
+async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
+    let (folder, key) = (tempfile::tempdir().unwrap(), SigningKey::p256("a"));
+    let issuer = Issuer::start(&[&key]).await;
+    let oidc = Issuers::new(vec![kept(&issuer)]);
+    let methods = Methods { bearer: Some(bearer_file(&folder)), oidc, ..Methods::default() };
     let guard = Guard::new("l", methods, None);
     assert_eq!(entered(&guard, &bearing("right")).await, Ok("bearer"));
     assert_eq!(entered(&guard, &bearing(&key.token(&issuer.claims("me", "orders")))).await, Ok("oidc"));
@@ -259,4 +265,30 @@ async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
     assert_eq!(entered(&guard, &basic).await, Err(Why::Missing));
     let twice = request("/", &[("authorization", "Bearer right"), ("authorization", "Bearer right")]);
     assert_eq!(entered(&guard, &twice).await, Err(Why::Token));
+}
+
+#[tokio::test]
+async fn of_several_issuers_the_one_that_a_token_names_judges_it() {
+    // The same name of a key, so that only the issuer tells which one is meant.
+    let (first, second) = (SigningKey::p256("a"), SigningKey::p256("a"));
+    let (ours, theirs) = (Issuer::start(&[&first]).await, Issuer::start(&[&second]).await);
+    let oidc = Issuers::new(vec![kept(&ours), kept(&theirs)]);
+    let guard = Guard::new("l", Methods { oidc, ..Methods::default() }, None);
+    let verdict = async |key: &SigningKey, issuer: &Issuer, audience: &str| {
+        entered(&guard, &bearing(&key.token(&issuer.claims(audience, "orders")))).await
+    };
+    for _ in 0..2 {
+        assert_eq!(verdict(&first, &ours, "me").await, Ok("oidc"));
+        assert_eq!(verdict(&second, &theirs, "me").await, Ok("oidc"));
+    }
+    assert_eq!(verdict(&second, &theirs, "you").await, Err(Why::Audience));
+    assert_eq!(verdict(&second, &ours, "me").await, Err(Why::Signature), "signed by the other one");
+    let unknown = Issuer::start(&[&first]).await;
+    let denial = guard.enter(&bearing(&first.token(&unknown.claims("me", "orders")))).await.unwrap_err();
+    assert_eq!(denial.why, Why::Issuer);
+    assert!(denial.detail.contains(&ours.url()) && denial.detail.contains(&theirs.url()), "{denial}");
+    assert_eq!(entered(&guard, &bearing("opaque")).await, Err(Why::Malformed));
+    let mut nameless = ours.claims("me", "orders");
+    nameless["iss"] = serde_json::Value::Null;
+    assert_eq!(entered(&guard, &bearing(&first.token(&nameless))).await, Err(Why::Issuer));
 }
