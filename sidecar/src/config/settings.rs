@@ -5,6 +5,7 @@
 
 mod auth;
 mod eventgrid;
+mod function;
 mod kafka;
 mod proxy;
 mod pubsub;
