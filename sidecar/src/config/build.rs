@@ -5,11 +5,11 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     auth::Rule,
     checked::{
-        Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress,
-        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Outgoing, Output, Protocol, Replies, Restart,
-        RetryBudget, Runtime, Storage, Window,
+        Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Http, Ingress, Journal, Log,
+        LogFormat, OnPoison, Outgoing, Replies, RetryBudget, Runtime, Storage, Window,
     },
     env::{Env, KUBERNETES_VARIABLE},
+    function::{Meaning, Mode},
     kafka::Start,
     kind::Value,
     problems::Problems,
@@ -138,35 +138,6 @@ impl Values {
         self.several.get(section).map(Vec::as_slice)
     }
 
-    fn function(&self) -> Function {
-        Function {
-            url: self.url("function.url"),
-            port: self.some_count("function.port").and_then(|port| u16::try_from(port).ok()),
-            port_env: self.text("function.port_env"),
-            mode: if self.word("function.mode") == "binary" { Mode::Binary } else { Mode::Structured },
-            protocol: if self.word("function.protocol") == "h2c" { Protocol::H2c } else { Protocol::Http1 },
-            connect_timeout: self.span("function.connect_timeout"),
-            idle_timeout: self.span("function.idle_timeout"),
-            timeout: self.span("function.timeout"),
-            concurrency: self.count("function.concurrency"),
-            rate: self.rate("function.rate"),
-            reply_bytes_max: self.size("function.reply_bytes_max"),
-            ready_path: self.some_text("function.ready_path"),
-            ready_timeout: self.some_span("function.ready_timeout"),
-            statuses: self.statuses("function.statuses"),
-            restart: match self.word("function.restart") {
-                "always" => Restart::Always,
-                "never" => Restart::Never,
-                _ => Restart::OnFailure,
-            },
-            restart_backoff: self.backoff("function.restart_backoff.initial", "function.restart_backoff.max"),
-            output: if self.word("function.output") == "pass" { Output::Pass } else { Output::Prefix },
-            stop_timeout: self.span("function.stop_timeout"),
-            env: self.list("function.env"),
-            tls: self.function_tls(),
-        }
-    }
-
     fn delivery(&self) -> Delivery {
         Delivery {
             key: self.list("delivery.key").unwrap_or_default(),
@@ -243,7 +214,7 @@ impl Values {
         }
     }
 
-    fn backoff(&self, initial: &str, max: &str) -> Backoff {
+    pub(super) fn backoff(&self, initial: &str, max: &str) -> Backoff {
         Backoff { initial: self.span(initial), max: self.span(max) }
     }
 }
@@ -285,7 +256,7 @@ readers! {
     some_header -> Option<http::HeaderName> { Value::Header(name) => Some(name.clone()), Value::Absent => None }
     rules -> Option<Vec<Rule>> { Value::Rules(rules) => Some(rules.clone()), Value::Absent => None }
     statuses -> std::collections::BTreeMap<String, Meaning> {
-        Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), meaning(word))).collect(),
+        Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), Meaning::of(word))).collect(),
     }
     raw_count -> u64 { Value::Count(count) => *count, Value::Size(bytes) => *bytes }
 }
@@ -304,11 +275,3 @@ impl Values {
 
 // The table allows sizes beyond 4 GiB.
 const _: () = assert!(usize::BITS == 64, "outrigger is built for 64-bit machines");
-
-fn meaning(word: &str) -> Meaning {
-    match word {
-        "delivered" => Meaning::Delivered,
-        "retry" => Meaning::Retry,
-        _ => Meaning::Refused,
-    }
-}

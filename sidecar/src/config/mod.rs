@@ -13,6 +13,7 @@ mod eventgrid;
 mod eventgrid_rules;
 mod eventgrid_webhook;
 mod example;
+mod function;
 mod homes;
 mod kafka;
 mod kafka_rules;
@@ -49,6 +50,7 @@ pub use self::{
     },
     eventgrid_webhook::{EventGridWebhook, Validation},
     example::{markdown, yaml},
+    function::{ENV_ALWAYS, Function, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
