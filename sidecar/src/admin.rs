@@ -8,6 +8,8 @@ use crate::{
     dispatch::{OnPoison, Target},
     feed_api,
     registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
+    reload::Standing,
+    settle::unix_ms,
     telemetry::{Metrics, Totals},
     tls::{self, Watched},
 };
@@ -20,7 +22,7 @@ use serde_json::json;
 use std::{
     fmt::Write as _,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -28,7 +30,7 @@ use std::{
 type Answer = Response<Full<Bytes>>;
 
 /// What `outrigger status` shows: one JSON object of `GET /status`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Snapshot {
     /// The counters.
     #[serde(flatten)]
@@ -45,6 +47,8 @@ pub struct Snapshot {
     pub breaker_open: bool,
     /// Whether the function takes calls.
     pub ready: bool,
+    /// What somebody should know of the configuration's file: refused, gone, or waiting for a restart.
+    pub configuration: Option<String>,
 }
 
 /// Everything that admin shows and does.
@@ -67,8 +71,7 @@ pub struct Admin {
     pub replays: Option<Arc<dyn Replays>>,
     /// The addresses that are listened on.
     pub listeners: Vec<Watched>,
-    /// The settings of the configuration's file that count after a restart.
-    pub needs_restart: Mutex<Vec<&'static str>>,
+    standing: Mutex<Standing>,
     /// Whether the process is stopping.
     pub draining: AtomicBool,
     /// Whether the ingress listens, if there is one.
@@ -96,10 +99,15 @@ impl Admin {
             homes: brokers.homes.clone(),
             replays: brokers.replays.clone(),
             listeners,
-            needs_restart: Mutex::default(),
+            standing: Mutex::new(Standing::new(unix_ms() / 1_000)),
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),
         }
+    }
+
+    /// How the configuration's file stands to what holds.
+    pub fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers a request from the network.
@@ -137,6 +145,7 @@ impl Admin {
             parked: status.parked as u64,
             breaker_open: status.breaker != breaker::State::Closed,
             ready: status.ready,
+            configuration: self.standing().told(),
         }
     }
 
@@ -207,13 +216,9 @@ impl Admin {
         self.feeds.iter().find(|feed| feed.source().name() == "kafka")
     }
 
+    /// A file that is refused or gone is in nobody's way: it is told elsewhere.
     fn configuration(&self) -> String {
-        let waiting = self.needs_restart.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.is_empty() {
-            "ok".to_owned()
-        } else {
-            format!("ok; restart to apply {}", waiting.join(", "))
-        }
+        self.standing().restart().map_or_else(|| "ok".to_owned(), |restart| format!("ok; {restart}"))
     }
 
     fn exposition(&self) -> Answer {
@@ -230,6 +235,20 @@ impl Admin {
             "outrigger_breaker_open",
             "1 while the function is taken for down",
             u64::from(status.breaker != breaker::State::Closed),
+        );
+        let (current, read_s) = {
+            let standing = self.standing();
+            (standing.is_current(), standing.read_s)
+        };
+        set(
+            "outrigger_config_last_reload_successful",
+            "1 unless the configuration's file is gone, or was refused when it was read last",
+            u64::from(current),
+        );
+        set(
+            "outrigger_config_last_reload_success_timestamp_seconds",
+            "When the configuration that holds was read, in Unix seconds",
+            read_s,
         );
         set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
         let of_feeds = self.feeds.iter().flat_map(|feed| feed.series());

@@ -1,14 +1,15 @@
 //! A target at work: its lanes, its limits, and the workers that take events from them.
 //!
 //! Every decision is one of [`outrigger_core::decide`]; this file only holds their state under one lock, brings
-//! the time and the dice, and starts workers. A worker takes an event, makes one attempt, has the outcome settled
-//! (`settle.rs`) and takes the next; it ends when nothing may run. A timer starts one again when something may.
+//! the time and the dice. Workers (`worker.rs`) take events, make one attempt each and have the outcome settled
+//! (`settle.rs`); a timer starts one again when something may run.
 
 mod complaint;
 mod job;
 mod parking;
 mod parts;
 mod passage;
+mod worker;
 
 use complaint::Complaint;
 pub(crate) use job::{Job, Running};
@@ -20,15 +21,14 @@ use fastrand::Rng;
 use outrigger_core::{
     Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
     decide::{
-        breaker::{self, Breaker, Permission},
+        breaker::{self, Breaker},
         budget::Budget,
-        lanes::{Lanes, Ticket},
+        lanes::Lanes,
         rate::Rate,
     },
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
     time::Instant,
 };
 use tokio::{sync::Notify, task::JoinSet};
@@ -68,13 +68,6 @@ pub(crate) struct State {
     alarm: Option<Instant>,
 }
 
-/// What a look at the state gives a worker.
-enum Take {
-    Run { ticket: Ticket, job: Box<Job>, probe: bool },
-    Until(Instant),
-    Nothing,
-}
-
 impl State {
     /// Calls that the function has, workers that look for one included.
     fn busy(&self) -> usize {
@@ -83,29 +76,6 @@ impl State {
 
     fn has_place(&self) -> bool {
         self.busy() < self.settings.concurrency
-    }
-
-    fn take(&mut self, now: Instant) -> Take {
-        if self.stopped || !self.ready || self.busy() > self.settings.concurrency {
-            return Take::Nothing;
-        }
-        if !self.lanes.is_ready(now) {
-            return self.lanes.wake_at().map_or(Take::Nothing, Take::Until);
-        }
-        let probe = match self.breaker.ask(now) {
-            Permission::Call => false,
-            Permission::Probe => true,
-            Permission::Until(at) => return Take::Until(at),
-            Permission::ProbeIsOut => return Take::Nothing,
-        };
-        if let Some(Err(due)) = self.rate.as_mut().map(|rate| rate.take(now)) {
-            if probe {
-                self.breaker.abandoned();
-            }
-            return Take::Until(due);
-        }
-        let (ticket, job) = self.lanes.next(now).expect("a lane is ready");
-        Take::Run { ticket, job, probe }
     }
 }
 
@@ -310,69 +280,6 @@ impl Target {
     fn is_idle(&self) -> bool {
         let state = self.state();
         state.running == 0 && state.lanes.is_at_rest()
-    }
-
-    fn start_worker(self: &Arc<Self>, state: &mut State) {
-        if state.starting || !state.has_place() || !state.ready || state.stopped {
-            return;
-        }
-        state.starting = true;
-        state.running += 1;
-        let mut workers = lock(&self.workers);
-        while workers.try_join_next().is_some() {} // a worker that panicked has released its event
-        workers.spawn(self.clone().work());
-    }
-
-    async fn work(self: Arc<Self>) {
-        self.state().starting = false;
-        let mut leaving = Leaving(Some(&self));
-        let (mut time, mut first) = (now(), true);
-        while let Some(running) = self.take(time, std::mem::take(&mut first)) {
-            time = self.attempt(running, time).await;
-        }
-        leaving.0 = None; // with the last look, it was counted out
-    }
-
-    /// What the worker does next. `None` counts it out under the same lock: whoever brings work after this look
-    /// then finds its place free, and starts another. Unless it is its `first`, it leaves to a request that waits.
-    fn take(self: &Arc<Self>, now: Instant, first: bool) -> Option<Running<'_>> {
-        let mut state = self.state();
-        let yields = !first && state.passages.is_waited_for();
-        match if yields { Take::Nothing } else { state.take(now) } {
-            Take::Run { ticket, job, probe } => {
-                if state.lanes.is_ready(now) {
-                    self.start_worker(&mut state);
-                }
-                return Some(Running { target: self, ticket, probe, job: Some(job) });
-            }
-            Take::Until(at) => self.set_alarm(&mut state, at),
-            Take::Nothing => {}
-        }
-        self.leave(state);
-        if yields {
-            self.start_worker(&mut self.state()); // whoever waited may have gone
-        }
-        None
-    }
-
-    fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        state.running -= 1;
-        self.hand_over(&mut state);
-        drop(state);
-        self.idle.notify_waiters();
-    }
-}
-
-/// A worker that ends by panic or abort is no longer running either; after a panic another takes its place.
-struct Leaving<'a>(Option<&'a Arc<Target>>);
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        let Some(target) = self.0 else { return };
-        target.leave(target.state());
-        if thread::panicking() {
-            target.start_worker(&mut target.state());
-        }
     }
 }
 

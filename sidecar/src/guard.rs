@@ -5,7 +5,7 @@ use fastrand::Rng;
 use outrigger_core::{Error, Kind, Result};
 use outrigger_net::{
     auth::{
-        Glob, Guard, Methods, PeerPattern, Rule, Rules,
+        Glob, Guard, Issuers, Methods, PeerPattern, Rule, Rules, Wanted,
         hmac::{Encoding, Form, Hash, Signed},
         oidc::{Oidc, Settings},
         secret::Shared,
@@ -43,11 +43,11 @@ pub fn start(
     listener: &str,
     auth: &config::Auth,
     outgoing: &config::Outgoing,
-    jitter: Rng,
+    mut jitter: Rng,
 ) -> Result<Arc<Guard>> {
-    let (guard, oidc) = build(listener, auth, outgoing)?;
-    if let Some(oidc) = oidc {
-        tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), jitter));
+    let (guard, issuers) = build(listener, auth, outgoing)?;
+    for oidc in issuers {
+        tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), jitter.fork()));
     }
     Ok(Arc::new(guard))
 }
@@ -56,9 +56,9 @@ fn build(
     listener: &str,
     auth: &config::Auth,
     outgoing: &config::Outgoing,
-) -> Result<(Guard, Option<Arc<Oidc>>)> {
+) -> Result<(Guard, Vec<Arc<Oidc>>)> {
     if auth.is_open() {
-        return Ok((Guard::open(listener), None));
+        return Ok((Guard::open(listener), Vec::new()));
     }
     let invalid =
         |setting: &str, error: &dyn Display| Error::new(Kind::Invalid, format!("{setting}: {error}"));
@@ -68,23 +68,23 @@ fn build(
     let signed = auth.hmac.as_ref().map(|hmac| Signed::open(&hmac.secret_file, form(hmac), now)).transpose();
     let proxies = crate::tls::proxies(outgoing).map_err(|error| Error::new(Kind::Invalid, error))?;
     let open = |oidc: &config::Oidc| {
-        let opened = Oidc::new(issuer(oidc, proxies));
+        let opened = Oidc::new(issuer(oidc, proxies.clone()));
         opened.map_err(|error| invalid(&format!("{}.ca_file", oidc.section), &error))
     };
-    let oidc = auth.oidc.as_ref().map(open).transpose()?;
+    let issuers = auth.oidc.iter().map(open).collect::<Result<Vec<_>>>()?;
     let shared = |secret: &config::Secret| {
         let opened = Shared::open(&secret.file, secret.query.clone(), secret.header.clone(), now);
         opened.map_err(|error| invalid(&format!("{listener}.secret_file"), &error))
     };
     let methods = Methods {
         bearer: bearer.map_err(|error| wrong("bearer_file", &error))?,
-        oidc: oidc.clone(),
+        oidc: Issuers::new(issuers.clone()),
         secret: auth.secret.as_ref().map(shared).transpose()?,
         signed: signed.map_err(|error| wrong("hmac.secret_file", &error))?,
         certificates: certificates(&auth.certificates),
     };
     let rules = auth.allow.as_ref().map(|rules| Rules::new(rules.iter().map(rule).collect()));
-    Ok((Guard::new(listener, methods, rules), oidc))
+    Ok((Guard::new(listener, methods, rules), issuers))
 }
 
 fn issuer(oidc: &config::Oidc, proxies: Proxies) -> Settings {
@@ -117,13 +117,22 @@ fn form(hmac: &config::Hmac) -> Form {
 fn rule(rule: &config::Rule) -> Rule {
     let globs = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
     Rule {
-        claims: rule.claims.iter().map(|(name, patterns)| (name.clone(), globs(patterns))).collect(),
+        claims: rule.claims.iter().map(|(name, claims)| (name.clone(), wanted(claims))).collect(),
         certificates: certificates(&rule.certificates),
         methods: rule.methods.clone(),
         paths: globs(&rule.paths),
         sources: globs(&rule.sources),
         types: globs(&rule.types),
     }
+}
+
+fn wanted(claims: &[config::Claim]) -> Vec<Wanted> {
+    let one = |claim: &config::Claim| match claim {
+        config::Claim::Flag(flag) => Wanted::Flag(*flag),
+        config::Claim::Number(number) => Wanted::Number(number.clone()),
+        config::Claim::Text(pattern) => Wanted::Text(Glob::new(pattern)),
+    };
+    claims.iter().map(one).collect()
 }
 
 /// Each was read once already, when the configuration was.

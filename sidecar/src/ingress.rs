@@ -22,9 +22,10 @@ use hyper::body::Incoming;
 use outrigger_core::{
     BoxFuture, Code, DeadLetter, DeadLetters, Error, Event, Inbound, Inbox, Intake, Key, Malformed, Origin,
     Outcome, Position, Reason, Refused, Result,
+    event::http::{self as binary, Mode},
 };
 use outrigger_net::{
-    auth::{Denial, Entry, Guard, Pass},
+    auth::{Attributes, Denial, Entry, Guard, Pass},
     body::{self, BodyError, BodyLimits, Budget},
 };
 use std::{sync::Arc, time::Duration};
@@ -217,8 +218,9 @@ impl Ingress {
 
     /// Whether the sender may send all of it: what is refused in part would be sent again whole.
     fn may_send(&self, pass: &Pass, parts: &Parts, items: &[Result<Event, Malformed>]) -> Result<(), Denial> {
+        let in_body = binary::mode(&parts.headers).is_ok_and(|mode| mode != Mode::Binary);
         for event in items.iter().filter_map(|item| item.as_ref().ok()) {
-            self.guard.event(pass, parts, (event.source(), event.ty()))?;
+            self.guard.event(pass, parts, Attributes { source: event.source(), ty: event.ty(), in_body })?;
         }
         self.guard.granted(pass, parts, items.len());
         Ok(())

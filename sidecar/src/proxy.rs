@@ -20,7 +20,7 @@ pub use tuning::Tuning;
 use crate::{
     config::{self, To},
     dispatch::{Passage, Target, now},
-    ingress::paths::Paths,
+    ingress::{paths::Paths, webhook},
     telemetry::Metrics,
 };
 use answer::Refusal;
@@ -73,6 +73,7 @@ pub struct Proxy {
 pub struct Visitor {
     proxy: Arc<Proxy>,
     who: WhoAsks,
+    remote: Remote,
 }
 
 impl Proxy {
@@ -101,14 +102,15 @@ impl Proxy {
     /// Its answers to one connection.
     #[must_use]
     pub fn visited_by(self: &Arc<Self>, remote: Remote) -> Arc<Visitor> {
-        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote) })
+        Arc::new(Visitor { proxy: self.clone(), who: WhoAsks::of(remote), remote })
     }
 
     /// Whether the guard lets the request in, which it gets back. Where the ingress has a guard of its own, that one
     /// decides about events: it may know more, such as who signed the body.
-    async fn admit(&self, request: &mut Option<Request<Incoming>>) -> Result<(), Refusal> {
+    async fn admit(&self, request: &mut Option<Request<Incoming>>, remote: Remote) -> Result<(), Refusal> {
         let guard = &self.parts.guard;
-        let (parts, body) = request.take().expect(ONCE).into_parts();
+        let (mut parts, body) = request.take().expect(ONCE).into_parts();
+        parts.extensions.insert(remote); // for the audit log
         let admitted = match guard.enter(&parts).await {
             Ok(Entry::Known(pass)) => {
                 guard.request(&pass, &parts).inspect(|()| guard.granted(&pass, &parts, 0))
@@ -253,18 +255,21 @@ impl Visitor {
     ) -> Result<Response<Answer>, Refusal> {
         let proxy = &self.proxy;
         let to = proxy.at_the_door(request.as_mut().expect(ONCE));
-        let path = request.as_ref().expect(ONCE).uri().path();
-        let ingress = proxy.parts.paths.as_ref().map(|paths| paths.of(path));
-        let guarded =
-            matches!(to, Ok(To::Ingress)) && ingress.is_some_and(|ingress| !ingress.guard.is_open());
-        if !guarded && !proxy.parts.guard.is_open() {
+        let head = request.as_ref().expect(ONCE);
+        let ingress = proxy.parts.paths.as_ref().map(|paths| paths.of(head.uri().path()));
+        // A webhook's handshake shows no token by its specification, and the ingress answers it without one.
+        let decided_there = matches!(to, Ok(To::Ingress))
+            && (ingress.is_some_and(|ingress| !ingress.guard.is_open())
+                || webhook::asks_leave(head.method(), head.headers()));
+        if !decided_there && !proxy.parts.guard.is_open() {
             // Before any other refusal: who is not known is not told either whether a path is there. Boxed, so that a
             // connection that rests keeps no room for it.
-            Box::pin(proxy.admit(request)).await?;
+            Box::pin(proxy.admit(request, self.remote)).await?;
         }
         match (to?, ingress) {
             (To::Ingress, Some(ingress)) => {
                 let mut request = request.take().expect(ONCE);
+                request.extensions_mut().insert(self.remote);
                 if !proxy.parts.certificates_shared {
                     // Any authority can write any name: to the ingress, another's is nobody's.
                     request.extensions_mut().remove::<Arc<Peer>>();

@@ -1,16 +1,21 @@
 //! The configuration is read again on SIGHUP, or when its file has changed: what counts at once is applied, what
-//! needs a restart is named, and a file with a mistake changes nothing.
+//! needs a restart is named, and a file with a mistake, or one that is gone, changes nothing.
+
+mod standing;
+
+pub use standing::Standing;
 
 use crate::{
     admin::Admin,
     cmd::check,
     config::{self, Changes, Config, Env, Flag, Purpose, Reading},
+    settle::unix_ms,
     telemetry::Reloaded,
 };
 use outrigger_net::stamp::Stamp;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -59,6 +64,30 @@ pub struct Reload {
     /// The file as it was at the last look, where it has changed: it must rest for one look, as it may be half
     /// written.
     fresh: Option<Stamp>,
+    away: Away,
+}
+
+/// Whether the file is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    No,
+    /// It was not at the last look; who replaces a file may have it away for a moment.
+    Maybe,
+    /// It is not, and that was told.
+    Told,
+}
+
+/// What a look at the file came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Nothing that was not told before.
+    Same,
+    /// It is another one, and has been since the last look.
+    Changed,
+    /// There is none any more.
+    Gone,
+    /// It is there again, and still the one that was read.
+    Back,
 }
 
 impl Reload {
@@ -71,7 +100,16 @@ impl Reload {
         apply: impl Fn(&Config) + Send + 'static,
     ) -> Self {
         let current = started.clone();
-        Self { source, env, started, current, apply: vec![Box::new(apply)], hangup: None, fresh: None }
+        Self {
+            source,
+            env,
+            started,
+            current,
+            apply: vec![Box::new(apply)],
+            hangup: None,
+            fresh: None,
+            away: Away::No,
+        }
     }
 
     /// Gives each later configuration to `apply` too.
@@ -97,8 +135,12 @@ impl Reload {
             };
             if asked {
                 self.source.seen = self.source.file.as_deref().and_then(Stamp::now);
-            } else if !self.has_changed() {
-                continue;
+            } else {
+                let look = self.look();
+                self.tell_of(look, &admin);
+                if look != Look::Changed {
+                    continue;
+                }
             }
             // A file of the largest size takes a while to check.
             let read = tokio::task::spawn_blocking(move || {
@@ -144,28 +186,59 @@ impl Reload {
                 } else {
                     tracing::warn!(%file, applied, needs_restart, "the configuration was read again; restart for the rest");
                 }
-                *admin.needs_restart.lock().unwrap_or_else(PoisonError::into_inner) = restart;
+                *admin.standing() = Standing { needs_restart: restart, ..Standing::new(unix_ms() / 1_000) };
             }
             Err(mistakes) => {
                 admin.metrics.reloaded(Reloaded::Refused);
                 tracing::error!(%file, mistakes, "the new configuration is refused, the old one holds; mend the file");
+                admin.standing().refused = Some(mistakes);
             }
         }
     }
 
-    /// Whether the file is another one, and has been since the last look.
-    fn has_changed(&mut self) -> bool {
-        let now = self.source.file.as_deref().and_then(Stamp::now);
-        if now == self.source.seen {
+    /// Says that the file went, and that it is there again.
+    fn tell_of(&self, look: Look, admin: &Admin) {
+        let file = self.source.file.as_deref().unwrap_or(Path::new("no file")).display();
+        match look {
+            Look::Gone => {
+                admin.standing().gone = true;
+                tracing::warn!(
+                    %file,
+                    "the configuration's file is gone; what was read from it holds, but no next start will find it"
+                );
+            }
+            Look::Back => {
+                admin.standing().gone = false;
+                tracing::info!(%file, "the configuration's file is back, as it was");
+            }
+            Look::Changed => admin.standing().gone = false,
+            Look::Same => {}
+        }
+    }
+
+    fn look(&mut self) -> Look {
+        let Some(file) = self.source.file.as_deref() else { return Look::Same };
+        let Some(now) = Stamp::now(file) else {
             self.fresh = None;
-            return false;
+            let (away, look) = match self.away {
+                Away::No => (Away::Maybe, Look::Same),
+                Away::Maybe => (Away::Told, Look::Gone),
+                Away::Told => (Away::Told, Look::Same),
+            };
+            self.away = away;
+            return look;
+        };
+        if self.source.seen == Some(now) {
+            self.fresh = None;
+            let was = std::mem::replace(&mut self.away, Away::No);
+            return if was == Away::Told { Look::Back } else { Look::Same };
         }
-        if self.fresh != now || now.is_none() {
-            self.fresh = now;
-            return false;
+        if self.fresh != Some(now) {
+            self.fresh = Some(now);
+            return Look::Same;
         }
-        (self.source.seen, self.fresh) = (now, None);
-        true
+        (self.source.seen, self.fresh, self.away) = (Some(now), None, Away::No);
+        Look::Changed
     }
 }
 

@@ -137,6 +137,12 @@ pub fn series(listeners: &[Watched]) -> Vec<Series> {
             true,
             |counts| counts.floods.load(Relaxed),
         ),
+        count(
+            "outrigger_listener_misframed_total",
+            "Requests refused as their body's end or transfer coding is in doubt",
+            true,
+            |counts| counts.misframed.load(Relaxed),
+        ),
     ];
     let secured: Vec<_> =
         listeners.iter().filter_map(|listener| Some((listener, listener.tls.as_ref()?))).collect();

@@ -34,6 +34,45 @@ async fn a_changed_file_and_sighup_apply_what_can_be_and_a_bad_file_changes_noth
     assert_eq!(site.readyz().await.0, 200);
 }
 
+/// A gauge of the configuration.
+async fn gauge(site: &Site, name: &str) -> f64 {
+    site.metric(&format!("outrigger_config_last_reload_{name}")).await
+}
+
+#[tokio::test]
+async fn a_file_that_is_refused_or_gone_is_told_until_it_is_mended_and_stops_nothing() {
+    let function = Function::start(Program::default());
+    let site = Site::of(&function);
+    let process = site.start().await;
+    assert!(gauge(&site, "successful").await > 0.5);
+    let read_s = gauge(&site, "success_timestamp_seconds").await;
+    let told = async |site: &Site| site.verb(&["status"]).await.stdout;
+    assert!(!told(&site).await.contains("configuration:"));
+
+    let bad = site.set("function.timeout", "0s").set("window.events", "none");
+    reread(&bad, &process, "the new configuration is refused").await;
+    assert!(gauge(&bad, "successful").await < 0.5);
+    assert!((gauge(&bad, "success_timestamp_seconds").await - read_s).abs() < 0.5, "the old one holds");
+    let shown = bad.verb(&["status"]).await;
+    let line = shown.stdout.lines().find(|line| line.starts_with("configuration: ")).unwrap_or_default();
+    assert!(line.contains("is refused") && line.contains("and 1 more"), "{shown:?}");
+    assert!(shown.stderr.contains("warning: outrigger.yaml"), "{shown:?}");
+    assert_eq!(bad.readyz().await.0, 200);
+    assert!(!bad.readyz().await.1.contains("refused"), "it is in nobody's way");
+
+    std::fs::remove_file(bad.path("outrigger.yaml")).unwrap();
+    process.line("the configuration's file is gone").await;
+    assert!(told(&bad).await.contains("configuration: its file is gone"));
+    let good = bad.set("function.timeout", "29s").set("window.events", "1024");
+    write(&good);
+    process.line("the configuration was read again").await;
+    assert!(gauge(&good, "successful").await > 0.5);
+    assert!(gauge(&good, "success_timestamp_seconds").await >= read_s);
+    assert!(!told(&good).await.contains("configuration:"));
+    let gone = process.log().lines().filter(|line| line.contains("file is gone")).count();
+    assert_eq!(gone, 1, "{}", process.log());
+}
+
 /// Writes the configuration and has it read; gives back the line that says so.
 async fn reread(site: &Site, process: &Process, said: &str) -> String {
     write(site);

@@ -12,7 +12,7 @@ use std::path::Path;
 use crate::{
     Bench,
     function::Function,
-    kafka::{Measured, function::reached},
+    measured::{Measured, reached},
     report::{Bound, Figure, Report},
     sidecar::{Settings, Sidecar},
 };

@@ -10,21 +10,20 @@ pub(crate) mod path;
 
 mod alone;
 mod daprd;
-pub(crate) mod function;
+mod function;
 mod order;
 mod safety;
 mod topics;
 
 use anyhow::{Context as _, Result};
 use outrigger_testkit::kafka::{self, Broker};
-use serde::{Deserialize, Serialize};
 use std::{
     process::Command,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Instant,
 };
 
-use crate::{Bench, report::Report};
+use crate::{Bench, measured::Measured, report::Report};
 
 /// Where every figure of Kafka is measured.
 pub(crate) struct Place {
@@ -68,31 +67,6 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report, wanted: impl Fn(
     function::measure(bench, &place, report, &wanted).await?;
     safety::measure(bench, &place, report, &wanted).await?;
     daprd::measure(bench, &place, report, &wanted).await
-}
-
-/// What a peer prints at its end.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Measured {
-    /// Records.
-    pub(crate) records: u64,
-    /// From the first record to the last.
-    pub(crate) seconds: f64,
-    /// CPU seconds of the whole process in that time.
-    pub(crate) cpu_seconds: f64,
-    /// The largest resident memory, in bytes.
-    pub(crate) peak_bytes: f64,
-}
-
-impl Measured {
-    /// CPU microseconds per record.
-    pub(crate) fn cpu_us(&self) -> f64 {
-        self.cpu_seconds * 1e6 / self.records as f64
-    }
-
-    /// Records per second.
-    pub(crate) fn rate(&self) -> f64 {
-        self.records as f64 / self.seconds
-    }
 }
 
 /// Takes the times of this very process.

@@ -2,8 +2,8 @@
 //!
 //! In reading order: `report` (what a figure is), the figures (`ingress`, `push`, `path`, `lanes`, `memory`, `start`, `hop`,
 //! `token`, `kafka`, `pubsub`, `eventgrid`), and what they are measured with: `sidecar` (the binary), `server` (the
-//! baseline), `post` (the bare client), `load` (the producers), `function` (the function), `process` (what the system says of a process). The README
-//! beside this folder explains each figure.
+//! baseline), `post` (the bare client), `load` (the producers), `function` (the function), `process` (what the system says of a process), `measured` (what that comes
+//! to per event). The README beside this folder explains each figure.
 //!
 //! Deliberately absent: a harness that repeats until numbers look stable. Peers take turns on one busy machine, and the
 //! table shows the least and the most beside the median.
@@ -17,6 +17,7 @@ mod ingress;
 mod kafka;
 mod lanes;
 mod load;
+mod measured;
 mod memory;
 mod path;
 mod post;

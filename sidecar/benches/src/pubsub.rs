@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::{
     Bench,
     function::Function,
-    kafka::{Measured, function::reached},
-    report::{Bound, Figure, Report},
+    measured::{Measured, reached, to_function},
+    report::Report,
     sidecar::{Settings, Sidecar},
 };
 
@@ -47,21 +47,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report, wanted: impl Fn(
         let function = Function::start(None, None).await?;
         ours.push(delivered(bench, &server, &function).await?);
     }
-    let of = |arms: &[Measured], part: fn(&Measured) -> f64| arms.iter().map(part).collect();
-    report.figure(Figure {
-        name: CPU,
-        unit: "CPU µs per event",
-        ours: of(&ours, Measured::cpu_us),
-        baseline: of(&bare, Measured::cpu_us),
-        bound: Bound::AtMost(1.4),
-    });
-    report.figure(Figure {
-        name: RATE,
-        unit: "events/s",
-        ours: of(&ours, Measured::rate),
-        baseline: of(&bare, Measured::rate),
-        bound: Bound::AtLeast(0.8),
-    });
+    to_function(report, (CPU, RATE), &ours, &bare);
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 //! spoken: within TLS as ALPN settles it, without it (h2c) when a client begins with HTTP/2's preface. `speak`
 //! has one connection. Routing, bodies and what an answer says are the service's.
 
+mod framing;
 mod resting;
 mod speak;
 mod trouble;
@@ -60,8 +61,9 @@ pub struct Counts {
     pub timed_out: AtomicU64,
     /// Peers of a Unix socket that were neither its owner nor root.
     pub strangers: AtomicU64,
-    /// Requests with both `Content-Length` and `Transfer-Encoding`; each was answered 400.
-    pub ambiguous: AtomicU64,
+    /// Requests with both `Content-Length` and `Transfer-Encoding`, or chunked twice, each answered 400; and those with
+    /// another `Transfer-Encoding` than `chunked`, each answered 501.
+    pub misframed: AtomicU64,
     /// Handlers that panicked; each was answered 500.
     pub panics: AtomicU64,
     /// HTTP/2 connections closed because their client took back far more requests than it let end.

@@ -179,10 +179,13 @@ impl IngressDoor {
         let pushed = pushed.collect();
         let paths = Arc::new(Paths { http: ingress(http, inside, guard, receiving), pushed });
         let taken = paths.clone();
-        let service = move |request| paths.handle(request);
+        let each = move |remote| {
+            let paths = paths.clone();
+            move |request| paths.handle(request, remote)
+        };
         let limits = limits(http);
         tokio::spawn(async move {
-            serve(listener, limits, watched.counts, service, started(drain.clone())).await;
+            serve_each(listener, limits, watched.counts, each, started(drain.clone())).await;
         });
         Some(taken)
     }

@@ -11,7 +11,7 @@ use std::{
 use super::{Exit, Failure};
 use crate::{
     cli::CheckArgs,
-    config::{Auth, Config, Env, EventGridTopic, Purpose, Storage, load, locate},
+    config::{Auth, Config, Env, EventGridTopic, Purpose, Rule, Storage, load, locate},
     guard, registry, tls,
 };
 use outrigger_core::Error;
@@ -122,6 +122,10 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
                 http.listen, http.path
             ));
             lines.push(format!("  {}", who(&http.auth, "send")));
+            if judges_signers(&http.auth) {
+                let told = "    of a signed body sources and types count where they stand in it: structured and batched";
+                lines.push(told.to_owned());
+            }
             let pushed = [
                 ("Event Grid", config.ingress.eventgrid_webhook.as_ref().map(|it| (&it.path, &it.auth))),
                 ("Pub/Sub", config.ingress.pubsub_push.as_ref().map(|it| (&it.path, &it.auth))),
@@ -194,12 +198,22 @@ fn written(config: &Config) -> impl Iterator<Item = String> {
 
 /// Rules of these are made by the settings, so only the ways in are told.
 fn pushers(auth: &Auth) -> String {
-    match &auth.oidc {
+    match auth.oidc.first() {
         _ if auth.is_open() => "anyone who can connect may send".to_owned(),
         Some(oidc) if auth.secret.is_none() => format!("tokens of {} are let in", oidc.issuer),
         Some(oidc) => format!("tokens of {} and a secret are let in", oidc.issuer),
         None => "a secret is let in".to_owned(),
     }
+}
+
+/// Whether a rule about events is also about who signs the body.
+fn judges_signers(auth: &Auth) -> bool {
+    let judges = |rule: &Rule| {
+        let any_sender = rule.claims.is_empty() && rule.certificates.is_empty();
+        let by_signature = rule.methods.is_empty() || rule.methods.iter().any(|method| method == "hmac");
+        any_sender && by_signature && !(rule.sources.is_empty() && rule.types.is_empty())
+    };
+    auth.hmac.is_some() && auth.allow.iter().flatten().any(judges)
 }
 
 /// Who may do it: `send` or `pass`.

@@ -23,12 +23,12 @@ const PERIOD_OF_LINES: Duration = Duration::from_secs(1);
 /// When no outrigger runs there.
 pub fn run(args: &StatusArgs, env: &dyn Env) -> Result<Exit, Failure> {
     block_on(async {
-        let socket = socket(&args.common, env)?;
+        let socket = reachable(&args.common, env);
         let mut shown: Option<(Snapshot, usize)> = None;
         loop {
             let now: Snapshot = asked(&socket, Method::GET, "/status".to_owned()).await?;
             let done = args.until_idle.is_none_or(|events| is_done(&now, events));
-            if shown.is_none_or(|(last, _)| last != now) {
+            if shown.as_ref().is_none_or(|(last, _)| *last != now) {
                 let lines = show(&now, args.common.json, shown.map_or(0, |(_, lines)| lines))?;
                 shown = Some((now, lines));
             }
@@ -102,7 +102,10 @@ fn show(now: &Snapshot, json: bool, over: usize) -> io::Result<usize> {
         writeln!(out, "{}", serde_json::json!(now))?;
         return Ok(0);
     }
-    let text = table(now).to_string();
+    let mut text = table(now).to_string();
+    if let Some(told) = &now.configuration {
+        text = format!("{text}\nconfiguration: {told}");
+    }
     if over > 0 && out.is_terminal() {
         write!(out, "\x1b[{over}A")?; // cursor up, over the last one
     }
@@ -148,6 +151,16 @@ fn table(now: &Snapshot) -> Table {
     table
 }
 
+/// The socket of a file that has mistakes, too: a running outrigger goes on by what it read before, and tells so.
+fn reachable(common: &DeadArgs, env: &dyn Env) -> Socket {
+    let file = config::locate(env, common.config.as_deref());
+    let (path, problems) = config::socket(env, file.as_deref());
+    if let Some(problems) = problems {
+        eprintln!("warning: {problems}");
+    }
+    Socket::new(path)
+}
+
 pub(super) fn socket(common: &DeadArgs, env: &dyn Env) -> Result<Socket, Failure> {
     let file = config::locate(env, common.config.as_deref());
     let config = config::load(env, file.as_deref(), &[], Purpose::Look);
@@ -184,7 +197,7 @@ mod tests {
         let done = Snapshot { totals, ..Snapshot::default() };
         assert!(is_done(&done, 3));
         assert!(!is_done(&done, 4), "the fourth is still to come");
-        assert!(!is_done(&Snapshot { running: 1, ..done }, 3));
+        assert!(!is_done(&Snapshot { running: 1, ..done.clone() }, 3));
         let behind = Totals { delivered: 1, ..totals };
         assert!(!is_done(&Snapshot { totals: behind, ..done }, 3));
     }

@@ -10,8 +10,8 @@ pub struct Auth {
     pub bearer_file: Option<PathBuf>,
     /// Patterns of client certificates.
     pub certificates: Vec<String>,
-    /// Tokens of an issuer.
-    pub oidc: Option<Oidc>,
+    /// Tokens of issuers, each another.
+    pub oidc: Vec<Oidc>,
     /// Signed bodies.
     pub hmac: Option<Hmac>,
     /// A secret that is shown as it is; only webhooks of Event Grid have it.
@@ -80,8 +80,8 @@ pub struct Secret {
 /// Who may send what. Every empty list is anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
-    /// Claims by name, each with patterns of which one must fit.
-    pub claims: Vec<(String, Vec<String>)>,
+    /// Claims by name, each with what it, or a member of it, may be.
+    pub claims: Vec<(String, Vec<Claim>)>,
     /// Patterns of client certificates.
     pub certificates: Vec<String>,
     /// Ways in: bearer, certificate, oidc, hmac.
@@ -94,6 +94,17 @@ pub struct Rule {
     pub types: Vec<String>,
 }
 
+/// What a claim may be: only what is of the same kind in the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// This flag.
+    Flag(bool),
+    /// A number of this value.
+    Number(serde_json::Number),
+    /// A text that fits this pattern.
+    Text(String),
+}
+
 impl Auth {
     /// Anybody may enter.
     #[must_use]
@@ -101,7 +112,7 @@ impl Auth {
         Self {
             bearer_file: None,
             certificates: Vec::new(),
-            oidc: None,
+            oidc: Vec::new(),
             hmac: None,
             secret: None,
             allow: None,
@@ -120,7 +131,7 @@ impl Auth {
         let ways = [
             ("bearer_file", self.bearer_file.is_some()),
             ("certificates", !self.certificates.is_empty()),
-            ("oidc", self.oidc.is_some()),
+            ("oidc", !self.oidc.is_empty()),
             ("hmac", self.hmac.is_some()),
             ("secret_file", self.secret.is_some()),
         ];
@@ -135,11 +146,21 @@ impl Values {
         Auth {
             bearer_file: self.some_file(&at("bearer_file")),
             certificates: self.list(&at("certificates")).unwrap_or_default(),
-            oidc: self.oidc(&at("oidc")),
+            oidc: self.issuers(&at("oidc")),
             hmac: self.hmac(&at("hmac")),
             secret: None,
             allow: self.rules(&at("allow")),
         }
+    }
+
+    /// The one issuer of this section, or each of the list in its place.
+    fn issuers(&self, section: &str) -> Vec<Oidc> {
+        let Some(several) = self.several(section) else { return self.oidc(section).into_iter().collect() };
+        let one = |(index, values): (usize, &Values)| {
+            let oidc = values.oidc(section)?;
+            Some(Oidc { section: format!("{section}.{}", index + 1), ..oidc })
+        };
+        several.iter().enumerate().filter_map(one).collect()
     }
 
     pub(super) fn oidc(&self, section: &str) -> Option<Oidc> {

@@ -2,7 +2,8 @@
 
 use super::{
     auth::{Auth, Oidc},
-    problems::quoted,
+    problems::{Problem, quoted},
+    raw::Shape,
     rules::{Rules, is_loopback},
     tls::ListenerTls,
     units::duration_text,
@@ -43,11 +44,33 @@ pub(super) fn check(
         let expected = format!("{authorities} as well: without it no client is asked for a certificate");
         rules.wrong(&at("certificates"), "certificates that nobody verifies", expected);
     }
-    if let Some(oidc) = &auth.oidc {
-        issuer(rules, &at("oidc"), oidc);
-    }
-    unused(rules, &at("oidc"), "issuer", auth.oidc.is_some(), &OIDC);
+    issuers(rules, &at("oidc"), &auth.oidc);
     unused(rules, &at("hmac"), "secret_file", auth.hmac.is_some(), &HMAC);
+}
+
+/// Rules about events at a listener where requests pass unread: nothing that comes there could ever fit one, not even
+/// what a route makes an event, as that is judged at the ingress.
+pub(super) fn without_events(rules: &mut Rules<'_>, listener: &str) {
+    let allow = format!("{listener}.auth.allow");
+    let Some(Shape::List(given)) = rules.raw.get(&allow).map(|node| &node.shape) else { return };
+    if !rules.are_read(&[&allow]) {
+        return;
+    }
+    let mut found = Vec::new();
+    for (index, rule) in given.iter().enumerate() {
+        let Shape::Map(parts) = &rule.shape else { continue };
+        let about_events = parts.iter().filter(|(name, _)| ["sources", "types"].contains(&&*name.name));
+        found.extend(about_events.map(|(name, _)| {
+            let key = format!("{allow}.{}.{}", index + 1, name.name);
+            let what = format!("{} of events, which are not read here: nobody could ever fit the rule", name.name);
+            let expected = "a rule about paths; or, for events that a route sends to the ingress, the rule at \
+                            ingress.http.auth.allow, which alone decides about them then";
+            Problem::new(name.place, &key, what, expected)
+        }));
+    }
+    for problem in found {
+        rules.wrong_within(problem);
+    }
 }
 
 pub(super) const OIDC: [&str; 11] = [
@@ -64,6 +87,44 @@ pub(super) const OIDC: [&str; 11] = [
     "tokens_max",
 ];
 const HMAC: [&str; 4] = ["header", "prefix", "encoding", "hash"];
+
+/// Checks one issuer, or each of a list.
+fn issuers(rules: &mut Rules<'_>, section: &str, issuers: &[Oidc]) {
+    let raw = rules.raw;
+    let Some(entries) = raw.several(section) else {
+        for oidc in issuers {
+            issuer(rules, section, oidc);
+        }
+        unused(rules, section, "issuer", !issuers.is_empty(), &OIDC);
+        return;
+    };
+    let name = format!("{section}.issuer");
+    for key in OIDC.iter().map(|beside| format!("{section}.{beside}")).chain([name.clone()]) {
+        if rules.is_given(&key) {
+            rules.wrong(&key, "a value beside a list of issuers", "it in each of the list that needs it");
+        }
+    }
+    if !rules.are_read(&[&name]) {
+        return; // which of them belongs to which is not known
+    }
+    let mut of_entries = issuers.iter();
+    let mut known = Vec::new();
+    for entry in entries {
+        let is_named =
+            entry.raw.get(&name).is_some_and(|node| !node.is_word("none") && node.text().is_some());
+        let Some(oidc) = is_named.then(|| of_entries.next()).flatten() else {
+            let expected = "the URL by which the issuer's tokens name it, as each of the list has another";
+            rules.wrong_within(Problem::new(entry.place, &name, "nothing", expected));
+            continue;
+        };
+        if known.contains(&&oidc.issuer) {
+            let found = format!("{} twice", quoted(&oidc.issuer));
+            rules.wrong_within(Problem::new(entry.raw.place(&name), &name, found, "each issuer once"));
+        }
+        known.push(&oidc.issuer);
+        rules.within(entry, |rules| issuer(rules, section, oidc));
+    }
+}
 
 pub(super) fn issuer(rules: &mut Rules<'_>, section: &str, oidc: &Oidc) {
     let at = |name: &str| format!("{section}.{name}");

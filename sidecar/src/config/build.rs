@@ -5,16 +5,16 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     auth::Rule,
     checked::{
-        Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Function, Http, Ingress,
-        Journal, Log, LogFormat, Meaning, Mode, OnPoison, Outgoing, Output, Protocol, Replies, Restart,
-        RetryBudget, Runtime, Storage, Window,
+        Admin, Audit, Backoff, Breaker, Config, DeadLetters, Delivery, Drain, Http, Ingress, Journal, Log,
+        LogFormat, OnPoison, Outgoing, Replies, RetryBudget, Runtime, Storage, Window,
     },
     env::{Env, KUBERNETES_VARIABLE},
+    function::{Meaning, Mode},
     kafka::Start,
     kind::Value,
     problems::Problems,
     raw::Raw,
-    settings::SETTINGS,
+    settings::{SECTIONS, SETTINGS},
 };
 
 /// Reads every setting; what is wrong becomes a problem and has its default in the result, so that the rules
@@ -87,13 +87,28 @@ fn either_case(env: &dyn Env, name: &str) -> Option<String> {
 
 /// The value of every setting of the table. The readers below are named after the kinds; that each fits its
 /// setting is settled by any one call of [`build`], as the table is constant.
-#[derive(Debug, Clone)]
-pub(super) struct Values(HashMap<&'static str, Value>);
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Values {
+    given: HashMap<&'static str, Value>,
+    /// Those of sections that stand in a list, each with nothing but its own.
+    several: HashMap<&'static str, Vec<Values>>,
+}
 
 impl Values {
     pub(super) fn read(raw: &Raw, problems: &mut Problems) -> Self {
+        let mut values = Self::below("", raw, problems);
+        for section in SECTIONS.iter().filter(|section| section.several_max > 0) {
+            if let Some(entries) = raw.several(section.path) {
+                let entries = entries.iter().map(|entry| Self::below(section.path, &entry.raw, problems));
+                values.several.insert(section.path, entries.collect());
+            }
+        }
+        values
+    }
+
+    fn below(prefix: &str, raw: &Raw, problems: &mut Problems) -> Self {
         let mut values = HashMap::new();
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().filter(|setting| setting.path.starts_with(prefix)) {
             let given = raw.get(setting.path).map(|node| setting.kind.read(setting.path, node));
             let value = match given {
                 Some(Ok(value)) => value,
@@ -105,41 +120,22 @@ impl Values {
             };
             values.insert(setting.path, value);
         }
-        Self(values)
+        Self { given: values, several: HashMap::new() }
     }
 
     /// Whether both say the same of a setting.
     pub(super) fn agree(&self, other: &Self, path: &str) -> bool {
-        self.0.get(path) == other.0.get(path)
+        self.given.get(path) == other.given.get(path)
     }
 
-    fn function(&self) -> Function {
-        Function {
-            url: self.url("function.url"),
-            port: self.some_count("function.port").and_then(|port| u16::try_from(port).ok()),
-            port_env: self.text("function.port_env"),
-            mode: if self.word("function.mode") == "binary" { Mode::Binary } else { Mode::Structured },
-            protocol: if self.word("function.protocol") == "h2c" { Protocol::H2c } else { Protocol::Http1 },
-            connect_timeout: self.span("function.connect_timeout"),
-            idle_timeout: self.span("function.idle_timeout"),
-            timeout: self.span("function.timeout"),
-            concurrency: self.count("function.concurrency"),
-            rate: self.rate("function.rate"),
-            reply_bytes_max: self.size("function.reply_bytes_max"),
-            ready_path: self.some_text("function.ready_path"),
-            ready_timeout: self.some_span("function.ready_timeout"),
-            statuses: self.statuses("function.statuses"),
-            restart: match self.word("function.restart") {
-                "always" => Restart::Always,
-                "never" => Restart::Never,
-                _ => Restart::OnFailure,
-            },
-            restart_backoff: self.backoff("function.restart_backoff.initial", "function.restart_backoff.max"),
-            output: if self.word("function.output") == "pass" { Output::Pass } else { Output::Prefix },
-            stop_timeout: self.span("function.stop_timeout"),
-            env: self.list("function.env"),
-            tls: self.function_tls(),
-        }
+    /// Whether both have the same list in the section's place, or none.
+    pub(super) fn agree_on_several(&self, other: &Self, section: &str) -> bool {
+        self.several.get(section) == other.several.get(section)
+    }
+
+    /// Those of each section that stands in a list at this one's place.
+    pub(super) fn several(&self, section: &str) -> Option<&[Values]> {
+        self.several.get(section).map(Vec::as_slice)
     }
 
     fn delivery(&self) -> Delivery {
@@ -218,7 +214,7 @@ impl Values {
         }
     }
 
-    fn backoff(&self, initial: &str, max: &str) -> Backoff {
+    pub(super) fn backoff(&self, initial: &str, max: &str) -> Backoff {
         Backoff { initial: self.span(initial), max: self.span(max) }
     }
 }
@@ -229,7 +225,7 @@ macro_rules! readers {
     ($($(#[$doc:meta])* $name:ident -> $type:ty { $($pattern:pat => $value:expr),+ $(,)? })+) => {
         impl Values {
             $($(#[$doc])* pub(super) fn $name(&self, path: &str) -> $type {
-                match &self.0[path] {
+                match &self.given[path] {
                     $($pattern => $value,)+
                     other => unreachable!("{path} is read as {}, but is {other:?}", stringify!($name)),
                 }
@@ -260,7 +256,7 @@ readers! {
     some_header -> Option<http::HeaderName> { Value::Header(name) => Some(name.clone()), Value::Absent => None }
     rules -> Option<Vec<Rule>> { Value::Rules(rules) => Some(rules.clone()), Value::Absent => None }
     statuses -> std::collections::BTreeMap<String, Meaning> {
-        Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), meaning(word))).collect(),
+        Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), Meaning::of(word))).collect(),
     }
     raw_count -> u64 { Value::Count(count) => *count, Value::Size(bytes) => *bytes }
 }
@@ -279,11 +275,3 @@ impl Values {
 
 // The table allows sizes beyond 4 GiB.
 const _: () = assert!(usize::BITS == 64, "outrigger is built for 64-bit machines");
-
-fn meaning(word: &str) -> Meaning {
-    match word {
-        "delivered" => Meaning::Delivered,
-        "retry" => Meaning::Retry,
-        _ => Meaning::Refused,
-    }
-}

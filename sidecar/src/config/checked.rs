@@ -7,13 +7,14 @@ use super::{
     auth::Auth,
     eventgrid::{EventGrid, Ingress as EventGridIngress, Topic as EventGridTopic},
     eventgrid_webhook::EventGridWebhook,
+    function::{Function, Mode},
     kafka::{Ingress as KafkaIngress, Kafka},
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
-    tls::{FunctionTls, ListenerTls},
+    tls::ListenerTls,
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,103 +72,6 @@ impl std::fmt::Debug for Outgoing {
             .field("no_proxy", &self.no_proxy)
             .finish()
     }
-}
-
-/// The function and how it is called.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Function {
-    /// Where it listens: scheme http or https, with a host. None only where a COMMAND is started on [`Function::port`].
-    pub url: Option<http::Uri>,
-    /// The port that a COMMAND gets; none takes a free one. With a COMMAND and a URL, the URL's port.
-    pub port: Option<u16>,
-    /// The variable that tells a COMMAND its port.
-    pub port_env: String,
-    /// How an event is written into the request.
-    pub mode: Mode,
-    /// What the function speaks.
-    pub protocol: Protocol,
-    /// Bound of making a connection.
-    pub connect_timeout: Duration,
-    /// How long an unused connection is kept.
-    pub idle_timeout: Duration,
-    /// Bound of one attempt in all.
-    pub timeout: Duration,
-    /// The most requests at once, at least 1.
-    pub concurrency: usize,
-    /// The most requests per second, more than 0.
-    pub rate: Option<f64>,
-    /// The largest reply, in bytes.
-    pub reply_bytes_max: usize,
-    /// The path that answers 2xx when the function is ready; none asks for a TCP connection.
-    pub ready_path: Option<String>,
-    /// How long the function may take to be ready; none waits for ever.
-    pub ready_timeout: Option<Duration>,
-    /// Statuses (`404`) and classes (`5xx`) with another meaning than usual; a status goes before its class.
-    pub statuses: BTreeMap<String, Meaning>,
-    /// Whether a COMMAND that ends is started again.
-    pub restart: Restart,
-    /// How long a restart waits.
-    pub restart_backoff: Backoff,
-    /// What becomes of a COMMAND's output.
-    pub output: Output,
-    /// From SIGTERM to SIGKILL.
-    pub stop_timeout: Duration,
-    /// The variables that a COMMAND inherits besides [`ENV_ALWAYS`]; none inherits all.
-    pub env: Option<Vec<String>>,
-    /// How TLS is spoken, where the URL says https.
-    pub tls: FunctionTls,
-}
-
-/// The variables that a COMMAND inherits even where `function.env` is a list.
-pub const ENV_ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
-
-/// How an event is written into a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Attributes as headers, the data as the body.
-    Binary,
-    /// All of it as one JSON.
-    Structured,
-}
-
-/// What the function speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2 without TLS.
-    H2c,
-}
-
-/// What a status is made to mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
-    /// The function has the event.
-    Delivered,
-    /// The same event may succeed later.
-    Retry,
-    /// The same event would be refused again.
-    Refused,
-}
-
-/// When a COMMAND is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Restart {
-    /// After a status other than 0, or a signal.
-    OnFailure,
-    /// Whenever it ends.
-    Always,
-    /// Never: outrigger ends with it.
-    Never,
-}
-
-/// What becomes of a COMMAND's output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
-    /// Each line gets a prefix.
-    Prefix,
-    /// The COMMAND writes to outrigger's own streams.
-    Pass,
 }
 
 /// A wait that grows.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    auth::{Auth, Rule, Secret},
+    auth::{Auth, Claim, Rule, Secret},
     build::Values,
     webhook::Webhook,
 };
@@ -76,7 +76,7 @@ impl Values {
         // version of the token.
         let own = |app_id: String| {
             let of = |claim: &str| Rule {
-                claims: vec![(claim.to_owned(), vec![app_id.clone()])],
+                claims: vec![(claim.to_owned(), vec![Claim::Text(app_id.clone())])],
                 ..Rule::default()
             };
             let holder = Rule { methods: vec!["secret".to_owned()], ..Rule::default() };
@@ -84,6 +84,6 @@ impl Values {
         };
         let oidc = self.oidc(ENTRA);
         let app_id = self.some_text(&format!("{ENTRA}.app_id")).filter(|_| oidc.is_some());
-        Auth { oidc, secret, allow: app_id.map(own), ..Auth::none() }
+        Auth { oidc: oidc.into_iter().collect(), secret, allow: app_id.map(own), ..Auth::none() }
     }
 }

@@ -13,6 +13,7 @@ mod eventgrid;
 mod eventgrid_rules;
 mod eventgrid_webhook;
 mod example;
+mod function;
 mod homes;
 mod kafka;
 mod kafka_rules;
@@ -40,7 +41,7 @@ use std::{
 };
 
 pub use self::{
-    auth::{Auth, Hmac, Oidc, Rule, Secret},
+    auth::{Auth, Claim, Hmac, Oidc, Rule, Secret},
     checked::*,
     env::{Env, Process},
     eventgrid::{
@@ -49,6 +50,7 @@ pub use self::{
     },
     eventgrid_webhook::{EventGridWebhook, Validation},
     example::{markdown, yaml},
+    function::{ENV_ALWAYS, Function, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
@@ -117,6 +119,19 @@ pub fn load_reading(
     match file.map(text_of).transpose() {
         Ok(text) => reading(env, &name, text.as_deref().unwrap_or_default(), flags, purpose),
         Err(problem) => Err(Problems { file: name, list: vec![*problem] }),
+    }
+}
+
+/// The owner's socket, as far as `file` can be read: the one that it names, else the default; and every mistake in it.
+pub fn socket(env: &dyn Env, file: Option<&Path>) -> (PathBuf, Option<Problems>) {
+    match load(env, file, &[], Purpose::Look) {
+        Ok(config) => (config.admin.socket, None),
+        Err(problems) => {
+            let text = file.and_then(|file| text_of(file).ok()).unwrap_or_default();
+            let mut told = Problems::default();
+            let raw = raw::Raw::read(&text, &mut told);
+            (build::build(&raw, env, &mut told).admin.socket, Some(problems))
+        }
     }
 }
 

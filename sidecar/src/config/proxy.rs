@@ -153,6 +153,7 @@ impl Values {
 pub(super) fn check(rules: &mut Rules<'_>) {
     let Some(proxy) = &rules.config.proxy else { return };
     super::auth_rules::check(rules, "proxy", proxy.listen, proxy.tls.as_ref(), &proxy.auth);
+    super::auth_rules::without_events(rules, "proxy");
     let signed = "proxy.auth.hmac.secret_file";
     if proxy.auth.hmac.is_some() && rules.are_read(&[signed]) {
         rules.wrong(

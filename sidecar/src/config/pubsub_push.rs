@@ -1,7 +1,7 @@
 //! Messages that Google Pub/Sub pushes, as the program uses the settings.
 
 use super::{
-    auth::{Auth, Rule},
+    auth::{Auth, Claim, Rule},
     build::Values,
 };
 
@@ -29,12 +29,16 @@ impl Values {
         // Anyone can have Google sign a token for our audience: it is the account that tells who sends.
         let account = Rule {
             claims: vec![
-                ("email".to_owned(), accounts),
-                ("email_verified".to_owned(), vec!["true".to_owned()]),
+                ("email".to_owned(), accounts.into_iter().map(Claim::Text).collect()),
+                ("email_verified".to_owned(), vec![Claim::Flag(true)]),
             ],
             ..Rule::default()
         };
-        let tokens = Auth { oidc: self.oidc(SECTION), allow: Some(vec![account]), ..Auth::none() };
+        let tokens = Auth {
+            oidc: self.oidc(SECTION).into_iter().collect(),
+            allow: Some(vec![account]),
+            ..Auth::none()
+        };
         Some(PubsubPush {
             path,
             topic: self.some_text(&at("topic")).unwrap_or_default(),

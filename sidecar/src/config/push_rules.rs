@@ -100,7 +100,7 @@ fn pubsub(rules: &mut Rules<'_>, push: &PubsubPush) {
                         for our audience; or auth: none to let anyone send";
         rules.wrong(&account, "nobody", expected);
     }
-    if let Some(oidc) = &push.auth.oidc {
+    for oidc in &push.auth.oidc {
         issuer(rules, pubsub_push::SECTION, oidc);
     }
 }
@@ -128,10 +128,10 @@ fn eventgrid(rules: &mut Rules<'_>, webhook: &EventGridWebhook) {
         rules.wrong(&secret, "a secret that nothing shows", "secret_query or secret_header as well");
     }
     validation(rules, webhook);
-    if let Some(oidc) = &webhook.auth.oidc {
+    for oidc in &webhook.auth.oidc {
         issuer(rules, ENTRA, oidc);
     }
-    let is_known = webhook.auth.oidc.is_some() || rules.says(&auth).is_some_and(|word| word == "none");
+    let is_known = !webhook.auth.oidc.is_empty() || rules.says(&auth).is_some_and(|word| word == "none");
     unused(rules, ENTRA, "issuer", is_known, &[&OIDC[..], &["app_id"]].concat());
 }
 

@@ -53,6 +53,17 @@ pub(crate) struct Name {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Raw {
     given: HashMap<&'static str, Node>,
+    /// What stands in a list in place of one section.
+    several: HashMap<&'static str, Vec<Entry>>,
+}
+
+/// One of several sections.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Where it stands.
+    pub place: Place,
+    /// Its settings, by their whole paths.
+    pub raw: Raw,
 }
 
 impl Raw {
@@ -71,6 +82,11 @@ impl Raw {
     /// What is given for the setting.
     pub(crate) fn get(&self, path: &str) -> Option<&Node> {
         self.given.get(path)
+    }
+
+    /// The sections that stand in a list at this one's place; none where it is one alone, or not given.
+    pub(crate) fn several(&self, section: &str) -> Option<&[Entry]> {
+        self.several.get(section).map(Vec::as_slice)
     }
 
     /// Where the setting is given; [`Place::Whole`] when it has its default.
@@ -94,7 +110,15 @@ impl Raw {
                 }
             } else if let Some(section) = SECTIONS.iter().find(|section| section.path == path) {
                 match node.shape {
+                    Shape::Map(_) | Shape::List(_) if self.several.contains_key(section.path) => {
+                        problems.push(Problem::new(name.place, &path, "the same key twice", "each key once"));
+                    }
                     Shape::Map(entries) => self.section(&path, entries, problems),
+                    Shape::List(entries) if (1..=section.several_max).contains(&entries.len()) => {
+                        let entries =
+                            entries.into_iter().filter_map(|entry| self::entry(&path, entry, problems));
+                        self.several.insert(section.path, entries.collect());
+                    }
                     _ if section.word.is_some_and(|word| node.is_word(word)) => {
                         self.given.insert(section.path, node);
                     }
@@ -102,7 +126,11 @@ impl Raw {
                     Shape::Null => {}
                     _ => {
                         let word = section.word.map(|word| format!(", or {word}")).unwrap_or_default();
-                        let expected = format!("the settings of {path}, indented below it{word}");
+                        let list = match section.several_max {
+                            0 => String::new(),
+                            most => format!(", or a list of at most {most} such"),
+                        };
+                        let expected = format!("the settings of {path}, indented below it{list}{word}");
                         problems.push(Problem::new(node.place, &path, node.found(), expected));
                     }
                 }
@@ -111,6 +139,17 @@ impl Raw {
             }
         }
     }
+}
+
+/// One of several sections at `path`.
+fn entry(path: &str, node: Node, problems: &mut Problems) -> Option<Entry> {
+    let Shape::Map(entries) = node.shape else {
+        problems.push(Problem::new(node.place, path, node.found(), format!("the settings of {path}")));
+        return None;
+    };
+    let mut raw = Raw::default();
+    raw.section(path, entries, problems);
+    Some(Entry { place: node.place, raw })
 }
 
 fn unknown(prefix: &str, name: &Name) -> Problem {

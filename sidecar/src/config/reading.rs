@@ -1,6 +1,10 @@
 //! A configuration with what each of its settings says, so that a later one can be held against it.
 
-use super::{Config, build::Values, settings::SETTINGS};
+use super::{
+    Config,
+    build::Values,
+    settings::{SECTIONS, SETTINGS},
+};
 
 /// A configuration, setting by setting.
 #[derive(Debug, Clone)]
@@ -33,6 +37,8 @@ impl Reading {
         let sections = self.words.iter().filter(|word| !newer.words.contains(word));
         let sections = sections.chain(newer.words.iter().filter(|word| !self.words.contains(word)));
         changes.restart.extend(sections);
+        let lists = SECTIONS.iter().map(|section| section.path);
+        changes.restart.extend(lists.filter(|path| !self.values.agree_on_several(&newer.values, path)));
         changes
     }
 }

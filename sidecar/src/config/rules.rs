@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::{
     Purpose,
     checked::{Config, Http, Storage},
-    problems::{Problem, Problems, quoted},
-    raw::{Node, Raw, printable},
+    problems::{Place, Problem, Problems, quoted},
+    raw::{Entry, Node, Raw, printable},
     settings::SETTINGS,
     units::{duration_text, size_text},
 };
@@ -18,7 +18,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     if unread.iter().any(String::is_empty) {
         return; // nothing of the file could be read
     }
-    let mut rules = Rules { config, raw, unread, problems };
+    let mut rules = Rules { config, raw, whole: Place::Whole, unread, problems };
     rules.in_order();
     rules.window();
     rules.addresses();
@@ -39,6 +39,8 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
 pub(super) struct Rules<'a> {
     pub(super) config: &'a Config,
     pub(super) raw: &'a Raw,
+    /// The place of what is not given.
+    whole: Place,
     /// The paths with a mistake.
     unread: Vec<String>,
     problems: &'a mut Problems,
@@ -46,7 +48,22 @@ pub(super) struct Rules<'a> {
 
 impl Rules<'_> {
     pub(super) fn wrong(&mut self, key: &str, found: impl Into<String>, expected: impl Into<String>) {
-        self.problems.push(Problem::new(self.raw.place(key), key, found, expected));
+        let place = match self.raw.place(key) {
+            Place::Whole => self.whole,
+            place => place,
+        };
+        self.problems.push(Problem::new(place, key, found, expected));
+    }
+
+    /// What `check` finds by what one of several sections says in place of the file.
+    pub(super) fn within(&mut self, Entry { place, raw }: &Entry, check: impl FnOnce(&mut Rules<'_>)) {
+        let unread = self.unread.clone();
+        check(&mut Rules { config: self.config, raw, whole: *place, unread, problems: self.problems });
+    }
+
+    /// The same of something within a setting.
+    pub(super) fn wrong_within(&mut self, problem: Problem) {
+        self.problems.push(problem);
     }
 
     /// Whether all of these could be read, or are not given.

@@ -33,9 +33,16 @@ fn object(path: &str) -> Json {
 
 fn of_section(section: &Section) -> Json {
     let map = object(section.path);
-    let mut of = match section.word {
-        Some(word) => json!({"anyOf": [{"const": word}, map]}),
-        None => map,
+    let several = (section.several_max > 0).then(|| {
+        let entry = json!({"type": "object", "properties": map["properties"], "additionalProperties": false});
+        json!({"type": "array", "items": entry, "minItems": 1, "maxItems": section.several_max})
+    });
+    let word = section.word.map(|word| json!({"const": word}));
+    let others: Vec<_> = word.into_iter().chain(several).collect();
+    let mut of = if others.is_empty() {
+        map
+    } else {
+        json!({"anyOf": others.into_iter().chain([map]).collect::<Vec<_>>()})
     };
     of["description"] = json!(section.doc);
     of

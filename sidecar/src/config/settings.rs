@@ -5,6 +5,7 @@
 
 mod auth;
 mod eventgrid;
+mod function;
 mod kafka;
 mod proxy;
 mod pubsub;
@@ -29,6 +30,8 @@ pub(crate) struct Section {
     pub doc: &'static str,
     /// The word that may stand in its place, for none of it.
     pub word: Option<&'static str>,
+    /// How many of it may stand in its place, as a list; 0 is no list.
+    pub several_max: usize,
 }
 
 /// One setting.
@@ -47,11 +50,15 @@ pub(crate) struct Setting {
 }
 
 const fn section(path: &'static str, doc: &'static str) -> Section {
-    Section { path, doc, word: None }
+    Section { path, doc, word: None, several_max: 0 }
 }
 
 const fn section_or(word: &'static str, path: &'static str, doc: &'static str) -> Section {
-    Section { path, doc, word: Some(word) }
+    Section { word: Some(word), ..section(path, doc) }
+}
+
+const fn section_or_several(most: usize, path: &'static str, doc: &'static str) -> Section {
+    Section { several_max: most, ..section(path, doc) }
 }
 
 /// Every section, in the order of the example.
@@ -77,7 +84,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         "ingress.http.auth",
         "Who may send; each way in is an alternative. `auth: none` lets anyone who can connect, also beyond loopback.",
     ),
-    section("ingress.http.auth.oidc", "Tokens (JWT) of an OpenID Connect issuer."),
+    section_or_several(auth::ISSUERS_MAX, "ingress.http.auth.oidc", auth::ISSUERS),
     section("ingress.http.auth.hmac", "Bodies that are signed with a shared secret, such as GitHub's."),
     section("ingress.http.tls", "TLS for it; files that change are read again."),
     section(
@@ -131,7 +138,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         "proxy.auth",
         "Who may pass; each way in is an alternative. `auth: none` lets anyone who can connect, also beyond loopback.",
     ),
-    section("proxy.auth.oidc", "Tokens (JWT) of an OpenID Connect issuer."),
+    section_or_several(auth::ISSUERS_MAX, "proxy.auth.oidc", auth::ISSUERS),
     section("proxy.auth.hmac", "Not for the proxy, which passes bodies through unread: a rule refuses it."),
     section("proxy.tls", "TLS for it; files that change are read again."),
     section("journal", "The file that holds accepted events and dead letters."),

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use outrigger_net::server::Remote;
 use std::sync::Arc;
 
 /// Every path that takes events.
@@ -22,11 +23,13 @@ impl Paths {
         self.pushed.iter().find(|pushed| pushed.path == path).unwrap_or(&self.http)
     }
 
-    /// Answers one request.
+    /// Answers one request, which came over a connection from `remote`.
     pub fn handle(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
+        remote: Remote,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
+        request.extensions_mut().insert(remote); // for the audit log
         self.of(request.uri().path()).clone().handle(request)
     }
 }

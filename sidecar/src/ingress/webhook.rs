@@ -5,7 +5,7 @@
 //! `WebHook-Request-Callback` is never followed: a URL out of a request that anyone can make would let anyone have us
 //! call what only we can reach. An operator who has to confirm by it opens it by hand.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::config::Webhook;
 
@@ -49,6 +49,12 @@ impl Refusal {
             Self::Malformed => "malformed",
         }
     }
+}
+
+/// Whether a request is a handshake: it is answered whoever sends it, and lets nobody in.
+#[must_use]
+pub fn asks_leave(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(REQUEST_ORIGIN)
 }
 
 /// Decides about a request by OPTIONS.

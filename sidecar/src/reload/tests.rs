@@ -68,14 +68,43 @@ fn a_bad_file_changes_nothing() {
 #[test]
 fn a_change_is_noticed_once_it_has_rested_for_one_look() {
     let mut rig = Rig::of("");
-    assert!(!rig.reload.has_changed());
+    assert_eq!(rig.reload.look(), Look::Same);
     fs::write(&rig.file, "log:\n").unwrap();
-    assert!(!rig.reload.has_changed());
+    assert_eq!(rig.reload.look(), Look::Same);
     fs::write(&rig.file, "log: {level: debug}\n").unwrap();
-    assert!(!rig.reload.has_changed(), "it was still being written");
-    assert!(rig.reload.has_changed());
-    assert!(!rig.reload.has_changed(), "it has been read");
+    assert_eq!(rig.reload.look(), Look::Same, "it was still being written");
+    assert_eq!(rig.reload.look(), Look::Changed);
+    assert_eq!(rig.reload.look(), Look::Same, "it has been read");
+}
+
+#[test]
+fn a_file_that_goes_is_told_once_and_one_that_is_away_for_a_moment_is_not() {
+    let mut rig = Rig::of("");
+    let elsewhere = rig.file.with_extension("old");
+    let mut looks = |count: usize| (0..count).map(|_| rig.reload.look()).collect::<Vec<_>>();
+    fs::rename(&rig.file, &elsewhere).unwrap();
+    assert_eq!(looks(1), [Look::Same]);
+    fs::rename(&elsewhere, &rig.file).unwrap();
+    // A rename changes the stamp, so what is back is read as a new one.
+    assert_eq!(looks(3), [Look::Same, Look::Changed, Look::Same]);
     fs::remove_file(&rig.file).unwrap();
-    assert!(!rig.reload.has_changed());
-    assert!(!rig.reload.has_changed(), "one that is away for a moment is no new one");
+    assert_eq!(looks(4), [Look::Same, Look::Gone, Look::Same, Look::Same]);
+    fs::write(&rig.file, "").unwrap();
+    assert_eq!(looks(3), [Look::Same, Look::Changed, Look::Same]);
+    fs::remove_file(&rig.file).unwrap();
+    assert_eq!(looks(2), [Look::Same, Look::Gone], "and again");
+}
+
+#[test]
+fn a_file_that_is_back_as_it_was_is_told_without_being_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::of("");
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&rig.file, &link).unwrap();
+    rig.reload.source.file = Some(link.clone());
+    assert_eq!(rig.reload.look(), Look::Same);
+    fs::remove_file(&link).unwrap();
+    assert_eq!([rig.reload.look(), rig.reload.look()], [Look::Same, Look::Gone]);
+    std::os::unix::fs::symlink(&rig.file, &link).unwrap();
+    assert_eq!([rig.reload.look(), rig.reload.look()], [Look::Back, Look::Same]);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::registry::Series;
 
 #[test]
 fn the_live_table_counts_what_happened() {

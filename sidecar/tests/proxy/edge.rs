@@ -52,6 +52,23 @@ async fn ambiguous_requests_are_refused_and_nothing_in_them_reaches_the_function
     through.serves().await;
 }
 
+#[tokio::test]
+async fn a_transfer_coding_that_is_not_undone_here_is_501() {
+    let through = Through::start().await;
+    for headers in ["gzip, chunked", "gzip\r\ntransfer-encoding: chunked"] {
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {headers}\r\n\r\n0\r\n\r\n\
+             GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+        );
+        let answer = through.raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 501"), "{headers}: {answer:?}");
+    }
+    assert!(through.function.seen().is_empty(), "{:?}", through.function.seen());
+    let counted = through.site.metric("outrigger_listener_misframed_total{listener=\"proxy\"}").await;
+    assert!((counted - 2.0).abs() < 0.5, "{counted}");
+    through.serves().await;
+}
+
 /// What is read in one way only, though some read it in another: the function gets one request, framed anew.
 #[tokio::test]
 async fn odd_requests_that_pass_are_framed_anew() {

@@ -139,6 +139,42 @@ async fn a_guard_of_the_ingress_decides_about_events_and_about_nothing_else() {
     assert_eq!(door.send("/events", "for-events", &EVENT).await.status, 202);
     assert_eq!(door.send("/", &token, &[]).await.status, 200);
     door.through().function.until_seen(2).await;
+    let log = door.through().process.log();
+    let refused: Vec<_> = log.lines().filter(|line| line.contains("\"audit\":\"refused\"")).collect();
+    assert!(refused.iter().all(|line| line.contains("\"client\":\"127.0.0.1\"")), "{refused:?}");
+    for listener in ["proxy", "ingress.http"] {
+        assert!(
+            refused.iter().any(|line| line.contains(&format!("\"listener\":\"{listener}\""))),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_webhooks_handshake_needs_no_token_here_either() {
+    if !has_tools("a_webhooks_handshake_needs_no_token_here_either") {
+        return;
+    }
+    let door = Door::open(|site| {
+        let site = site.set("ingress.http.webhook.origins", "[hooks.example]");
+        site.set("proxy.routes", "{/events: ingress, \"POST /posted\": ingress}")
+    })
+    .await;
+    let asks = ["-X", "OPTIONS", "-H", "webhook-request-origin: hooks.example"];
+    for http in ["--http1.1", "--http2"] {
+        let more: Vec<&str> = asks.into_iter().chain([http]).collect();
+        let told = door.send("/events", "", &more).await;
+        assert_eq!(told.status, 200, "{told:?}");
+        assert!(told.text.contains("webhook-allowed-origin: hooks.example"), "{told:?}");
+        for path in ["/", "/posted", "//events", "/%65vents"] {
+            assert_eq!(door.send(path, "", &more).await.status, 401, "{path} leads to no ingress by OPTIONS");
+        }
+    }
+    assert_eq!(door.send("/events", "", &asks[..2]).await.status, 401, "any other OPTIONS");
+    let posted: Vec<&str> = EVENT.into_iter().chain(asks[2..].iter().copied()).collect();
+    assert_eq!(door.send("/events", "", &posted).await.status, 401, "it lets nobody in");
+    assert_eq!(door.send("/events", &door.token(), &EVENT).await.status, 202);
+    door.through().function.until_seen(1).await;
 }
 
 /// The configuration in the README, for other addresses and another issuer.

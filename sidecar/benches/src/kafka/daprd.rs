@@ -3,14 +3,11 @@
 use anyhow::{Context as _, Result};
 use std::{ffi::OsString, path::Path, process::Command};
 
-use super::{
-    Measured, Place,
-    function::{delivered, reached},
-    topics::CALLED,
-};
+use super::{Place, function::delivered, topics::CALLED};
 use crate::{
     Bench,
     function::Function,
+    measured::{Measured, reached},
     process::Process,
     report::{Bound, Figure, Report},
 };

@@ -4,14 +4,14 @@ use anyhow::Result;
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Measured, Place, bare,
+    Place, bare,
     order::Order,
     topics::{self, Topic},
 };
 use crate::{
     Bench,
     function::Function,
-    process::Process,
+    measured::{Measured, reached, to_function},
     report::{Bound, Figure, Report},
     sidecar::{KafkaSettings, Settings, Sidecar},
 };
@@ -65,21 +65,7 @@ async fn against_bare(bench: &Bench, place: &Place, report: &mut Report) -> Resu
         let function = Function::start(None, None).await?;
         ours.push(delivered(bench, place, &function, topics::CALLED).await?);
     }
-    let of = |arms: &[Measured], part: fn(&Measured) -> f64| arms.iter().map(part).collect();
-    report.figure(Figure {
-        name: CPU,
-        unit: "CPU µs per event",
-        ours: of(&ours, Measured::cpu_us),
-        baseline: of(&bare, Measured::cpu_us),
-        bound: Bound::AtMost(1.4),
-    });
-    report.figure(Figure {
-        name: RATE,
-        unit: "events/s",
-        ours: of(&ours, Measured::rate),
-        baseline: of(&bare, Measured::rate),
-        bound: Bound::AtLeast(0.8),
-    });
+    to_function(report, (CPU, RATE), &ours, &bare);
     Ok(())
 }
 
@@ -105,23 +91,6 @@ pub(super) fn reading(place: &Place, topic: Topic) -> KafkaSettings {
         group: place.group(),
         more: None,
     }
-}
-
-/// What `process` took while the function answered the events of this range.
-pub(crate) async fn reached(
-    function: &Function,
-    process: &Process,
-    events: std::ops::Range<u64>,
-) -> Result<Measured> {
-    let started = function.reached(events.start).await?;
-    let (before, cpu) = (function.answered(), process.cpu_seconds()?);
-    let ended = function.reached(events.end).await?;
-    Ok(Measured {
-        records: function.answered() - before,
-        seconds: (ended - started).as_secs_f64(),
-        cpu_seconds: process.cpu_seconds()? - cpu,
-        peak_bytes: process.memory_bytes("VmHWM").unwrap_or_default(), // one that has ended has none
-    })
 }
 
 /// A million events to a function that checks the order of each key; what is measured is memory.

@@ -3,18 +3,20 @@
 //! A request is asked about in up to three steps, because that is how it arrives: its head ([`Guard::enter`]), its body
 //! where only that can tell who sent it ([`Guard::body`]), and each event in it ([`Guard::event`]; [`Guard::request`]
 //! where it is none). Each decision is written to the audit log (the tracing target [`AUDIT`]): refusals at the level
-//! WARN, at most twenty a second, and what was let in at INFO, by [`Guard::granted`].
+//! WARN, at most twenty a second, and what was let in at INFO, by [`Guard::granted`]. Where the request has a [`Remote`]
+//! among its extensions, they name the client's address.
 
 use super::{
     denial::{BEARER, BODY, CERTIFICATE, Denial, SECRET, Why},
     hmac::{Signature, Signed},
     identity::{Identity, PeerPattern},
-    oidc::Oidc,
+    issuers::Issuers,
     rules::{Allowed, Rules},
     secret::Shared,
     throttle::Throttle,
 };
 use crate::{
+    server::Remote,
     tls::Peer,
     token::{self, TokenFile},
 };
@@ -32,8 +34,8 @@ pub const AUDIT: &str = "audit";
 pub struct Methods {
     /// A bearer token of a file.
     pub bearer: Option<TokenFile>,
-    /// Bearer tokens of an issuer.
-    pub oidc: Option<Arc<Oidc>>,
+    /// Bearer tokens of issuers.
+    pub oidc: Issuers,
     /// Bodies that are signed with a shared secret.
     pub signed: Option<Signed>,
     /// A shared secret in the query or a header.
@@ -81,6 +83,17 @@ enum Beside {
     Refused(Denial),
 }
 
+/// What rules judge of an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Attributes<'a> {
+    /// Its source.
+    pub source: &'a str,
+    /// Its type.
+    pub ty: &'a str,
+    /// Whether they stand in the body, not in headers beside it.
+    pub in_body: bool,
+}
+
 /// Who somebody is.
 struct Known {
     who: Identity,
@@ -110,7 +123,7 @@ impl Guard {
     /// Who asks, by the head of the request: its certificate (an `Arc<Peer>` in the extensions), its `Authorization`,
     /// or its signature; and whether any rule allows them this path.
     ///
-    /// Nothing is read from the body. With an issuer this may wait for its keys, see [`Oidc::check`].
+    /// Nothing is read from the body. With an issuer this may wait for its keys, see [`Issuers::check`].
     ///
     /// # Errors
     /// [`Denial`], to be answered by [`Denial::answer`].
@@ -144,13 +157,18 @@ impl Guard {
         passed.map_err(|denial| self.refuse(denial, None, parts))
     }
 
-    /// Whether a known sender may send an event of this source and type; a refusal is written to the audit log.
+    /// Whether a known sender may send this event; a refusal is written to the audit log. Of one who is known by the
+    /// signature of the body, attributes that stand elsewhere fit no rule: anybody on the way could have written them.
     ///
     /// # Errors
     /// [`Why::Rule`].
-    pub fn event(&self, pass: &Pass, parts: &Parts, (source, ty): (&str, &str)) -> Result<(), Denial> {
+    pub fn event(&self, pass: &Pass, parts: &Parts, event: Attributes<'_>) -> Result<(), Denial> {
         let Some(allowed) = &pass.allowed else { return Ok(()) };
-        allowed.event(source, ty).map_err(|denial| self.refuse(pass.told(denial), Some(&pass.who), parts))
+        let judged = match pass.who {
+            Identity::Signer if !event.in_body => allowed.data(),
+            _ => allowed.event(event.source, event.ty),
+        };
+        judged.map_err(|denial| self.refuse(pass.told(denial), Some(&pass.who), parts))
     }
 
     /// Whether a known sender may send a request that is no event, as a proxy passes it on; a refusal is written to the
@@ -168,7 +186,11 @@ impl Guard {
         let (listener, method, path) = (&*self.listener, parts.method.as_str(), parts.uri.path());
         let (by, who) = (pass.who.method(), pass.who.name());
         let beside = pass.beside().map_or("", Identity::name);
-        tracing::info!(target: AUDIT, audit = "granted", listener, by, who, beside, method, path, events, "let in");
+        tracing::info!(
+            target: AUDIT,
+            audit = "granted", listener, client = client(parts), by, who, beside, method, path, events,
+            "let in"
+        );
     }
 
     /// Whether somebody must say who they are.
@@ -223,7 +245,7 @@ impl Guard {
             let (reason, status) = (denial.why.name(), denial.why.status().as_u16());
             tracing::warn!(
                 target: AUDIT,
-                audit = "refused", listener, reason, status, by, who, method, path, left_out,
+                audit = "refused", listener, client = client(parts), reason, status, by, who, method, path, left_out,
                 "{denial}"
             );
         }
@@ -247,7 +269,7 @@ impl Methods {
                 format!("the client certificate of {:?} is not among those that are let in", peer.subject);
             denial = Some(Denial::new(Why::Certificate, detail));
         }
-        if self.bearer.is_some() || self.oidc.is_some() {
+        if self.bearer.is_some() || !self.oidc.is_empty() {
             match self.bearer(parts).await {
                 Ok(who) => return Ok(Some(who.into())),
                 // Not to have a token says less than to have a wrong certificate.
@@ -272,7 +294,7 @@ impl Methods {
     }
 
     async fn beside(&self, parts: &Parts) -> Option<Box<Beside>> {
-        if self.bearer.is_none() && self.oidc.is_none() {
+        if self.bearer.is_none() && self.oidc.is_empty() {
             return None;
         }
         match self.bearer(parts).await {
@@ -284,20 +306,22 @@ impl Methods {
 
     async fn bearer(&self, parts: &Parts) -> Result<Identity, Denial> {
         if let Some(file) = &self.bearer {
-            match (file.check(&parts.headers, Instant::now()), &self.oidc) {
-                (Ok(()), _) => return Ok(Identity::Bearer),
-                (Err(refusal), None) => return Err(refused(refusal)),
-                (Err(_), Some(_)) => {}
+            match file.check(&parts.headers, Instant::now()) {
+                Ok(()) => return Ok(Identity::Bearer),
+                Err(refusal) if self.oidc.is_empty() => return Err(refused(refusal)),
+                Err(_) => {}
             }
         }
-        let Some(oidc) = &self.oidc else { return Err(refused(token::Refusal::Missing)) };
+        if self.oidc.is_empty() {
+            return Err(refused(token::Refusal::Missing));
+        }
         let presented = token::presented(&parts.headers).map_err(refused)?;
-        oidc.check(presented, unix_s()).await.map(Identity::Token)
+        self.oidc.check(presented, unix_s()).await.map(Identity::Token)
     }
 
     /// How a caller may identify itself, by the first method that there is.
     fn scheme(&self) -> &'static str {
-        if self.bearer.is_some() || self.oidc.is_some() {
+        if self.bearer.is_some() || !self.oidc.is_empty() {
             BEARER
         } else if self.signed.is_some() {
             BODY
@@ -332,6 +356,12 @@ impl Pass {
             Some(Beside::Known(_)) | None => denial,
         }
     }
+}
+
+/// The address of whoever is at the other end of the connection; none of a Unix socket.
+fn client(parts: &Parts) -> Option<String> {
+    let address = parts.extensions.get::<Remote>()?.address?;
+    Some(address.ip().to_canonical().to_string())
 }
 
 fn refused(refusal: token::Refusal) -> Denial {

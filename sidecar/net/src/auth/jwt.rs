@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, crypto};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value};
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 /// The longest name of a key that is looked for, in bytes.
 const KEY_ID_BYTES_MAX: usize = 512;
@@ -127,13 +127,11 @@ impl Claims {
         })
     }
 
-    /// Whether the claim is, or is a list that holds, something that `fits`: texts as they are, numbers and flags as
-    /// JSON writes them.
-    pub fn any(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
-        let one = |value: &Value| scalar(value).is_some_and(|text| fits(&text));
+    /// Whether the claim is, or is a list that holds, something that `fits`.
+    pub fn any(&self, name: &str, fits: impl Fn(&Value) -> bool) -> bool {
         match self.get(name) {
-            Some(Value::Array(list)) => list.iter().any(one),
-            Some(value) => one(value),
+            Some(Value::Array(list)) => list.iter().any(fits),
+            Some(value) => fits(value),
             None => false,
         }
     }
@@ -145,6 +143,17 @@ impl Claims {
         named.filter(|name| !name.is_empty()).map(cut).next().unwrap_or_default()
     }
 
+    /// Who issued the token, as it says (`iss`).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.get("iss")?.as_str()
+    }
+
+    /// That its issuer is another than was `wanted`, in a phrase.
+    pub(super) fn not_by(&self, wanted: &str) -> String {
+        format!("the token's issuer is {}, not {wanted}", shown(self.0.get("iss")))
+    }
+
     /// Whether these claims are `expected` at `now_s` (Unix seconds), and how long.
     ///
     /// `exp` must be there; `nbf` holds where it is there. A number may have a fraction (RFC 7519, section 2).
@@ -153,15 +162,8 @@ impl Claims {
     /// [`Why::Issuer`], [`Why::Audience`], [`Why::Expired`], [`Why::NotYet`], or [`Why::Malformed`] for times that are
     /// no numbers.
     pub fn judge(&self, expected: &Expected, now_s: i64) -> Result<Validity, Denial> {
-        match self.0.get("iss") {
-            Some(Value::String(issuer)) if *issuer == expected.issuer => {}
-            other => {
-                let (found, wanted) = (shown(other), &expected.issuer);
-                return Err(Denial::new(
-                    Why::Issuer,
-                    format!("the token's issuer is {found}, not {wanted:?}"),
-                ));
-            }
+        if self.issuer() != Some(&expected.issuer) {
+            return Err(Denial::new(Why::Issuer, self.not_by(&expected.issuer)));
         }
         let is_ours = |audience: &Value| expected.audiences.iter().any(|ours| audience == ours);
         let ours = match self.0.get("aud") {
@@ -219,15 +221,6 @@ impl Validity {
 impl FromIterator<(String, Value)> for Claims {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(claims: I) -> Self {
         Self(claims.into_iter().collect())
-    }
-}
-
-fn scalar(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`identity`] | who somebody is: claims, a certificate, or the holder of a secret |
 //! | [`rules`] | from an identity to the paths, sources and types that it may send; pure |
 //! | [`oidc`] | bearer tokens of an issuer: discovery, keys that are kept fresh, tokens that were seen before |
+//! | [`issuers`] | several issuers, of which a token names one |
 //! | [`jwt`] | one token: its parts, its claims at a given time; pure |
 //! | [`jwks`] | an issuer's keys, and which one a token means; pure |
 //! | [`hmac`] | a body that is signed with a shared secret |
@@ -21,6 +22,7 @@ pub mod glob;
 pub mod guard;
 pub mod hmac;
 pub mod identity;
+pub mod issuers;
 pub mod jwks;
 pub mod jwt;
 pub mod oidc;
@@ -33,7 +35,8 @@ mod throttle;
 pub use self::{
     denial::{Denial, Why},
     glob::Glob,
-    guard::{Entry, Guard, Methods, Pass, Pending},
+    guard::{Attributes, Entry, Guard, Methods, Pass, Pending},
     identity::{Identity, PeerPattern},
-    rules::{Rule, Rules},
+    issuers::Issuers,
+    rules::{Rule, Rules, Wanted},
 };

@@ -8,14 +8,14 @@ use super::{
     glob::Glob,
     identity::{Identity, PeerPattern},
 };
+use serde_json::{Number, Value};
 use std::sync::Arc;
 
 /// One rule. Every empty list fits anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
-    /// Claims of a token by name (or JSON pointer), each with patterns of which one must fit. See
-    /// [`super::jwt::Claims::any`].
-    pub claims: Vec<(String, Vec<Glob>)>,
+    /// Claims of a token by name (or JSON pointer), each with what it may be. See [`super::jwt::Claims::any`].
+    pub claims: Vec<(String, Vec<Wanted>)>,
     /// Client certificates.
     pub certificates: Vec<PeerPattern>,
     /// Methods, as [`Identity::method`] names them.
@@ -26,6 +26,34 @@ pub struct Rule {
     pub sources: Vec<Glob>,
     /// The attribute `type`.
     pub types: Vec<Glob>,
+}
+
+/// What a claim, or of a list one of its members, may be. Each fits its own kind alone: `true` is not `"true"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// This flag.
+    Flag(bool),
+    /// A number of this value; how it is written does not count.
+    Number(Number),
+    /// A text that fits.
+    Text(Glob),
+}
+
+impl Wanted {
+    fn is(&self, claim: &Value) -> bool {
+        match (self, claim) {
+            (Self::Flag(wanted), Value::Bool(flag)) => wanted == flag,
+            (Self::Number(wanted), Value::Number(number)) => {
+                let whole = |number: &Number| number.as_i128();
+                match (whole(wanted), whole(number)) {
+                    (Some(wanted), Some(number)) => wanted == number,
+                    _ => wanted.as_f64() == number.as_f64(),
+                }
+            }
+            (Self::Text(wanted), Value::String(text)) => wanted.fits(text),
+            _ => false,
+        }
+    }
 }
 
 /// All rules of a listener. Cheap to clone.
@@ -103,14 +131,24 @@ impl Allowed {
     /// # Errors
     /// [`Why::Rule`] when no rule says so.
     pub fn request(&self) -> Result<(), Denial> {
+        let told = "every rule for this sender and path is about events, and the request is none";
+        if self.whatever_it_is() { Ok(()) } else { Err(Denial::new(Why::Rule, told)) }
+    }
+
+    /// Whether an event may be sent of which only the data is known to be the sender's: what it says of its source and
+    /// type fits no rule.
+    ///
+    /// # Errors
+    /// [`Why::Rule`] when every rule asks for them.
+    pub fn data(&self) -> Result<(), Denial> {
+        let told = "every rule for this sender and path asks for sources or types, and the headers that name them are \
+                    not signed; send the event in the structured mode";
+        if self.whatever_it_is() { Ok(()) } else { Err(Denial::new(Why::Rule, told)) }
+    }
+
+    fn whatever_it_is(&self) -> bool {
         let allows = |rule: &Rule| rule.sources.is_empty() && rule.types.is_empty();
-        if self.about.iter().any(|index| allows(&self.rules[*index])) {
-            return Ok(());
-        }
-        Err(Denial::new(
-            Why::Rule,
-            "every rule for this sender and path is about events, and the request is none",
-        ))
+        self.about.iter().any(|index| allows(&self.rules[*index]))
     }
 }
 
@@ -118,13 +156,13 @@ impl Rule {
     fn is_about(&self, who: &[&Identity]) -> bool {
         let by_method = self.methods.is_empty()
             || who.iter().any(|who| self.methods.iter().any(|method| method == who.method()));
-        let has = |name: &str, patterns: &[Glob]| {
+        let has = |name: &str, wanted: &[Wanted]| {
             who.iter().any(|who| match who {
-                Identity::Token(claims) => claims.any(name, |text| any(patterns, text)),
+                Identity::Token(claims) => claims.any(name, |claim| wanted.iter().any(|it| it.is(claim))),
                 _ => false,
             })
         };
-        let by_claims = self.claims.iter().all(|(name, patterns)| has(name, patterns));
+        let by_claims = self.claims.iter().all(|(name, wanted)| has(name, wanted));
         let by_certificate = self.certificates.is_empty()
             || who.iter().any(|who| match who {
                 Identity::Certificate(peer) => self.certificates.iter().any(|pattern| pattern.fits(peer)),
@@ -174,8 +212,12 @@ mod tests {
         patterns.iter().map(|pattern| Glob::new(pattern)).collect()
     }
 
-    fn claim(name: &str, pattern: &str) -> (String, Vec<Glob>) {
-        (name.to_owned(), globs(&[pattern]))
+    fn claim(name: &str, wanted: Wanted) -> (String, Vec<Wanted>) {
+        (name.to_owned(), vec![wanted])
+    }
+
+    fn text(pattern: &str) -> Wanted {
+        Wanted::Text(Glob::new(pattern))
     }
 
     fn one(rule: Rule) -> Rules {
@@ -184,7 +226,7 @@ mod tests {
 
     #[test]
     fn every_claim_that_a_rule_names_must_fit() {
-        let claims = vec![claim("email", "*@example.com"), claim("email_verified", "true")];
+        let claims = vec![claim("email", text("*@example.com")), claim("email_verified", Wanted::Flag(true))];
         let rules = one(Rule { claims, ..Rule::default() });
         let good = [("email", json!("me@example.com")), ("email_verified", json!(true))];
         assert!(rules.about(&token(&good), "/").is_ok());
@@ -204,14 +246,43 @@ mod tests {
             ("groups", "ops", true),
             ("groups", "op", false),
             ("/kubernetes.io/serviceaccount/name", "orders", true),
-            ("/kubernetes.io/a~1b", "7", true),
             ("/groups/0", "dev", true),
             ("/kubernetes.io/serviceaccount", "*", false),
             ("kubernetes.io/serviceaccount/name", "orders", false),
             ("/", "*", false),
         ] {
-            let rules = one(Rule { claims: vec![claim(name, pattern)], ..Rule::default() });
+            let rules = one(Rule { claims: vec![claim(name, text(pattern))], ..Rule::default() });
             assert_eq!(rules.about(&who, "/").is_ok(), fits, "{name}: {pattern}");
+        }
+    }
+
+    #[test]
+    fn a_claim_fits_only_what_is_of_its_kind() {
+        let number = |text: &str| Wanted::Number(text.parse().unwrap());
+        for (wanted, fits, others) in [
+            (
+                Wanted::Flag(true),
+                vec![json!(true), json!(["a", true])],
+                vec![json!("true"), json!(false), json!(1)],
+            ),
+            (Wanted::Flag(false), vec![json!(false)], vec![json!("false"), json!(null), json!(0)]),
+            (text("true"), vec![json!("true"), json!(["x", "true"])], vec![json!(true), json!([true])]),
+            (
+                text("*"),
+                vec![json!(""), json!("7")],
+                vec![json!(7), json!(true), json!(null), json!({"a": "b"})],
+            ),
+            (number("7"), vec![json!(7), json!(7.0), json!([7])], vec![json!("7"), json!(8), json!([["7"]])]),
+            (number("0.5"), vec![json!(0.5)], vec![json!("0.5"), json!(0)]),
+            (
+                number("9007199254740993"),
+                vec![json!(9_007_199_254_740_993_u64)],
+                vec![json!(9_007_199_254_740_992_u64)],
+            ),
+        ] {
+            let rules = one(Rule { claims: vec![claim("c", wanted)], ..Rule::default() });
+            let about = |value: &Value| rules.about(&token(&[("c", value.clone())]), "/").is_ok();
+            assert!(fits.iter().all(about) && !others.iter().any(about), "{rules:?}");
         }
     }
 
@@ -251,6 +322,16 @@ mod tests {
         let events = Rule { types: globs(&["*"]), ..Rule::default() };
         assert!(!allowed(vec![events.clone(), Rule { sources: globs(&["/a"]), ..Rule::default() }]));
         assert!(allowed(vec![events, Rule { paths: globs(&["/"]), ..Rule::default() }]));
+    }
+
+    #[test]
+    fn what_is_not_the_senders_own_word_fits_no_rule_that_asks_for_it() {
+        let data = |rules: Vec<Rule>| {
+            Rules::new(rules).about(&Identity::Signer, "/").unwrap().data().map_err(|no| no.why)
+        };
+        let events = Rule { types: globs(&["*"]), ..Rule::default() };
+        assert_eq!(data(vec![events.clone()]), Err(Why::Rule));
+        assert_eq!(data(vec![events, Rule { methods: vec!["hmac".to_owned()], ..Rule::default() }]), Ok(()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONNECTION, RETRY_AFTER, TRANSFER_ENCODING},
+    header::{CONNECTION, RETRY_AFTER},
 };
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Counts, Open, Remote, guarded};
+use super::{Counts, Open, Remote, framing::Misframed, guarded};
 use crate::{
     aside::Aside,
     connection::{Busy, Phase, Watched},
@@ -138,7 +138,7 @@ where
     {
         let handle = service_fn(|request: Request<Incoming>| {
             let busy = phase.busy(request.version() == Version::HTTP_2);
-            let two_lengths = request.headers().contains_key(TRANSFER_ENCODING) && phase.has_length();
+            let misframed = Misframed::of(request.headers(), &phase);
             let (talk, peer) = (Arc::clone(&self), peer.clone());
             // Used in its place: by value it would be copied from one future into the next.
             let mut request = Some(request);
@@ -149,7 +149,7 @@ where
             }
             async move {
                 let Talk { limits, open, service, requests, .. } = &*talk;
-                let answer = match at_the_door(&mut request, peer, two_lengths, limits, &open.0) {
+                let answer = match at_the_door(&mut request, peer, misframed, limits, &open.0) {
                     Some(answer) => answer,
                     None if !is_http2 => guarded(service, &mut request, &open.0).await,
                     None => match timeout(limits.header_timeout, requests.acquire()).await {
@@ -188,15 +188,15 @@ pub struct Stay {
 fn at_the_door<B: Default>(
     request: &mut Option<Request<Incoming>>,
     peer: Option<Arc<Peer>>,
-    two_lengths: bool,
+    misframed: Option<Misframed>,
     limits: &Limits,
     counts: &Counts,
 ) -> Option<Response<B>> {
-    if two_lengths {
-        // Whoever stood before us may have believed the other one, so the connection goes too.
-        counts.ambiguous.fetch_add(1, Relaxed);
-        tracing::debug!("a request with both Content-Length and Transfer-Encoding was refused");
-        let mut answer = refusal(StatusCode::BAD_REQUEST);
+    if let Some(misframed) = misframed {
+        // Whoever stood before us may have seen another end of it, so the connection goes too.
+        counts.misframed.fetch_add(1, Relaxed);
+        tracing::debug!(?misframed, "a request was refused whose body's end or coding is in doubt");
+        let mut answer = refusal(misframed.status());
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         return Some(answer);
     }

@@ -252,7 +252,7 @@ async fn two_lengths_are_refused_in_either_order_and_the_connection_goes() {
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("connection: close"), "{answer}");
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "what follows is not answered: {answer}");
     }
-    assert_eq!(f.counts.ambiguous.load(SeqCst), 2);
+    assert_eq!(f.counts.misframed.load(SeqCst), 2);
     // Chunks after a request with a length are not mistaken for such a one, nor is a part's header in a body.
     let mut stream = f.connect().await;
     let with_length = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nxx";
@@ -261,6 +261,33 @@ async fn two_lengths_are_refused_in_either_order_and_the_connection_goes() {
     let chunks =
         format!("POST / HTTP/1.1\r\nhost: x\r\n{chunked}\r\n{:x}\r\n{part}\r\n0\r\n\r\n", part.len());
     assert!(exchange(&mut stream, &chunks).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_coding_that_is_not_known_is_501_and_the_connection_goes() {
+    let f = Fixture::start(Limits::default()).await;
+    for (headers, expected) in [
+        ("transfer-encoding: gzip, chunked\r\n", 501),
+        ("Transfer-Encoding: gzip\r\ntransfer-encoding: chunked\r\n", 501),
+        ("transfer-encoding: identity,CHUNKED\r\n", 501),
+        ("transfer-encoding: x;q=1, chunked\r\n", 501),
+        ("transfer-encoding: chunked, chunked\r\n", 400),
+        ("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", 400),
+        ("transfer-encoding: gzip\r\n", 400), // where it ends cannot be told, says hyper
+        ("transfer-encoding: Chunked\r\n", 200),
+        ("transfer-encoding: , chunked\r\n", 200),
+    ] {
+        let close = if expected == 200 { "connection: close\r\n" } else { "" };
+        let request = format!("POST / HTTP/1.1\r\nhost: x\r\n{close}{headers}\r\n2\r\nxx\r\n0\r\n\r\n{GET}");
+        let mut stream = f.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await; // with bytes unread the close is a reset
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{headers} {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "what follows is not answered: {answer}");
+    }
+    assert_eq!(f.counts.misframed.load(SeqCst), 6, "all but those that hyper itself refuses");
 }
 
 #[tokio::test]

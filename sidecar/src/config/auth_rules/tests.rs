@@ -1,4 +1,4 @@
-use super::super::{Auth, Config, Purpose, read};
+use super::super::{Auth, Claim, Config, Purpose, read};
 use crate::config::env::Nothing;
 
 fn look(auth: &str) -> Result<Config, Vec<String>> {
@@ -36,7 +36,7 @@ fn anybody_may_enter_from_beyond_loopback_only_where_it_is_spelled_out() {
 #[test]
 fn an_issuer_has_its_defaults_and_what_is_given() {
     let given = format!("{{oidc: {{{OIDC}, algorithms: [RS256, PS256], leeway: 1m, tokens_max: 0}}}}");
-    let oidc = auth(&given).oidc.unwrap();
+    let oidc = auth(&given).oidc.remove(0);
     assert_eq!(
         (oidc.issuer.as_str(), oidc.audiences),
         ("https://id.example", vec!["https://me.example".to_owned()])
@@ -48,18 +48,47 @@ fn an_issuer_has_its_defaults_and_what_is_given() {
 }
 
 #[test]
+fn several_issuers_stand_in_a_list_each_with_its_own_settings() {
+    let given = "{oidc: [{issuer: https://a.example, audience: me}, \
+                 {issuer: https://b.example, audience: [us, me], leeway: 1m}]}";
+    let auth = auth(given);
+    assert_eq!(auth.ways(), ["oidc"]);
+    let of = |index: usize| (auth.oidc[index].section.as_str(), auth.oidc[index].issuer.as_str());
+    assert_eq!(of(0), ("ingress.http.auth.oidc.1", "https://a.example"));
+    assert_eq!(of(1), ("ingress.http.auth.oidc.2", "https://b.example"));
+    assert_eq!((auth.oidc[0].leeway.as_secs(), auth.oidc[1].leeway.as_secs()), (30, 60));
+    assert_eq!(auth.oidc[1].audiences, ["us", "me"]);
+    assert_eq!(auth.oidc.len(), 2);
+}
+
+#[test]
+fn a_changed_list_of_issuers_takes_a_restart() {
+    let reading = |issuers: &str| {
+        let text = format!("ingress: {{http: {{auth: {{oidc: {issuers}}}}}}}\n");
+        crate::config::reading(&Nothing, "f", &text, &[], Purpose::Look).unwrap()
+    };
+    let both = "[{issuer: https://a.example, audience: me}, {issuer: https://b.example, audience: me}]";
+    let (one, both) = (reading("[{issuer: https://a.example, audience: me}]"), reading(both));
+    assert_eq!(one.changes(&both).restart, ["ingress.http.auth.oidc"]);
+    assert_eq!(both.changes(&both.clone()).restart, [""; 0]);
+}
+
+#[test]
 fn rules_are_read_as_they_are_written() {
     let rules = auth(
-        "{bearer_file: t, allow: [{claims: {email: me@example.com, email_verified: true, n: [1, 2]}, types: com.*}, \
+        "{bearer_file: t, allow: [{claims: {email: me@example.com, email_verified: true, n: [1, \"2\", 2.5]}, types: com.*}, \
          {methods: [bearer, hmac], certificates: any, paths: [/a, /b], sources: \"*\"}]}",
     );
     let rules = rules.allow.unwrap();
-    let claim = |name: &str, patterns: &[&str]| {
-        (name.to_owned(), patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>())
-    };
+    let text = |text: &str| Claim::Text(text.to_owned());
+    let number = |number: &str| Claim::Number(number.parse().unwrap());
     assert_eq!(
         rules[0].claims,
-        [claim("email", &["me@example.com"]), claim("email_verified", &["true"]), claim("n", &["1", "2"])]
+        [
+            ("email".to_owned(), vec![text("me@example.com")]),
+            ("email_verified".to_owned(), vec![Claim::Flag(true)]),
+            ("n".to_owned(), vec![number("1"), text("2"), number("2.5")]),
+        ]
     );
     assert_eq!(rules[0].types, ["com.*"]);
     assert_eq!(
@@ -118,6 +147,41 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "{oidc: [{issuer: https://a.example, audience: me}, {audience: me}, {issuer: https://b.example}, \
+         {issuer: https://a.example, audience: me, refresh_every: 2h, keys_age_max: 1h}]}",
+        &[
+            "f:4:62: ingress.http.auth.oidc.issuer: found nothing, expected the URL by which the issuer's tokens name \
+             it, as each of the list has another",
+            "f:4:78: ingress.http.auth.oidc.audience: found nothing, expected what the issuer calls this listener in \
+             aud: without it, a token for anybody would do",
+            r#"f:4:116: ingress.http.auth.oidc.issuer: found "https://a.example" twice, expected each issuer once"#,
+            "f:4:182: ingress.http.auth.oidc.keys_age_max: found keys that are too old before they are fetched again, \
+             expected at least ingress.http.auth.oidc.refresh_every, which is 2h",
+        ],
+    ),
+    (
+        "{oidc: [{issuer: https://a.example, audience: me, leeway: 2m, key_url: x}, me]}",
+        &[
+            r#"f:4:69: ingress.http.auth.oidc.leeway: found "2m", expected a duration with a unit, such as 250ms, 30s, 5m or 1h, from 0s to 1m"#,
+            r#"f:4:73: ingress.http.auth.oidc.key_url: found an unknown key, expected a key of ingress.http.auth.oidc; did you mean "keys_url"?"#,
+            r#"f:4:86: ingress.http.auth.oidc: found "me", expected the settings of ingress.http.auth.oidc"#,
+        ],
+    ),
+    (
+        "{oidc: []}",
+        &[
+            "f:4:18: ingress.http.auth.oidc: found an empty list, expected the settings of ingress.http.auth.oidc, \
+             indented below it, or a list of at most 16 such",
+        ],
+    ),
+    (
+        "{oidc: {audience: me}, oidc: [{issuer: https://a.example, audience: me}]}",
+        &[
+            "f:4:29: ingress.http.auth.oidc.audience: found a value beside a list of issuers, expected it in each of the \
+           list that needs it",
+        ],
+    ),
+    (
         "{bearer_file: t, oidc: {audience: me}, hmac: {prefix: v1}}",
         &[
             "f:4:45: ingress.http.auth.oidc.audience: found a value that nothing uses, expected \
@@ -146,8 +210,8 @@ const BAD: &[(&str, &[&str])] = &[
              methods, paths, sources, types",
             r#"f:4:41: ingress.http.auth.allow.2.type: found an unknown key, expected one of claims, certificates, methods, paths, sources, types; did you mean "types"?"#,
             r#"f:4:61: ingress.http.auth.allow.3.methods: found "basic", expected one of bearer, certificate, oidc, hmac"#,
-            "f:4:82: ingress.http.auth.allow.4.claims.a: found a map, expected a text in which * is anything, or \
-             several",
+            "f:4:82: ingress.http.auth.allow.4.claims.a: found a map, expected a text in which * is anything, a \
+             number or a flag as JSON has them, or several",
             "f:4:96: ingress.http.auth.allow.5.paths: found an empty list, expected a list of paths: each a text in \
              which * is anything",
             "f:4:100: ingress.http.auth.allow.5.paths: found the same key twice, expected each key once",
@@ -192,4 +256,22 @@ fn bodies_that_pass_through_unread_cannot_be_signed() {
         problems[0].contains("proxy.auth.hmac.secret_file: found signed bodies at the proxy"),
         "{problems:?}"
     );
+}
+
+#[test]
+fn rules_about_events_are_a_mistake_where_requests_pass_unread() {
+    let text = "proxy:\n  listen: 127.0.0.1:81\n  auth:\n    bearer_file: t\n    allow:\n      - paths: /a\n\
+                \x20     - {methods: bearer, types: com.example.*}\n      - sources: /shop\n";
+    let look = |text: &str| read(&Nothing, "f", text, &[], Purpose::Look);
+    let problems = look(text).expect_err(text).lines().collect::<Vec<_>>();
+    let expected = [
+        "f:7:27: proxy.auth.allow.2.types: found types of events, which are not read here",
+        "f:8:9: proxy.auth.allow.3.sources: found sources of events, which are not read here",
+    ];
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected) && problem.contains("ingress.http.auth.allow"), "{problem}");
+    }
+    let same = text.replacen("proxy:\n  listen: 127.0.0.1:81", "ingress:\n http:\n  listen: 127.0.0.1:81", 1);
+    assert!(look(&same).is_ok(), "{:?}", look(&same));
 }

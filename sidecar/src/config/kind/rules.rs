@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{ENTRIES_MAX, Kind, TEXT_BYTES_MAX, Value, is_line, list, schema::line, token_url};
 use crate::config::{
-    auth::Rule,
+    auth::{Claim, Rule},
     problems::{Problem, nearest, quoted},
     raw::{Name, Node, Shape, printable},
 };
@@ -51,7 +51,7 @@ pub(super) fn schema() -> Json {
     json!({"type": "array", "items": rule, "minItems": 1, "maxItems": RULES_MAX})
 }
 
-/// A claim's pattern, or several.
+/// What a claim may be, or several such.
 fn claim() -> Json {
     json!({"anyOf": [line(), {"type": "array", "items": line(), "minItems": 1}]})
 }
@@ -97,8 +97,8 @@ fn part(rule: &mut Rule, at: &str, (name, value): (&Name, &Node)) -> Result<(), 
     Ok(())
 }
 
-/// A claim's pattern may also be a number or a flag, as JSON writes them.
-fn claims(key: &str, node: &Node) -> Result<Vec<(String, Vec<String>)>, Vec<Problem>> {
+/// What a claim may be, or several such.
+fn claims(key: &str, node: &Node) -> Result<Vec<(String, Vec<Claim>)>, Vec<Problem>> {
     let entries = match &node.shape {
         Shape::Map(entries) if (1..=RULES_MAX).contains(&entries.len()) => entries,
         _ => {
@@ -106,7 +106,7 @@ fn claims(key: &str, node: &Node) -> Result<Vec<(String, Vec<String>)>, Vec<Prob
             return Err(vec![Problem::new(node.place, key, node.found(), expected)]);
         }
     };
-    let (mut good, mut bad): (Vec<(String, Vec<String>)>, _) = (Vec::new(), Vec::new());
+    let (mut good, mut bad): (Vec<(String, Vec<Claim>)>, _) = (Vec::new(), Vec::new());
     for (name, value) in entries {
         let at = format!("{key}.{}", printable(&name.name));
         if name.name.is_empty()
@@ -118,18 +118,27 @@ fn claims(key: &str, node: &Node) -> Result<Vec<(String, Vec<String>)>, Vec<Prob
         }
         let one = [value.clone()];
         let values = if let Shape::List(values) = &value.shape { values.as_slice() } else { &one };
-        let text = |value: &Node| value.text().filter(|text| is_line(text)).map(std::borrow::Cow::into_owned);
-        match values.iter().map(text).collect::<Option<Vec<_>>>() {
-            Some(texts) if !texts.is_empty() => good.push((name.name.clone(), texts)),
+        match values.iter().map(wanted).collect::<Option<Vec<_>>>() {
+            Some(wanted) if !wanted.is_empty() => good.push((name.name.clone(), wanted)),
             _ => bad.push(Problem::new(
                 value.place,
                 &at,
                 value.found(),
-                "a text in which * is anything, or several",
+                "a text in which * is anything, a number or a flag as JSON has them, or several",
             )),
         }
     }
     if bad.is_empty() { Ok(good) } else { Err(bad) }
+}
+
+/// What is written without quotes and looks like a flag or a number is one, here as in the token.
+fn wanted(node: &Node) -> Option<Claim> {
+    match &node.shape {
+        Shape::Flag(flag) => Some(Claim::Flag(*flag)),
+        Shape::Number(number) => number.parse().ok().map(Claim::Number),
+        Shape::Text(text) => is_line(text).then(|| Claim::Text(text.clone())),
+        Shape::Null | Shape::List(_) | Shape::Map(_) => None,
+    }
 }
 
 fn texts(value: Value) -> Vec<String> {

@@ -1,4 +1,4 @@
-use super::super::{Config, Purpose, read};
+use super::super::{Claim, Config, Purpose, read};
 use crate::config::env::Nothing;
 
 fn look(ingress: &str) -> Result<Config, Vec<String>> {
@@ -26,15 +26,16 @@ fn googles_tokens_count_for_one_account_that_google_verified() {
     let config = good(&format!("pubsub_push: {{{PUBSUB}, {GOOGLE}}}"));
     let auth = config.ingress.pubsub_push.unwrap().auth;
     assert_eq!(auth.ways(), ["oidc"]);
-    let oidc = auth.oidc.unwrap();
+    let oidc = &auth.oidc[0];
     assert_eq!(
         (oidc.issuer.as_str(), &oidc.audiences[..]),
         ("https://accounts.google.com", &["https://me.example".to_owned()][..])
     );
     let rules = auth.allow.unwrap();
-    let claims: Vec<_> =
-        rules[0].claims.iter().map(|(name, texts)| (name.as_str(), texts[0].as_str())).collect();
-    assert_eq!(claims, [("email", "push@p.iam.gserviceaccount.com"), ("email_verified", "true")]);
+    let account = Claim::Text("push@p.iam.gserviceaccount.com".to_owned());
+    let claims =
+        [("email".to_owned(), vec![account]), ("email_verified".to_owned(), vec![Claim::Flag(true)])];
+    assert_eq!(rules[0].claims, claims);
     assert!(
         good(&format!("pubsub_push: {{{PUBSUB}, auth: none}}")).ingress.pubsub_push.unwrap().auth.is_open()
     );

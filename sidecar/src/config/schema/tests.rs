@@ -208,14 +208,29 @@ fn every_setting_tells_its_default_and_bounds() {
     }
 }
 
-/// Where a setting stands in the schema: a section that a word may replace has its map as the second of two.
+#[test]
+fn a_list_may_stand_where_several_sections_may() {
+    let validator = validator();
+    for section in SECTIONS {
+        let fits = |list: Json| validator.is_valid(&nested(section.path, list));
+        assert_eq!(fits(json!([{}, {}])), section.several_max > 0, "{}", section.path);
+        assert!(!fits(json!([])) && !fits(json!([{"unheard_of": 1}])), "{}", section.path);
+        assert!(!fits(json!(vec![json!({}); section.several_max + 1])), "{}", section.path);
+    }
+    let issuers =
+        document("[{issuer: https://a.example, audience: me}, {issuer: https://b.example, audience: [me]}]");
+    assert!(validator.is_valid(&nested("proxy.auth.oidc", issuers)));
+}
+
+/// Where a setting stands in the schema: a section that a word or a list may replace has its map as the second of two.
 fn pointer(path: &str) -> String {
     let mut pointer = String::new();
     let mut so_far = String::new();
     for name in path.split('.') {
         pointer = format!("{pointer}/properties/{name}");
         so_far = if so_far.is_empty() { name.to_owned() } else { format!("{so_far}.{name}") };
-        if SECTIONS.iter().any(|section| section.path == so_far && section.word.is_some()) {
+        let replaced = |section: &Section| section.word.is_some() || section.several_max > 0;
+        if SECTIONS.iter().any(|section| section.path == so_far && replaced(section)) {
             pointer.push_str("/anyOf/1");
         }
     }

@@ -11,6 +11,10 @@ use crate::config::kind::Kind;
 /// The algorithms that may be allowed: those of asymmetric keys.
 const ALGORITHMS: &[&str] =
     &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
+/// The most issuers of a listener.
+pub(super) const ISSUERS_MAX: usize = 16;
+/// What their section is for.
+pub(super) const ISSUERS: &str = "Tokens (JWT) of an OpenID Connect issuer, or a list of such sections, each of another issuer: iss picks.";
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -35,9 +39,9 @@ macro_rules! auth {
     };
 }
 
-/// What follows the tokens of an issuer, below `$listener.auth`.
+/// What follows the tokens of an issuer, below `$listener.auth`, where rules may be about `$parts`.
 macro_rules! further {
-    ($listener:literal) => {
+    ($listener:literal, $parts:literal) => {
         &[
             setting(
                 concat!($listener, ".auth.hmac.secret_file"),
@@ -74,8 +78,11 @@ macro_rules! further {
                 concat!($listener, ".auth.allow"),
                 Kind::Or("all", &Kind::Rules),
                 "all",
-                "Rules: who (claims, certificates, methods) may send what (paths, sources, types); all lets everybody \
-                 who is known send anything.",
+                concat!(
+                    "Rules: who (claims, certificates, methods) may send what (",
+                    $parts,
+                    "); all lets everybody who is known send anything."
+                ),
             ),
         ]
     };
@@ -162,12 +169,15 @@ macro_rules! oidc {
 }
 
 /// Those of the ingress; they follow the rest of `ingress.http`.
-pub(super) const INGRESS: [&[Setting]; 3] =
-    [auth!("ingress.http"), oidc!("ingress.http.auth.oidc", "none"), further!("ingress.http")];
+pub(super) const INGRESS: [&[Setting]; 3] = [
+    auth!("ingress.http"),
+    oidc!("ingress.http.auth.oidc", "none"),
+    further!("ingress.http", "paths, sources, types"),
+];
 
 /// Those of the proxy.
 pub(super) const PROXY: [&[Setting]; 3] =
-    [auth!("proxy"), oidc!("proxy.auth.oidc", "none"), further!("proxy")];
+    [auth!("proxy"), oidc!("proxy.auth.oidc", "none"), further!("proxy", "paths")];
 
 /// Google's tokens, with which Pub/Sub pushes.
 pub(super) const PUBSUB_PUSH: &[Setting] = oidc!("ingress.pubsub_push", "https://accounts.google.com");

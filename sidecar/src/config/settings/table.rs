@@ -1,15 +1,16 @@
-//! The table itself: one entry per setting; those of brokers, of `auth` and of TLS stand in files of their own.
+//! The table itself: one entry per setting; those of the function, of brokers, of `auth` and of TLS stand in files of their
+//! own.
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, kafka, proxy, pubsub, push, tls, webhook};
+use super::{Setting, auth, eventgrid, function, kafka, proxy, pubsub, push, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
 pub(crate) static SETTINGS: &[Setting] = &concat::<{ count_all(ALL) }>(ALL);
 
 const ALL: &[&[Setting]] = &[
-    FUNCTION,
+    function::FUNCTION,
     tls::FUNCTION,
     INWARD,
     auth::INGRESS[0],
@@ -61,115 +62,6 @@ const fn concat<const N: usize>(tables: &[&[Setting]]) -> [Setting; N] {
     }
     all
 }
-
-/// The function.
-const FUNCTION: &[Setting] = &[
-    setting(
-        "function.url",
-        Kind::Or("none", &Kind::Url),
-        "none",
-        "Where the function listens. Needed unless `outrigger run` is given a COMMAND.",
-    ),
-    setting(
-        "function.port",
-        Kind::Or("auto", &count(1, 65_535)),
-        "auto",
-        "The port that a COMMAND is told to listen on; auto takes a free one.",
-    ),
-    setting(
-        "function.port_env",
-        Kind::Variable,
-        "PORT",
-        "The environment variable that tells a COMMAND its port.",
-    ),
-    setting(
-        "function.mode",
-        Kind::Word(&["binary", "structured"]),
-        "binary",
-        "How an event is written into the request: attributes as ce- headers, or all of it as one JSON.",
-    ),
-    setting(
-        "function.protocol",
-        Kind::Word(&["http1", "h2c"]),
-        "http1",
-        "What it speaks: HTTP/1.1, or HTTP/2 without TLS from the first byte on (gRPC).",
-    ),
-    setting("function.connect_timeout", TO_AN_HOUR, "1s", "How long a connection may take to be made.")
-        .live(),
-    setting(
-        "function.idle_timeout",
-        TO_AN_HOUR,
-        "15s",
-        "How long an unused connection is kept; shorter than the function's own keep-alive.",
-    )
-    .live(),
-    setting(
-        "function.timeout",
-        TO_A_DAY,
-        "30s",
-        "How long one attempt may take, from connecting to the reply's last byte.",
-    )
-    .live(),
-    setting("function.concurrency", count(1, 10_000), "64", "The most requests at once.").live(),
-    setting(
-        "function.rate",
-        Kind::Or("none", &Kind::Rate { max: 1_000_000.0 }),
-        "none",
-        "The most requests per time, such as 100/s.",
-    )
-    .live(),
-    setting(
-        "function.reply_bytes_max",
-        size(0, GIB),
-        "1MiB",
-        "The largest body of a 2xx that is kept: a larger reply event fails the attempt, another body is dropped.",
-    ),
-    setting(
-        "function.ready_path",
-        Kind::Or("none", &Kind::UrlPath),
-        "none",
-        "A path that answers 2xx once the function is ready; none asks only for a TCP connection.",
-    ),
-    setting(
-        "function.ready_timeout",
-        Kind::Or("none", &TO_A_DAY),
-        "none",
-        "How long the function may take to be ready before the log says that it is late; events wait for it.",
-    ),
-    setting(
-        "function.statuses",
-        Kind::Statuses,
-        "{}",
-        "Statuses that mean something else than usual, such as {\"404\": refused, \"5xx\": retry}.",
-    )
-    .live(),
-    setting(
-        "function.restart",
-        Kind::Word(&["on-failure", "always", "never"]),
-        "on-failure",
-        "Whether a COMMAND that ends is started again.",
-    ),
-    setting("function.restart_backoff.initial", TO_AN_HOUR, "200ms", "The first wait."),
-    setting("function.restart_backoff.max", TO_AN_HOUR, "30s", "The longest wait."),
-    setting(
-        "function.output",
-        Kind::Word(&["prefix", "pass"]),
-        "prefix",
-        "Whether a COMMAND's output lines get a prefix or pass as they are.",
-    ),
-    setting(
-        "function.stop_timeout",
-        PAUSE,
-        "10s",
-        "How long a COMMAND may take to end after SIGTERM before it is killed; what it started gets at most 1s more.",
-    ),
-    setting(
-        "function.env",
-        Kind::Or("all", &Kind::Variables),
-        "all",
-        "The variables that a COMMAND inherits besides PATH, HOME, LANG and TZ: all, or a list of names.",
-    ),
-];
 
 /// Delivery, the window, and HTTP as a source.
 const INWARD: &[Setting] = &[
@@ -464,4 +356,4 @@ pub(super) const fn size(min: u64, max: u64) -> Kind {
 
 pub(super) const TO_AN_HOUR: Kind = span(MILLISECOND, HOUR);
 pub(super) const TO_A_DAY: Kind = span(MILLISECOND, DAY);
-const PAUSE: Kind = span(Duration::ZERO, HOUR);
+pub(super) const PAUSE: Kind = span(Duration::ZERO, HOUR);

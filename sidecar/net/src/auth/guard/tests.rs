@@ -2,7 +2,7 @@ use super::*;
 use crate::auth::{
     glob::Glob,
     hmac::{Encoding, Form, Hash},
-    oidc::Settings,
+    oidc::{Oidc, Settings},
     rules::Rule,
 };
 use fastrand::Rng;
@@ -89,6 +89,10 @@ async fn each_method_is_an_alternative() {
     assert_eq!(entered(&guard, &certified).await, Ok("bearer"));
 }
 
+fn binary<'a>(source: &'a str, ty: &'a str) -> Attributes<'a> {
+    Attributes { source, ty, in_body: false }
+}
+
 fn rule(methods: &[&str], types: &str) -> Rule {
     Rule {
         methods: methods.iter().map(ToString::to_string).collect(),
@@ -115,7 +119,7 @@ async fn where_rules_are_about_either_a_token_counts_beside_a_certificate() {
         parts
     };
     let sends = async |guard: &Guard, parts: &Parts, ty: &str| match guard.enter(parts).await {
-        Ok(Entry::Known(pass)) => guard.event(&pass, parts, ("/s", ty)).map_err(|denial| denial.why),
+        Ok(Entry::Known(pass)) => guard.event(&pass, parts, binary("/s", ty)).map_err(|denial| denial.why),
         Ok(Entry::Signed(_)) => panic!("no body is signed"),
         Err(denial) => Err(denial.why),
     };
@@ -180,6 +184,26 @@ async fn a_signed_body_is_let_in_when_it_is_the_body_that_was_signed() {
 }
 
 #[tokio::test]
+async fn what_a_signed_body_does_not_hold_itself_fits_no_rule_about_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let methods =
+        Methods { bearer: Some(bearer_file(&folder)), signed: Some(signed(&folder)), ..Methods::default() };
+    let guard = Guard::new("l", methods, Some(Rules::new(vec![rule(&[], "com.*")])));
+    let parts = request("/", &[("x-hub-signature-256", GITHUB)]);
+    let Entry::Signed(pending) = guard.enter(&parts).await.unwrap() else { panic!("only the body can tell") };
+    let signer = guard.body(&pending, &parts, b"Hello, World!").unwrap();
+    let Ok(Entry::Known(holder)) = guard.enter(&bearing("right")).await else { panic!("the token is right") };
+    let judged = |pass: &Pass, ty: &str, in_body: bool| {
+        let event = Attributes { in_body, ..binary("/s", ty) };
+        guard.event(pass, &parts, event).map_err(|denial| denial.why)
+    };
+    assert_eq!(judged(&signer, "com.a", true), Ok(()));
+    assert_eq!(judged(&signer, "org.a", true), Err(Why::Rule));
+    assert_eq!(judged(&signer, "com.a", false), Err(Why::Rule), "anybody could have written it");
+    assert_eq!(judged(&holder, "com.a", false), Ok(()), "a token is for the whole request");
+}
+
+#[tokio::test]
 async fn rules_hold_for_the_path_and_for_each_event() {
     let folder = tempfile::tempdir().unwrap();
     let globs = |pattern: &str| vec![Glob::new(pattern)];
@@ -193,17 +217,16 @@ async fn rules_hold_for_the_path_and_for_each_event() {
     assert!(denial.detail.contains("(bearer)"), "{denial}");
     let parts = to("/in/a?x=/in/b");
     let Ok(Entry::Known(pass)) = guard.enter(&parts).await else { panic!("a rule allows it") };
-    assert!(guard.event(&pass, &parts, ("/shop", "com.a")).is_ok());
+    assert!(guard.event(&pass, &parts, binary("/shop", "com.a")).is_ok());
     assert_eq!(guard.request(&pass, &parts).unwrap_err().why, Why::Rule, "it is about events");
-    for other in [("/shop", "org.a"), ("/shops", "com.a"), ("", "")] {
-        assert_eq!(guard.event(&pass, &parts, other).unwrap_err().why, Why::Rule, "{other:?}");
+    for (source, ty) in [("/shop", "org.a"), ("/shops", "com.a"), ("", "")] {
+        let event = binary(source, ty);
+        assert_eq!(guard.event(&pass, &parts, event).unwrap_err().why, Why::Rule, "{event:?}");
     }
 }
 
-#[tokio::test]
-async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
-    let (folder, key) = (tempfile::tempdir().unwrap(), SigningKey::p256("a"));
-    let issuer = Issuer::start(&[&key]).await;
+/// Tokens of this issuer for `me`, with its keys kept.
+fn kept(issuer: &Issuer) -> Arc<Oidc> {
     let oidc = Oidc::new(Settings {
         issuer: issuer.url(),
         audiences: vec!["me".to_owned()],
@@ -221,7 +244,15 @@ async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
     })
     .unwrap();
     tokio::spawn(Oidc::keep(Arc::downgrade(&oidc), Rng::with_seed(1)));
-    let methods = Methods { bearer: Some(bearer_file(&folder)), oidc: Some(oidc), ..Methods::default() };
+    oidc
+}
+
+#[tokio::test]
+async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
+    let (folder, key) = (tempfile::tempdir().unwrap(), SigningKey::p256("a"));
+    let issuer = Issuer::start(&[&key]).await;
+    let oidc = Issuers::new(vec![kept(&issuer)]);
+    let methods = Methods { bearer: Some(bearer_file(&folder)), oidc, ..Methods::default() };
     let guard = Guard::new("l", methods, None);
     assert_eq!(entered(&guard, &bearing("right")).await, Ok("bearer"));
     assert_eq!(entered(&guard, &bearing(&key.token(&issuer.claims("me", "orders")))).await, Ok("oidc"));
@@ -234,4 +265,30 @@ async fn a_token_of_the_file_and_one_of_the_issuer_are_both_let_in() {
     assert_eq!(entered(&guard, &basic).await, Err(Why::Missing));
     let twice = request("/", &[("authorization", "Bearer right"), ("authorization", "Bearer right")]);
     assert_eq!(entered(&guard, &twice).await, Err(Why::Token));
+}
+
+#[tokio::test]
+async fn of_several_issuers_the_one_that_a_token_names_judges_it() {
+    // The same name of a key, so that only the issuer tells which one is meant.
+    let (first, second) = (SigningKey::p256("a"), SigningKey::p256("a"));
+    let (ours, theirs) = (Issuer::start(&[&first]).await, Issuer::start(&[&second]).await);
+    let oidc = Issuers::new(vec![kept(&ours), kept(&theirs)]);
+    let guard = Guard::new("l", Methods { oidc, ..Methods::default() }, None);
+    let verdict = async |key: &SigningKey, issuer: &Issuer, audience: &str| {
+        entered(&guard, &bearing(&key.token(&issuer.claims(audience, "orders")))).await
+    };
+    for _ in 0..2 {
+        assert_eq!(verdict(&first, &ours, "me").await, Ok("oidc"));
+        assert_eq!(verdict(&second, &theirs, "me").await, Ok("oidc"));
+    }
+    assert_eq!(verdict(&second, &theirs, "you").await, Err(Why::Audience));
+    assert_eq!(verdict(&second, &ours, "me").await, Err(Why::Signature), "signed by the other one");
+    let unknown = Issuer::start(&[&first]).await;
+    let denial = guard.enter(&bearing(&first.token(&unknown.claims("me", "orders")))).await.unwrap_err();
+    assert_eq!(denial.why, Why::Issuer);
+    assert!(denial.detail.contains(&ours.url()) && denial.detail.contains(&theirs.url()), "{denial}");
+    assert_eq!(entered(&guard, &bearing("opaque")).await, Err(Why::Malformed));
+    let mut nameless = ours.claims("me", "orders");
+    nameless["iss"] = serde_json::Value::Null;
+    assert_eq!(entered(&guard, &bearing(&first.token(&nameless))).await, Err(Why::Issuer));
 }

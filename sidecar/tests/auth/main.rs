@@ -1,14 +1,16 @@
 //! Who may enter, through the shipped binary: tokens of a real issuer, signed bodies, rules, and what is said about it.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod signed;
 
 use bytes::Bytes;
-use common::{Site, gzip, headers};
+use common::Site;
 use http::Response;
 use outrigger_function::{Function, Program};
 use outrigger_testkit::{
     Issuer, Mode, Oracle, Outgoing, Process, SigningKey,
-    issuer::{Trouble, github_signature, hs256, unix_s},
+    issuer::{Trouble, hs256, unix_s},
     process::WAIT_MAX,
 };
 use serde_json::{Value, json};
@@ -62,12 +64,6 @@ fn site(function: &Function, issuer: &str) -> Site {
     Site::of(function)
         .set("ingress.http.auth.oidc.issuer", issuer)
         .set("ingress.http.auth.oidc.audience", AUDIENCE)
-}
-
-fn signed(secret: &str, event: &Outgoing) -> http::HeaderMap {
-    let mut headers = event.headers();
-    headers.insert("x-hub-signature-256", github_signature(secret, &event.data).parse().unwrap());
-    headers
 }
 
 async fn send(site: &Site, token: &str) -> Response<Bytes> {
@@ -203,62 +199,6 @@ async fn a_token_for_somebody_else_by_somebody_else_or_of_no_algorithm_is_refuse
 }
 
 #[tokio::test]
-async fn a_body_that_is_signed_as_github_signs_is_let_in_and_a_changed_one_is_not() {
-    let function = Function::start(Program::default());
-    let site = Site::of(&function).set("ingress.http.auth.hmac.secret_file", "secret");
-    std::fs::write(site.path("secret"), "old\nnew\n").unwrap();
-    let _process = site.start().await;
-    let producer = site.producer();
-    let event = Outgoing::new("1", None).with_data("application/json", "{ \"a\" : 1 }");
-    for secret in ["old", "new"] {
-        let answer = producer.post(signed(secret, &event), event.data.clone()).await.unwrap();
-        assert_eq!(answer.status(), 202, "{secret}");
-    }
-    function.wait_for(|stats| stats.ended == 2).await;
-    assert_eq!(function.log()[0].body.as_ref(), Some(&event.data));
-
-    let other = producer.post(signed("other", &event), event.data.clone()).await.unwrap();
-    assert_eq!(
-        (other.status().as_u16(), &other.headers()["www-authenticate"]),
-        (401, &"Body-HMAC".parse().unwrap())
-    );
-    let changed = producer.post(signed("new", &event), "{ \"a\" : 2 }").await.unwrap();
-    assert_eq!(changed.status(), 401);
-    let none = producer.post(event.headers(), event.data.clone()).await.unwrap();
-    assert_eq!(none.status(), 401);
-    assert_eq!(function.stats().received, 2);
-}
-
-#[tokio::test]
-async fn rows_29_30_and_32_hold_before_anybody_is_known() {
-    let function = Function::start(Program::default());
-    let site = Site::of(&function)
-        .set("ingress.http.auth.hmac.secret_file", "secret")
-        .set("ingress.http.body_bytes_max", "64KiB");
-    std::fs::write(site.path("secret"), "secret").unwrap();
-    let mut process = site.start().await;
-    let (producer, before) = (site.producer(), process.resident_bytes().unwrap());
-    let large = Outgoing::new("1", None).with_data("text/plain", vec![b'x'; 4 << 20]);
-    assert_eq!(producer.post(signed("secret", &large), large.data.clone()).await.unwrap().status(), 413);
-    let bomb = Outgoing::new("1", None).with_data("text/plain", gzip(&vec![0; 16 << 20]));
-    let mut packed = signed("secret", &bomb);
-    packed.insert("content-encoding", "gzip".parse().unwrap());
-    assert_eq!(
-        producer.post(packed, bomb.data.clone()).await.unwrap().status(),
-        401,
-        "nothing is unpacked for it"
-    );
-    let long = headers([("authorization", &format!("Bearer {}", "x".repeat(100_000)))]);
-    assert_eq!(producer.post(long, "").await.unwrap().status(), 431);
-    let grown = process.resident_bytes().unwrap().saturating_sub(before);
-    assert!(grown < 16 << 20, "{grown} bytes more than before");
-    let fresh = Outgoing::new("fresh", None);
-    assert_eq!(producer.post(signed("secret", &fresh), fresh.data.clone()).await.unwrap().status(), 202);
-    function.wait_for(|stats| stats.ended == 1).await;
-    assert!(process.is_running());
-}
-
-#[tokio::test]
 async fn rules_say_who_may_send_what_and_a_batch_is_refused_whole() {
     let rules = "[{claims: {sub: orders, /org/unit: [a, b]}, types: io.outrigger.*, sources: /testkit}, \
                   {claims: {sub: admin}}]";
@@ -299,6 +239,30 @@ async fn rules_say_who_may_send_what_and_a_batch_is_refused_whole() {
 }
 
 #[tokio::test]
+async fn several_issuers_are_let_in_and_a_rule_names_the_one_that_it_is_about() {
+    let (first, second) = (SigningKey::p256("first"), SigningKey::p256("first"));
+    let (ours, theirs) = (Issuer::start(&[&first]).await, Issuer::start(&[&second]).await);
+    let function = Function::start(Program::default());
+    let one = |issuer: &Issuer| format!("{{issuer: \"{}\", audience: \"{AUDIENCE}\"}}", issuer.url());
+    let rules = format!("[{{claims: {{iss: \"{}\", sub: orders}}}}, {{claims: {{sub: guest}}}}]", ours.url());
+    let site = Site::of(&function)
+        .set("ingress.http.auth.oidc", &format!("[{}, {}]", one(&ours), one(&theirs)))
+        .set("ingress.http.auth.allow", &rules);
+    let process = site.start().await;
+    for (key, issuer, sub, status) in [
+        (&first, &ours, "orders", 202),
+        (&second, &theirs, "orders", 403),
+        (&second, &theirs, "guest", 202),
+        (&second, &ours, "guest", 401),
+    ] {
+        let token = key.token(&issuer.claims(AUDIENCE, sub));
+        assert_eq!(send(&site, &token).await.status(), status, "{sub} of {}", issuer.url());
+    }
+    process.line("is not by").await;
+    assert_eq!(function.stats().received, 2);
+}
+
+#[tokio::test]
 async fn the_audit_log_has_every_decision_where_it_is_asked_for_and_never_a_token() {
     let door = Door::open(|site| site.set("log.audit", "all").set("log.level", "error")).await;
     let (good, bad) = (door.token(), door.key.token(&door.issuer.claims("https://other.example", "orders")));
@@ -308,9 +272,11 @@ async fn the_audit_log_has_every_decision_where_it_is_asked_for_and_never_a_toke
     let lines = door.audit();
     assert_eq!(lines.len(), 2, "{lines:?}");
     let fields = |line: &Value| {
-        ["audit", "listener", "by", "who", "path"].map(|name| line[name].as_str().unwrap().to_owned())
+        ["audit", "listener", "client", "by", "who", "path"]
+            .map(|name| line[name].as_str().unwrap().to_owned())
     };
-    assert_eq!(fields(&lines[0]), ["granted", "ingress.http", "oidc", "orders", "/"]);
+    assert_eq!(fields(&lines[0]), ["granted", "ingress.http", "127.0.0.1", "oidc", "orders", "/"]);
+    assert_eq!(fields(&lines[1]), ["refused", "ingress.http", "127.0.0.1", "", "", "/"]);
     assert_eq!(
         (&lines[0]["events"], &lines[1]["reason"], &lines[1]["status"]),
         (&json!(1), &json!("audience"), &json!(401))
