@@ -171,7 +171,8 @@ pub(crate) fn shortened(text: &str, max: usize) -> String {
 
 /// A character as it may stand on a terminal: control characters, also those of direction, as an escape.
 pub(crate) fn printable(character: char) -> impl Iterator<Item = char> {
-    let direction = matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let direction =
+        matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let escape = (character.is_control() || direction || matches!(character, '\u{2028}' | '\u{2029}'))
         .then(|| character.escape_unicode());
     let plain = escape.is_none().then_some(character);

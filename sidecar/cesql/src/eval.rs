@@ -7,59 +7,27 @@
 
 use std::{
     borrow::Cow,
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
 };
 
 use crate::{
     error::{ErrorKind, EvaluationError, shortened},
     functions::{Function, TEXT_BYTES_MAX, Wrong},
+    like::Pattern,
+    outcome::{Failed, Outcome, Truth},
     print::Printed,
-    program::{Arithmetic, Comparison, Id, Logic, Name, Node, Program, UNKEPT},
+    program::{Arithmetic, Comparison, Id, Kept, Logic, Name, Node, Program, UNKEPT},
     value::{Attributes, Type, Value},
 };
-
-/// What a node comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outcome<'a> {
-    pub(crate) value: Value<'a>,
-    /// Whether something went wrong on the way to it.
-    pub(crate) has_failed: bool,
-}
-
-impl<'a> Outcome<'a> {
-    fn good(value: Value<'a>) -> Self {
-        Self { value, has_failed: false }
-    }
-
-    fn boolean(truth: bool) -> Self {
-        Self::good(Value::Boolean(truth))
-    }
-
-    fn failed(value: Value<'a>) -> Self {
-        Self { value, has_failed: true }
-    }
-
-    fn zero(of: Type) -> Self {
-        Self::failed(Value::zero(of))
-    }
-
-    /// Whether an event with this outcome passes a filter.
-    pub(crate) fn holds(&self) -> bool {
-        !self.has_failed && self.value == Value::Boolean(true)
-    }
-
-    fn borrowed(&self) -> Outcome<'_> {
-        Outcome { value: self.value.borrowed(), has_failed: self.has_failed }
-    }
-}
 
 /// One program on one event. What is wanted more than once is evaluated once.
 pub(crate) struct Run<'r, A: ?Sized> {
     program: &'r Program,
     event: &'r A,
-    /// For each node its place in `kept`, or [`UNKEPT`].
+    /// For each node its place in `truths` or `values`, or [`UNKEPT`].
     places: &'r [u32],
-    kept: Box<[OnceCell<Outcome<'static>>]>,
+    truths: Box<[Cell<Option<Truth>>]>,
+    values: Box<[OnceCell<Outcome<'static>>]>,
     attributes: Box<[OnceCell<Option<Value<'r>>>]>,
     /// Where errors go, with the nodes that raised them; without it evaluation may stop at the first.
     errors: Option<RefCell<Vec<(Id, EvaluationError)>>>,
@@ -78,37 +46,63 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
 
     /// The same, and every value is kept: at its node's place.
     pub(crate) fn recorded(program: &'r Program, event: &'r A, places: &'r [u32]) -> Self {
-        Self::new(program, event, places, places.len(), Some(RefCell::default()))
+        let kept = Kept { truths: places.len(), values: places.len() };
+        Self::new(program, event, places, kept, Some(RefCell::default()))
     }
 
     fn new(
         program: &'r Program,
         event: &'r A,
         places: &'r [u32],
-        kept: usize,
+        kept: Kept,
         errors: Option<RefCell<Vec<(Id, EvaluationError)>>>,
     ) -> Self {
-        let kept = (0..kept).map(|_| OnceCell::new()).collect();
+        let truths = vec![Cell::new(None); kept.truths].into_boxed_slice();
+        let values = (0..kept.values).map(|_| OnceCell::new()).collect();
         let attributes = (0..program.names.len()).map(|_| OnceCell::new()).collect();
-        Self { program, event, places, kept, attributes, errors }
+        Self { program, event, places, truths, values, attributes, errors }
     }
 
-    /// What the node comes to. Recursion ends at [`DEPTH_MAX`](crate::DEPTH_MAX) levels.
+    /// What the node comes to. Recursion ends with the levels that a program may have.
     pub(crate) fn outcome(&self, id: Id) -> Outcome<'_> {
+        let node = self.program.node(id);
+        if node.is_truth() {
+            return self.truth(id).into();
+        }
         let place = self.places[id as usize];
         if place == UNKEPT {
-            return self.evaluate(id);
+            return self.value(id, node);
         }
         let keep = || {
-            let Outcome { value, has_failed } = self.evaluate(id);
+            let Outcome { value, has_failed } = self.value(id, node);
             Outcome { value: value.into_owned(), has_failed }
         };
-        self.kept[place as usize].get_or_init(keep).borrowed()
+        self.values[place as usize].get_or_init(keep).borrowed()
+    }
+
+    /// What a node comes to that gives a Boolean ([`Node::is_truth`]).
+    pub(crate) fn truth(&self, id: Id) -> Truth {
+        let place = self.places[id as usize];
+        if place == UNKEPT {
+            return self.decide(id);
+        }
+        let kept = &self.truths[place as usize];
+        kept.get().unwrap_or_else(|| {
+            let truth = self.decide(id);
+            kept.set(Some(truth));
+            truth
+        })
+    }
+
+    /// Whether an event with the node's outcome passes a filter.
+    pub(crate) fn holds(&self, id: Id) -> bool {
+        if self.program.node(id).is_truth() { self.truth(id).holds() } else { self.outcome(id).holds() }
     }
 
     /// What a recorded run found at the node, if it was evaluated at all.
-    pub(crate) fn recorded_outcome(&self, id: Id) -> Option<&Outcome<'static>> {
-        self.kept.get(id as usize).and_then(OnceCell::get)
+    pub(crate) fn recorded_outcome(&self, id: Id) -> Option<Outcome<'static>> {
+        let value = self.values[id as usize].get().cloned();
+        value.or_else(|| self.truths[id as usize].get().map(Outcome::from))
     }
 
     /// The errors, in the order in which they arose.
@@ -116,34 +110,47 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
         self.errors.map(RefCell::into_inner).unwrap_or_default()
     }
 
-    fn evaluate(&self, id: Id) -> Outcome<'_> {
-        match self.program.node(id) {
-            Node::Boolean(truth) => Outcome::boolean(*truth),
+    fn value(&self, id: Id, node: &'r Node) -> Outcome<'_> {
+        match node {
             Node::Integer(number) => Outcome::good(Value::Integer(*number)),
             Node::Text(text) => Outcome::good(Value::from(&**text)),
             Node::Attribute(name) => match self.attribute(*name) {
                 Some(value) => Outcome::good(value.borrowed()),
                 None => self.missing(id, *name),
             },
-            Node::Exists(name) => Outcome::boolean(self.attribute(*name).is_some()),
-            Node::Compare(how, left, right) => self.compare(id, *how, *left, *right),
-            Node::Logic(how, parts) => self.logic(id, *how, parts),
-            Node::Not(of) => self.not(id, *of),
-            Node::Like(of, pattern) => {
-                let outcome = self.outcome(*of);
-                if outcome.has_failed {
-                    return Outcome::zero(Type::Boolean);
-                }
-                Outcome::boolean(pattern.matches(&outcome.value.into_text()))
-            }
-            Node::In(of, set) => self.one_of(id, *of, set),
-            Node::Holds(of) => Outcome::boolean(self.outcome(*of).holds()),
             Node::Negate(of) => match self.number(id, *of) {
                 Ok(number) => self.whole(id, number.checked_neg()),
-                Err(failed) => failed,
+                Err(Failed) => Outcome::zero(Type::Integer),
             },
             Node::Arithmetic(how, left, right) => self.arithmetic(id, *how, *left, *right),
             Node::Call(function, arguments) => self.call(id, *function, arguments),
+            Node::Boolean(_)
+            | Node::Exists(_)
+            | Node::Not(_)
+            | Node::Compare(..)
+            | Node::Logic(..)
+            | Node::Like(..)
+            | Node::In(..)
+            | Node::Holds(_) => self.decide(id).into(),
+        }
+    }
+
+    fn decide(&self, id: Id) -> Truth {
+        match self.program.node(id) {
+            Node::Boolean(truth) => Truth::good(*truth),
+            Node::Exists(name) => Truth::good(self.attribute(*name).is_some()),
+            Node::Compare(how, left, right) => self.compare(id, *how, *left, *right),
+            Node::Logic(how, parts) => self.logic(id, *how, parts),
+            Node::Not(of) => self.not(id, *of),
+            Node::Like(of, pattern) => self.like(*of, pattern),
+            Node::In(of, set) => self.one_of(id, *of, set),
+            Node::Holds(of) => Truth::good(self.holds(*of)),
+            Node::Integer(_)
+            | Node::Text(_)
+            | Node::Attribute(_)
+            | Node::Negate(_)
+            | Node::Arithmetic(..)
+            | Node::Call(..) => self.boolean(id, id).map_or(Truth::FAILED, Truth::good),
         }
     }
 
@@ -152,35 +159,63 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
         self.attributes[name as usize].get_or_init(ask).as_ref()
     }
 
-    fn not(&self, id: Id, of: Id) -> Outcome<'_> {
-        let outcome = self.outcome(of);
-        if outcome.has_failed {
-            return Outcome::zero(Type::Boolean);
+    /// The text of an attribute that is one: what most comparisons are about, without the way by its outcome. Only in a
+    /// quick run, as the others note what they pass.
+    fn attribute_text(&self, id: Id) -> Option<&str> {
+        if self.errors.is_some() {
+            return None;
         }
-        match outcome.value {
-            Value::Boolean(truth) => Outcome::boolean(!truth),
-            // The specification has a cast from Integer; its test kit wants this to be an error.
-            Value::Integer(_) => self.uncastable(id, &outcome.value, Type::Boolean, Value::Boolean(true)),
-            Value::String(_) => match outcome.value.to_boolean() {
-                Some(truth) => Outcome::boolean(!truth),
-                None => self.uncastable(id, &outcome.value, Type::Boolean, Value::Boolean(true)),
-            },
-        }
+        let Node::Attribute(name) = self.program.node(id) else { return None };
+        let Value::String(text) = self.attribute(*name)? else { return None };
+        Some(text)
     }
 
-    fn compare(&self, id: Id, how: Comparison, left: Id, right: Id) -> Outcome<'_> {
+    fn not(&self, id: Id, of: Id) -> Truth {
+        let outcome = self.outcome(of);
+        if outcome.has_failed {
+            return Truth::FAILED;
+        }
+        let negated = match &outcome.value {
+            Value::Boolean(truth) => Some(!truth),
+            // The specification has a cast from Integer; its test kit wants this to be an error.
+            Value::Integer(_) => None,
+            Value::String(_) => outcome.value.to_boolean().map(|truth| !truth),
+        };
+        negated.map_or_else(
+            || {
+                self.uncastable(id, &outcome.value, Type::Boolean);
+                Truth { value: true, has_failed: true }
+            },
+            Truth::good,
+        )
+    }
+
+    fn like(&self, of: Id, pattern: &Pattern) -> Truth {
+        if let Some(text) = self.attribute_text(of) {
+            return Truth::good(pattern.matches(text));
+        }
+        let outcome = self.outcome(of);
+        if outcome.has_failed {
+            return Truth::FAILED;
+        }
+        Truth::good(pattern.matches(&outcome.value.into_text()))
+    }
+
+    fn compare(&self, id: Id, how: Comparison, left: Id, right: Id) -> Truth {
         if how == Comparison::Equal {
+            if let (Some(text), Node::Text(wanted)) = (self.attribute_text(left), self.program.node(right)) {
+                return Truth::good(*text == **wanted);
+            }
             let (left, right) = (self.outcome(left), self.outcome(right));
             if left.has_failed || right.has_failed {
-                return Outcome::zero(Type::Boolean);
+                return Truth::FAILED;
             }
-            return self.equal(id, left.value, right.value).map_or_else(|failed| failed, Outcome::boolean);
+            return self.equal(id, left.value, &right.value).map_or(Truth::FAILED, Truth::good);
         }
-        let (left, right) = match (self.number(id, left), self.number(id, right)) {
-            (Ok(left), Ok(right)) => (left, right),
-            _ => return Outcome::zero(Type::Boolean),
+        let (Ok(left), Ok(right)) = (self.number(id, left), self.number(id, right)) else {
+            return Truth::FAILED;
         };
-        Outcome::boolean(match how {
+        Truth::good(match how {
             Comparison::Equal => left == right,
             Comparison::Less => left < right,
             Comparison::LessOrEqual => left <= right,
@@ -190,44 +225,51 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
     }
 
     /// Whether `cast`, as a value of `wanted`'s type, is the same value.
-    fn equal(&self, id: Id, cast: Value<'_>, wanted: Value<'_>) -> Result<bool, Outcome<'_>> {
-        let equal = match (&cast, &wanted) {
+    fn equal(&self, id: Id, cast: Value<'_>, wanted: &Value<'_>) -> Result<bool, Failed> {
+        let equal = match (&cast, wanted) {
             (Value::String(cast), Value::String(wanted)) => Some(cast == wanted),
             (_, Value::Boolean(wanted)) => cast.to_boolean().map(|cast| cast == *wanted),
             (_, Value::Integer(wanted)) => cast.to_integer().map(|cast| cast == *wanted),
             (_, Value::String(wanted)) => return Ok(cast.into_text() == *wanted),
         };
-        equal.ok_or_else(|| self.uncastable(id, &cast, wanted.type_of(), Value::Boolean(false)))
+        equal.ok_or_else(|| self.uncastable(id, &cast, wanted.type_of()))
     }
 
     /// Elements are looked at from the left, up to the one that is equal.
-    fn one_of(&self, id: Id, of: Id, set: &[Id]) -> Outcome<'_> {
+    fn one_of(&self, id: Id, of: Id, set: &[Id]) -> Truth {
+        let text = self.attribute_text(of);
         let wanted = self.outcome(of);
         let mut has_failed = wanted.has_failed;
         for element in set {
+            if let (Some(text), Node::Text(element)) = (text, self.program.node(*element)) {
+                if **element == *text {
+                    return Truth::good(true);
+                }
+                continue;
+            }
             let element = self.outcome(*element);
             if has_failed || element.has_failed {
                 has_failed = true;
                 continue;
             }
-            match self.equal(id, element.value, wanted.value.borrowed()) {
-                Ok(true) => return Outcome::boolean(true),
+            match self.equal(id, element.value, &wanted.value) {
+                Ok(true) => return Truth::good(true),
                 Ok(false) => {}
-                Err(_) => has_failed = true,
+                Err(Failed) => has_failed = true,
             }
         }
-        if has_failed { Outcome::zero(Type::Boolean) } else { Outcome::boolean(false) }
+        if has_failed { Truth::FAILED } else { Truth::good(false) }
     }
 
     /// `false AND` and `true OR` are decided: nothing that follows is evaluated.
-    fn logic(&self, id: Id, how: Logic, parts: &[Id]) -> Outcome<'_> {
+    fn logic(&self, id: Id, how: Logic, parts: &[Id]) -> Truth {
         let (mut truth, mut has_failed) = (how == Logic::And, false);
         for part in parts {
-            let operand = match self.truth(id, *part) {
+            let operand = match self.boolean(id, *part) {
                 Ok(operand) => operand,
                 // To go on would only find more errors.
-                Err(_) if how == Logic::And || self.errors.is_none() => return Outcome::zero(Type::Boolean),
-                Err(_) => {
+                Err(Failed) if how == Logic::And || self.errors.is_none() => return Truth::FAILED,
+                Err(Failed) => {
                     has_failed = true;
                     continue;
                 }
@@ -237,17 +279,17 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
                 break;
             }
         }
-        if has_failed { Outcome::zero(Type::Boolean) } else { Outcome::boolean(truth) }
+        if has_failed { Truth::FAILED } else { Truth::good(truth) }
     }
 
     fn arithmetic(&self, id: Id, how: Arithmetic, left: Id, right: Id) -> Outcome<'_> {
-        let (left, right) = match (self.number(id, left), self.number(id, right)) {
-            (Ok(left), Ok(right)) => (left, right),
-            _ => return Outcome::zero(Type::Integer),
+        let (Ok(left), Ok(right)) = (self.number(id, left), self.number(id, right)) else {
+            return Outcome::zero(Type::Integer);
         };
         let result = match how {
             Arithmetic::Divide | Arithmetic::Remainder if right == 0 => {
-                return self.fail(id, ErrorKind::Math, Value::Integer(0), || "division by zero".to_owned());
+                self.fail(id, ErrorKind::Math, || "division by zero".to_owned());
+                return Outcome::zero(Type::Integer);
             }
             Arithmetic::Multiply => left.checked_mul(right),
             Arithmetic::Divide => left.checked_div(right),
@@ -271,13 +313,13 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
         for (place, argument) in arguments.iter().enumerate() {
             let cast = match function.wants(place) {
                 Some(Type::Integer) => self.number(id, *argument).map(Value::Integer),
-                Some(Type::Boolean) => self.truth(id, *argument).map(Value::Boolean),
+                Some(Type::Boolean) => self.boolean(id, *argument).map(Value::Boolean),
                 Some(Type::String) => self.given(*argument).map(|value| Value::String(value.into_text())),
                 None => self.given(*argument),
             };
             match cast {
                 Ok(value) => values.push(value),
-                Err(_) => has_failed = true,
+                Err(Failed) => has_failed = true,
             }
         }
         if has_failed {
@@ -289,65 +331,60 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
         }
     }
 
-    /// The value of an operand as it is; an error when something went wrong on the way to it.
-    fn given(&self, operand: Id) -> Result<Value<'_>, Outcome<'_>> {
+    /// The value of an operand as it is.
+    fn given(&self, operand: Id) -> Result<Value<'_>, Failed> {
         let outcome = self.outcome(operand);
-        if outcome.has_failed { Err(outcome) } else { Ok(outcome.value) }
+        if outcome.has_failed { Err(Failed) } else { Ok(outcome.value) }
     }
 
-    fn number(&self, id: Id, operand: Id) -> Result<i32, Outcome<'_>> {
-        let Ok(value) = self.given(operand) else { return Err(Outcome::zero(Type::Integer)) };
-        let zero = || Value::Integer(0);
-        value.to_integer().ok_or_else(|| self.uncastable(id, &value, Type::Integer, zero()))
+    fn number(&self, id: Id, operand: Id) -> Result<i32, Failed> {
+        let value = self.given(operand)?;
+        value.to_integer().ok_or_else(|| self.uncastable(id, &value, Type::Integer))
     }
 
-    fn truth(&self, id: Id, operand: Id) -> Result<bool, Outcome<'_>> {
-        let Ok(value) = self.given(operand) else { return Err(Outcome::zero(Type::Boolean)) };
-        let zero = || Value::Boolean(false);
-        value.to_boolean().ok_or_else(|| self.uncastable(id, &value, Type::Boolean, zero()))
+    fn boolean(&self, id: Id, operand: Id) -> Result<bool, Failed> {
+        if self.program.node(operand).is_truth() {
+            let truth = self.truth(operand);
+            return if truth.has_failed { Err(Failed) } else { Ok(truth.value) };
+        }
+        let value = self.given(operand)?;
+        value.to_boolean().ok_or_else(|| self.uncastable(id, &value, Type::Boolean))
     }
 
     fn missing(&self, id: Id, name: Name) -> Outcome<'_> {
         let message = || format!("the event has no attribute {}", self.program.name(name));
-        self.fail(id, ErrorKind::MissingAttribute, Value::Boolean(false), message)
+        self.fail(id, ErrorKind::MissingAttribute, message);
+        Outcome::zero(Type::Boolean)
     }
 
-    fn uncastable<'a>(&self, id: Id, value: &Value<'_>, to: Type, gives: Value<'a>) -> Outcome<'a> {
-        self.fail(id, ErrorKind::Cast, gives, || uncastable(&value.to_string(), to))
+    fn uncastable(&self, id: Id, value: &Value<'_>, to: Type) -> Failed {
+        self.fail(id, ErrorKind::Cast, || uncastable(&value.to_string(), to))
     }
 
-    fn wrong<'a>(&self, id: Id, wrong: Wrong, gives: Value<'a>) -> Outcome<'a> {
-        match wrong {
-            Wrong::Cast(value, to) => self.fail(id, ErrorKind::Cast, gives, || uncastable(&value, to)),
-            Wrong::Overflow => self.fail(id, ErrorKind::Math, gives, || {
-                "the result is no number from -2147483648 to 2147483647".to_owned()
-            }),
-            Wrong::Length(length) => self.fail(id, ErrorKind::FunctionEvaluation, gives, || {
-                format!("{length} is no length")
-            }),
+    fn wrong<'a>(&self, id: Id, wrong: Wrong, value: Value<'a>) -> Outcome<'a> {
+        let kind = match &wrong {
+            Wrong::Cast(..) => ErrorKind::Cast,
+            Wrong::Overflow => ErrorKind::Math,
+            Wrong::Length(_) | Wrong::Position(..) | Wrong::TooLong => ErrorKind::FunctionEvaluation,
+        };
+        self.fail(id, kind, || match wrong {
+            Wrong::Cast(value, to) => uncastable(&value, to),
+            Wrong::Overflow => "the result is no number from -2147483648 to 2147483647".to_owned(),
+            Wrong::Length(length) => format!("{length} is no length"),
             Wrong::Position(position, characters) => {
-                self.fail(id, ErrorKind::FunctionEvaluation, gives, || {
-                    format!("position {position} is not within a text of {characters} characters")
-                })
+                format!("position {position} is not within a text of {characters} characters")
             }
-            Wrong::TooLong => self.fail(id, ErrorKind::FunctionEvaluation, gives, || {
-                format!("the result is longer than {TEXT_BYTES_MAX} bytes")
-            }),
-        }
+            Wrong::TooLong => format!("the result is longer than {TEXT_BYTES_MAX} bytes"),
+        });
+        Outcome { value, has_failed: true }
     }
 
-    fn fail<'a>(
-        &self,
-        id: Id,
-        kind: ErrorKind,
-        gives: Value<'a>,
-        message: impl FnOnce() -> String,
-    ) -> Outcome<'a> {
+    fn fail(&self, id: Id, kind: ErrorKind, message: impl FnOnce() -> String) -> Failed {
         if let Some(errors) = &self.errors {
             let expression = Printed::whole(self.program, id).to_string();
             errors.borrow_mut().push((id, EvaluationError { kind, expression, message: message() }));
         }
-        Outcome::failed(gives)
+        Failed
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::{
     error::{EvaluationError, shortened},
-    eval::{Outcome, Run},
+    eval::Run,
+    outcome::Outcome,
     print::Printed,
     program::{Comparison, Id, Node, Program},
     value::{Attributes, Value},
@@ -63,7 +64,7 @@ pub(crate) fn explain<A: Attributes + ?Sized>(program: &Program, root: Id, event
     let places: Vec<u32> = (0..).take(program.nodes.len()).collect();
     let run = Run::recorded(program, event, &places);
     run.outcome(root);
-    let found: Vec<_> = (0..).take(program.nodes.len()).map(|id| run.recorded_outcome(id).cloned()).collect();
+    let found: Vec<_> = (0..).take(program.nodes.len()).map(|id| run.recorded_outcome(id)).collect();
     let errors = run.into_errors();
     let of = |id: Id| {
         let outcome = found[id as usize].as_ref();

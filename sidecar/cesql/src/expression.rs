@@ -4,8 +4,9 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     error::{EvaluationError, ParseError},
-    eval::{Outcome, Run},
+    eval::Run,
     explain::{Explanation, explain},
+    outcome::Outcome,
     parser::{Note, parse},
     print::Printed,
     program::{Builder, Id, Program},
@@ -61,7 +62,7 @@ impl Expression {
     /// [`Set`](crate::Set) is faster still.
     #[must_use]
     pub fn matches<A: Attributes + ?Sized>(&self, event: &A) -> bool {
-        Run::quick(&self.program, event).outcome(self.root).holds()
+        Run::quick(&self.program, event).holds(self.root)
     }
 
     /// What every subexpression comes to on this event.

@@ -88,7 +88,10 @@ impl Filter {
     pub fn compare(how: Comparing, attribute: &str, text: &str) -> Result<Self, FilterError> {
         if attribute.is_empty() || !attribute.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let shown = crate::error::shortened(attribute, 24);
-            return Err(FilterError::new("", format!("`{shown}` is no attribute's name, which has letters and digits")));
+            return Err(FilterError::new(
+                "",
+                format!("`{shown}` is no attribute's name, which has letters and digits"),
+            ));
         }
         if text.is_empty() {
             return Err(FilterError::new("", "an empty text, where one to compare with is expected"));
@@ -139,7 +142,7 @@ impl Filter {
     /// Whether the event passes.
     #[must_use]
     pub fn matches<A: Attributes + ?Sized>(&self, event: &A) -> bool {
-        Run::quick(&self.program, event).outcome(self.root).holds()
+        Run::quick(&self.program, event).holds(self.root)
     }
 
     /// What every part comes to on this event.

@@ -88,11 +88,11 @@ impl Signature {
 impl Function {
     /// The function of this name, in any case, that takes so many arguments; else what would be right, as a phrase.
     pub(crate) fn find(name: &str, count: usize) -> Result<Self, String> {
-        let named = || SIGNATURES.iter().filter(|signature| signature.name.eq_ignore_ascii_case(name));
-        if let Some(signature) = named().find(|signature| signature.takes(count)) {
+        let same_name = || SIGNATURES.iter().filter(|signature| signature.name.eq_ignore_ascii_case(name));
+        if let Some(signature) = same_name().find(|signature| signature.takes(count)) {
             return Ok(signature.function);
         }
-        let shapes: Vec<_> = named().map(Signature::shape).collect();
+        let shapes: Vec<_> = same_name().map(Signature::shape).collect();
         if !shapes.is_empty() {
             return Err(shapes.join(" or "));
         }

@@ -50,6 +50,7 @@ mod filter;
 mod functions;
 mod lexer;
 mod like;
+mod outcome;
 mod parser;
 mod print;
 mod program;
@@ -66,3 +67,8 @@ pub use value::{Attributes, Type, Value};
 
 #[cfg(test)]
 mod tests;
+
+/// The example in the README, so that it runs.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,7 +28,8 @@ pub struct Note {
 
 const NOT_BINDS_FIRST: &str = "NOT belongs to what stands right behind it, not to the whole comparison; \
      write NOT (…), or NOT LIKE, NOT IN and !=";
-const NO_PRECEDENCE: &str = "AND, OR and XOR are of one rank and go from left to right; parentheses make it plain";
+const NO_PRECEDENCE: &str =
+    "AND, OR and XOR are of one rank and go from left to right; parentheses make it plain";
 
 /// Reads an expression into the builder.
 pub(crate) fn parse(text: &str, builder: &mut Builder) -> Result<(Id, Vec<Note>), ParseError> {
@@ -153,16 +154,12 @@ impl<'t> Parser<'t, '_> {
     /// What follows an operator, and the node of both.
     fn infix(&mut self, infix: Infix, left: Id, depth: usize) -> Result<Id, ParseError> {
         let node = match infix {
-            Infix::Compare(how) => {
-                Node::Compare(how, left, self.expression(rank::COMPARISON + 1, depth)?)
-            }
+            Infix::Compare(how) => Node::Compare(how, left, self.expression(rank::COMPARISON + 1, depth)?),
             Infix::NotEqual => {
                 let right = self.expression(rank::COMPARISON + 1, depth)?;
                 Node::Not(self.builder.node(Node::Compare(Comparison::Equal, left, right)))
             }
-            Infix::Arithmetic(how) => {
-                Node::Arithmetic(how, left, self.expression(how.rank() + 1, depth)?)
-            }
+            Infix::Arithmetic(how) => Node::Arithmetic(how, left, self.expression(how.rank() + 1, depth)?),
             Infix::Logic(logic) => return self.chain(left, logic, depth),
             Infix::Like => self.like(left)?,
             Infix::In => self.one_of(left, depth)?,
@@ -344,7 +341,9 @@ impl<'t> Parser<'t, '_> {
             Token::Other('!') => "NOT is spelled out",
             Token::Other('‘' | '’' | '“' | '”' | '„' | '`') => "texts stand between ' or \"",
             Token::Other('.') => "attributes have no members, and the data cannot be asked",
-            Token::Text(_) if matches!(before, Some('\'' | '"')) => "a quote within a text is written \\' or \\\"",
+            Token::Text(_) if matches!(before, Some('\'' | '"')) => {
+                "a quote within a text is written \\' or \\\""
+            }
             Token::Unclosed => "a \\ before the closing quote makes it part of the text",
             _ => return None,
         })

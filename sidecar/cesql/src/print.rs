@@ -158,9 +158,7 @@ impl<'a> Printed<'a> {
             },
             Node::Compare(how, left, right) => self.equal(f, *left, how.symbol(), *right, rank::COMPARISON),
             Node::Arithmetic(how, left, right) => self.equal(f, *left, how.symbol(), *right, how.rank()),
-            Node::Logic(how, parts) => {
-                self.list(f, parts, rank::COMPARISON, &format!(" {} ", how.word()))
-            }
+            Node::Logic(how, parts) => self.list(f, parts, rank::COMPARISON, &format!(" {} ", how.word())),
             Node::Like(of, pattern) => self.like(f, *of, "LIKE", pattern),
             Node::In(of, set) => self.one_of(f, *of, "IN", set),
             Node::Call(function, arguments) => {
@@ -202,5 +200,8 @@ pub(crate) fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 /// Whether the text can stand between these quotes: none is behind an odd number of `\`, of which the last would be
 /// taken for the quote's own.
 fn can_be_in(text: &str, quote: char) -> bool {
-    text.split(quote).rev().skip(1).all(|before| before.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 0)
+    text.split(quote)
+        .rev()
+        .skip(1)
+        .all(|before| before.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 0)
 }

@@ -5,11 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    functions::Function,
-    like::Pattern,
-    value::Value,
-};
+use crate::{functions::Function, like::Pattern, value::Value};
 
 /// A node, by its place in the list.
 pub(crate) type Id = u32;
@@ -114,6 +110,26 @@ impl Node {
         }
     }
 
+    /// Whether it always gives a Boolean, by itself.
+    pub(crate) fn is_truth(&self) -> bool {
+        match self {
+            Self::Boolean(_)
+            | Self::Exists(_)
+            | Self::Not(_)
+            | Self::Compare(..)
+            | Self::Logic(..)
+            | Self::Like(..)
+            | Self::In(..)
+            | Self::Holds(_) => true,
+            Self::Integer(_)
+            | Self::Text(_)
+            | Self::Attribute(_)
+            | Self::Negate(_)
+            | Self::Arithmetic(..)
+            | Self::Call(..) => false,
+        }
+    }
+
     /// Whether it costs nothing to have its value again.
     fn is_leaf(&self) -> bool {
         self.literal().is_some() || matches!(self, Self::Attribute(_) | Self::Exists(_))
@@ -128,8 +144,15 @@ pub(crate) struct Program {
     pub(crate) names: Vec<Box<str>>,
     /// For each node its place among the kept values, or [`UNKEPT`].
     pub(crate) places: Vec<u32>,
-    /// How many values are kept.
-    pub(crate) kept: usize,
+    /// How many are kept.
+    pub(crate) kept: Kept,
+}
+
+/// How many outcomes an evaluation keeps: of nodes that always give a Boolean, and of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) truths: usize,
+    pub(crate) values: usize,
 }
 
 impl Program {
@@ -197,8 +220,10 @@ impl Builder {
     pub(crate) fn using(&mut self, id: Id) {
         let at = id as usize;
         if self.is_used[at] && self.program.places[at] == UNKEPT && !self.program.nodes[at].is_leaf() {
-            self.program.places[at] = place(self.program.kept);
-            self.program.kept += 1;
+            let kept = &mut self.program.kept;
+            let kept = if self.program.nodes[at].is_truth() { &mut kept.truths } else { &mut kept.values };
+            self.program.places[at] = place(*kept);
+            *kept += 1;
         }
         self.is_used[at] = true;
     }

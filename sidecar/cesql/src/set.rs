@@ -3,7 +3,7 @@
 use crate::{
     eval::Run,
     filter::Filter,
-    program::{Builder, Id},
+    program::{Builder, Id, Node},
     value::Attributes,
 };
 
@@ -34,6 +34,8 @@ impl Set {
     /// Adds a filter and gives its place: 0 for the first one.
     pub fn push(&mut self, filter: &Filter) -> usize {
         let (program, root) = filter.parts();
+        // Whether it holds is what is asked of a root anyway.
+        let root = if let Node::Holds(inner) = program.node(root) { *inner } else { root };
         let root = self.builder.adopt(program, root);
         self.builder.using(root);
         self.roots.push(root);
@@ -64,7 +66,7 @@ impl Set {
     pub fn matches<'s, A: Attributes + ?Sized>(&'s self, event: &'s A) -> impl Iterator<Item = usize> + 's {
         let run = Run::quick(self.builder.program(), event);
         let roots = self.roots.iter().enumerate();
-        roots.filter(move |(_, root)| run.outcome(**root).holds()).map(|(place, _)| place)
+        roots.filter(move |(_, root)| run.holds(**root)).map(|(place, _)| place)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use outrigger_cesql::{Attributes, ErrorKind, Expression, Filter, Set, Value};
+use outrigger_cesql::{Attributes, ErrorKind, EvaluationError, Expression, Filter, Set, Value};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -42,7 +42,9 @@ impl Attributes for Event {
 fn value(json: &Json) -> Value<'_> {
     match json {
         Json::Bool(truth) => Value::Boolean(*truth),
-        Json::Number(number) => Value::Integer(number.as_i64().and_then(|n| n.try_into().ok()).expect("32 bits")),
+        Json::Number(number) => {
+            Value::Integer(number.as_i64().and_then(|n| n.try_into().ok()).expect("32 bits"))
+        }
         Json::String(text) => text.as_str().into(),
         other => panic!("{other} is no value of CESQL"),
     }
@@ -63,7 +65,7 @@ impl Case {
             Err(error) => (Value::Boolean(false), vec![error.kind()]),
             Ok(expression) => {
                 let evaluation = expression.evaluate(&self.event());
-                (evaluation.value, evaluation.errors.iter().map(|error| error.kind()).collect())
+                (evaluation.value, evaluation.errors.iter().map(EvaluationError::kind).collect())
             }
         }
     }
@@ -132,12 +134,14 @@ fn every_case_of_the_test_kit_comes_to_its_value_and_its_error() {
 /// All expressions of the kit in one set say of each event what each alone says.
 fn together(kits: &[(String, Kit)]) {
     let cases: Vec<_> = kits.iter().flat_map(|(_, kit)| &kit.tests).collect();
-    let expressions: Vec<_> = cases.iter().filter_map(|case| Expression::parse(&case.expression).ok()).collect();
+    let expressions: Vec<_> =
+        cases.iter().filter_map(|case| Expression::parse(&case.expression).ok()).collect();
     let set: Set = expressions.iter().map(Filter::from).collect::<Vec<_>>().iter().collect();
     assert!(expressions.len() > CASES - 5);
     for case in cases {
         let event = case.event();
-        let alone: Vec<_> = (0..expressions.len()).filter(|place| expressions[*place].matches(&event)).collect();
+        let alone: Vec<_> =
+            (0..expressions.len()).filter(|place| expressions[*place].matches(&event)).collect();
         assert_eq!(set.matches(&event).collect::<Vec<_>>(), alone, "{}", case.name);
     }
 }

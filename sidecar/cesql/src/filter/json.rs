@@ -38,7 +38,8 @@ impl Filter {
 }
 
 fn filter(document: &Value, path: &str, depth: usize) -> Result<Filter, FilterError> {
-    let expected = || format!("{} where a filter is expected: an object with one of {DIALECTS}", found(document));
+    let expected =
+        || format!("{} where a filter is expected: an object with one of {DIALECTS}", found(document));
     if depth > DEPTH_MAX {
         return Err(FilterError::new(path, format!("more than {DEPTH_MAX} levels of filters")));
     }
@@ -60,7 +61,9 @@ fn filter(document: &Value, path: &str, depth: usize) -> Result<Filter, FilterEr
                 Ok(expression) => Ok(expression.into()),
                 Err(error) => Err(FilterError::new(below, error.to_string())),
             },
-            other => Err(FilterError::new(below, format!("{} where an expression is expected", found(other)))),
+            other => {
+                Err(FilterError::new(below, format!("{} where an expression is expected", found(other))))
+            }
         },
         _ => {
             let shown = crate::error::shortened(dialect, 24);
@@ -72,9 +75,10 @@ fn filter(document: &Value, path: &str, depth: usize) -> Result<Filter, FilterEr
 fn filters(document: &Value, path: &str, depth: usize) -> Result<Vec<Filter>, FilterError> {
     match document {
         Value::Array(filters) if !filters.is_empty() => list(filters, path, depth + 1),
-        other => {
-            Err(FilterError::new(path, format!("{} where an array of at least one filter is expected", found(other))))
-        }
+        other => Err(FilterError::new(
+            path,
+            format!("{} where an array of at least one filter is expected", found(other)),
+        )),
     }
 }
 
