@@ -5,10 +5,7 @@
 //! empty text), as does one that cannot cast an operand; a function that cannot work says itself what it gives. `NOT` of
 //! what cannot be cast is `TRUE`, as the test kit wants it.
 
-use std::{
-    borrow::Cow,
-    cell::{Cell, OnceCell, RefCell},
-};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use crate::{
     error::{ErrorKind, EvaluationError, shortened},
@@ -352,7 +349,8 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
     }
 
     fn missing(&self, id: Id, name: Name) -> Outcome<'_> {
-        let message = || format!("the event has no attribute {}", self.program.name(name));
+        let name = || shortened(self.program.name(name), VALUE_CHARS);
+        let message = || format!("the event has no attribute {}", name());
         self.fail(id, ErrorKind::MissingAttribute, message);
         Outcome::zero(Type::Boolean)
     }
@@ -388,10 +386,9 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
     }
 }
 
-/// How much of a value an error shows, in characters.
+/// How much of a value or a name an error shows, in characters.
 const VALUE_CHARS: usize = 64;
 
 fn uncastable(value: &str, to: Type) -> String {
-    let value: Cow<'_, str> = shortened(value, VALUE_CHARS).into();
-    format!("{value} cannot become {}", to.phrase())
+    format!("{} cannot become {}", shortened(value, VALUE_CHARS), to.phrase())
 }

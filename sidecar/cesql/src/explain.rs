@@ -65,13 +65,11 @@ pub(crate) fn explain<A: Attributes + ?Sized>(program: &Program, root: Id, event
     let run = Run::recorded(program, event, &places);
     run.outcome(root);
     let found: Vec<_> = (0..).take(program.nodes.len()).map(|id| run.recorded_outcome(id)).collect();
-    let errors = run.into_errors();
-    let of = |id: Id| {
-        let outcome = found[id as usize].as_ref();
-        let errors: Vec<_> =
-            errors.iter().filter(|(at, _)| *at == id).map(|(_, error)| error.clone()).collect();
-        (outcome, errors)
-    };
+    let mut raised = vec![Vec::new(); program.nodes.len()];
+    for (at, error) in run.into_errors() {
+        raised[at as usize].push(error);
+    }
+    let of = |id: Id| (found[id as usize].as_ref(), raised[id as usize].clone());
     tree(program, root, &of)
 }
 

@@ -134,3 +134,40 @@ fn explained_as_json_it_is_one_object_an_event() {
     });
     assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap(), expected);
 }
+
+/// The commands of the README's section, and what it shows below each.
+fn examples() -> Vec<(Vec<String>, String)> {
+    let readme = include_str!("../../../../README.md");
+    let section = readme.split_once("\n## Filter events\n").unwrap().1.split_once("\n## ").unwrap().0;
+    let shown = section.split("```console\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    let commands = shown.flat_map(|block| block.split("$ outrigger filter ").skip(1));
+    let command = |text: &str| {
+        let (line, output) = text.split_once('\n').unwrap();
+        let quote = line.chars().find(|c| matches!(c, '"' | '\'')).unwrap();
+        let mut parts = line.splitn(3, quote);
+        let (flags, expression, files) =
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        assert!(files.trim_start_matches([' ', '<']) == "events.jsonl", "{line}");
+        let words = flags.split_whitespace().chain([expression]).map(str::to_owned);
+        (words.collect(), output.to_owned())
+    };
+    commands.map(command).collect()
+}
+
+#[test]
+fn the_readmes_examples_do_what_it_says() {
+    let event = r#"{"specversion": "1.0", "id": "17", "source": "/shop", "type": "order", "hop": "7"}"#;
+    let examples = examples();
+    assert_eq!(examples.len(), 3);
+    for (args, shown) in examples {
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let (exit, out, complaints) = filtered(&args, event);
+        assert_eq!(complaints, "", "{args:?}");
+        if shown.is_empty() {
+            let passes = args[0].starts_with('{');
+            assert_eq!(exit, Ok(if passes { Exit::Success } else { Exit::Problem }), "{args:?}");
+        } else {
+            assert_eq!(out.replace("standard input", "events.jsonl"), shown, "{args:?}");
+        }
+    }
+}
