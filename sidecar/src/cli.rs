@@ -91,7 +91,7 @@ pub enum Command {
     ///
     /// Examples:
     ///     outrigger filter "type LIKE 'com.example.%' AND int(hop) < 5" events.jsonl
-    ///     outrigger filter '{"any": [{"exact": {"type": "order"}}, {"prefix": {"source": "/shop"}}]}' events.jsonl
+    ///     outrigger filter '{"not": {"prefix": {"source": "/shop"}}}' events.jsonl
     ///     outrigger filter --explain "EXISTS partitionkey" < events.jsonl
     ///
     /// Exit status, as that of grep: 0 when an event passes, 1 when none does, 2 for a wrong call or

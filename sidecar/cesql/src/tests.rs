@@ -231,3 +231,11 @@ fn a_set_of_thousands_grows_with_what_is_different_in_them() {
     assert_eq!(set.subexpressions(), 4 + 3 * 500);
     assert_eq!(set.matches(&order()).count(), 0);
 }
+
+#[test]
+fn what_is_parsed_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    let expression = expression("paid");
+    shared(&expression);
+    shared(&[&Filter::from(&expression)].into_iter().collect::<Set>());
+}

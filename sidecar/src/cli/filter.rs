@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct FilterVerbArgs {
     /// What events must be: CESQL, or a filter or an array of filters in JSON
-    #[arg(value_name = "EXPRESSION", allow_hyphen_values = true)]
+    #[arg(value_name = "EXPRESSION")]
     pub expression: String,
     /// Files with a CloudEvent a line; - is standard input, as is none
     #[arg(value_name = "FILE")]

@@ -129,3 +129,13 @@ false  type LIKE 'com.%' AND NOT (tenant = 'a') AND hop + 1
 ";
     assert_eq!(filter.unwrap().explain(&order()).to_string(), expected);
 }
+
+#[test]
+fn the_deepest_filter_that_is_taken_costs_no_stack() {
+    let sql = format!("{}paid{}", "NOT (".repeat(40), ")".repeat(40));
+    let deepest = (0..95).fold(json!({"sql": sql}), |inner, _| json!({"not": inner}));
+    let filter = Filter::from_json(&deepest).unwrap();
+    assert!(!filter.matches(&order()));
+    assert!(filter.explain(&order()).to_string().lines().count() > 95);
+    assert!(filter.to_string().starts_with("NOT NOT NOT "));
+}
