@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, IsTerminal as _, Write},
     path::Path,
 };
 
@@ -22,8 +22,13 @@ use crate::{cli::FilterVerbArgs, filter::Attributed};
 /// [`Failure::Wrong`] when the expression is none, before anything is read; [`Failure::Io`] when standard output cannot be
 /// written. A file or line that cannot be read is told on standard error, and the rest goes on.
 pub fn run(args: &FilterVerbArgs) -> Result<Exit, Failure> {
-    let (out, complaints) = (io::stdout().lock(), io::stderr().lock());
-    filter(args, &mut io::stdin().lock(), io::BufWriter::new(out), complaints)
+    let (mut stdin, out, complaints) = (io::stdin().lock(), io::stdout(), io::stderr().lock());
+    if out.is_terminal() {
+        // Who watches sees each event as it comes.
+        filter(args, &mut stdin, out.lock(), complaints)
+    } else {
+        filter(args, &mut stdin, io::BufWriter::new(out.lock()), complaints)
+    }
 }
 
 fn filter(
