@@ -223,6 +223,26 @@ fn a_set_evaluates_what_filters_share_once_whatever_it_gives() {
 }
 
 #[test]
+fn a_set_finds_what_it_can_by_a_text_and_numbers_are_compared_as_numbers() {
+    let mut set = Set::default();
+    for text in [
+        "priority = '5'",
+        "priority = '05'",
+        "priority IN ('05', '6')",
+        "paid IN ('TRUE')",
+        "hop IN ('03')",
+        "hop IN ('3') AND type = 'other'",
+        "type = 'com.example.order' AND hop IN ('3', '3')",
+        "missing = 'x'",
+        "LOWER(type) = 'com.example.order'",
+        "'3' = hop",
+    ] {
+        set.push(&expression(text).into());
+    }
+    assert_eq!(set.matches(&order()).collect::<Vec<_>>(), [0, 2, 3, 6, 8, 9]);
+}
+
+#[test]
 fn a_set_of_thousands_grows_with_what_is_different_in_them() {
     let filters: Vec<_> = (0..2_000)
         .map(|n| Filter::from(expression(&format!("type = 'x' AND hop = '{}'", n % 500))))

@@ -146,9 +146,14 @@ fn event() -> impl Strategy<Value = Vec<(&'static str, Value<'static>)>> {
         any::<i32>().prop_map(Value::from),
         (-3..3).prop_map(|number: i32| number.to_string().into()),
         text().prop_map(Value::from),
-        select(&["true", "FALSE", "order"]).prop_map(Value::from),
+        demanded().prop_map(Value::from),
     ];
     vec((select(&["type", "id", "3c", "ttl", "left", "flag"]), value), 0..6)
+}
+
+/// A text that the event may well have, in one way of writing or another.
+fn demanded() -> impl Strategy<Value = &'static str> {
+    select(&["order", "true", "TRUE", "1", "01", "+1", "0", "", "x"])
 }
 
 /// Pieces of expressions in any order: more of them are expressions than of texts of any characters.
@@ -243,6 +248,26 @@ proptest! {
         let filters: Vec<_> = trees.iter()
             .map(|tree| Filter::from(Expression::parse(&tree.printed().0).unwrap()))
             .collect();
+        let set: Set = filters.iter().collect();
+        let alone: Vec<_> = (0..filters.len()).filter(|at| filters[*at].matches(event.as_slice())).collect();
+        prop_assert_eq!(set.matches(event.as_slice()).collect::<Vec<_>>(), alone);
+    }
+
+    #[test]
+    fn a_set_that_finds_filters_by_their_texts_says_the_same(
+        demands in vec((name(), vec(demanded(), 1..3), any::<bool>(), tree()), 1..12),
+        event in event(),
+    ) {
+        let tree = |(name, texts, is_set, rest): &(&'static str, Vec<&'static str>, bool, Tree)| {
+            let (subject, texts) = (Box::new(Tree::Attribute(name)), texts.iter().map(|t| Tree::Text((*t).to_owned())));
+            let mut texts: Vec<_> = texts.collect();
+            let demand = if *is_set { Tree::In(subject, texts) } else { Tree::Compare(Comparison::Equal, subject, Box::new(texts.remove(0))) };
+            Tree::Logic(Logic::And, vec![rest.clone(), demand])
+        };
+        let alone = Tree::Attribute("flag");
+        let trees = demands.iter().map(tree).chain(demands.iter().map(|(.., rest)| rest.clone())).chain([alone]);
+        let filters: Vec<_> =
+            trees.map(|tree| Filter::from(Expression::parse(&tree.printed().0).unwrap())).collect();
         let set: Set = filters.iter().collect();
         let alone: Vec<_> = (0..filters.len()).filter(|at| filters[*at].matches(event.as_slice())).collect();
         prop_assert_eq!(set.matches(event.as_slice()).collect::<Vec<_>>(), alone);
