@@ -72,7 +72,16 @@ ce-id: \1\nce-source: \2\nce-type: \3/p' <<<"$line")
             batch=
         fi
     done <demo/events.jsonl
-    local vectors
+    local vectors kit
+    kit=$(shared_dir)/data/cloudevents/cesql
+    if [ -d "$kit" ]; then
+        mkdir -p "$corpus/cesql"
+        number=0
+        while IFS= read -r line; do
+            number=$((number + 1))
+            printf '%s' "$line" >"$corpus/cesql/kit-$number"
+        done < <(sed -nE 's/^ *expression: "?(.*[^"])"?$/\1/p' "$kit"/*.yaml)
+    fi
     vectors=$(shared_dir)/data/cloudevents/json
     if [ -d "$vectors" ]; then
         find "$vectors" -name '*.json' ! -name '*batch*' -exec cp {} "$corpus/json_event/" \;

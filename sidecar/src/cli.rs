@@ -3,7 +3,9 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are the help's text, where backticks would be shown")]
 
 mod dead;
+mod filter;
 mod kafka;
+mod status;
 
 use std::path::PathBuf;
 
@@ -11,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::{
     dead::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
+    filter::FilterVerbArgs,
     kafka::{KafkaCommand, PlaceArgs, ReplayArgs},
+    status::{ParkedArgs, ParkedCommand, StatusArgs},
 };
 use crate::config::Flag;
 
@@ -80,6 +84,20 @@ pub enum Command {
     /// 2 for a wrong call.
     #[command(verbatim_doc_comment)]
     Send(Box<SendArgs>),
+    /// Print the events that pass a filter, or say why others do not
+    ///
+    /// EXPRESSION is CESQL (CloudEvents SQL), or a filter of the Subscriptions API in JSON. Events come as
+    /// lines, each a CloudEvent in JSON; those that pass are printed as they came.
+    ///
+    /// Examples:
+    ///     outrigger filter "type LIKE 'com.example.%' AND int(hop) < 5" events.jsonl
+    ///     outrigger filter '{"not": {"prefix": {"source": "/shop"}}}' events.jsonl
+    ///     outrigger filter --explain "EXISTS partitionkey" < events.jsonl
+    ///
+    /// Exit status, as that of grep: 0 when an event passes, 1 when none does, 2 for a wrong call or
+    /// expression, and when a file or a line could not be read (the other lines are filtered all the same).
+    #[command(verbatim_doc_comment)]
+    Filter(FilterVerbArgs),
     /// Find, show, replay or drop dead letters
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.
@@ -117,57 +135,6 @@ pub enum Command {
     /// configuration.
     #[command(verbatim_doc_comment)]
     Replay(ReplayArgs),
-}
-
-/// What `outrigger status` takes.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// What every verb over the socket takes.
-    #[command(flatten)]
-    pub common: DeadArgs,
-    /// Show it again and again, until Ctrl-C
-    #[arg(long)]
-    pub watch: bool,
-    /// Show it again and again until N events have come in and every one is delivered or a dead letter
-    #[arg(long, value_name = "N")]
-    pub until_idle: Option<u64>,
-}
-
-/// The verbs of `outrigger parked`.
-#[derive(Debug, Subcommand)]
-pub enum ParkedCommand {
-    /// List the parked events, with their keys and how many wait behind each
-    List {
-        /// What every verb over the socket takes.
-        #[command(flatten)]
-        common: DeadArgs,
-    },
-    /// Give a parked event its attempts again
-    Retry {
-        /// Which one.
-        #[command(flatten)]
-        which: ParkedArgs,
-    },
-    /// Make a parked event a dead letter, so that its key goes on
-    Skip {
-        /// Which one.
-        #[command(flatten)]
-        which: ParkedArgs,
-    },
-}
-
-/// Which parked events.
-#[derive(Debug, Args)]
-pub struct ParkedArgs {
-    /// What every verb over the socket takes.
-    #[command(flatten)]
-    pub common: DeadArgs,
-    /// The event's id
-    #[arg(long, value_name = "ID", required_unless_present = "all")]
-    pub id: Option<String>,
-    /// Every parked event
-    #[arg(long, conflicts_with = "id")]
-    pub all: bool,
 }
 
 /// What `outrigger run` takes.

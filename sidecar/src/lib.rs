@@ -4,7 +4,8 @@
 //! in; [`dispatch`] keeps a target's lanes and workers; [`settle`] makes one attempt and does what follows.
 //! What passes through goes by [`proxy`].
 //! Beside it: [`registry`] (which adapters are compiled in), [`supervise`] and [`ready`] (the function as
-//! a process), [`admin`] and [`telemetry`] (what an operator sees), [`config`] (read again by [`reload`]), [`cli`] and [`cmd`] (the verbs).
+//! a process), [`admin`] and [`telemetry`] (what an operator sees), [`config`] (read again by [`reload`]), [`filter`] (what CESQL
+//! sees of an event), [`cli`] and [`cmd`] (the verbs).
 //!
 //! It is a library so that tests, benchmarks and fuzz targets reach what the binary runs; its interface is the
 //! command line, and nothing here is stable.
@@ -18,6 +19,7 @@ pub mod config;
 pub mod dead_api;
 pub mod dispatch;
 pub mod feed_api;
+pub mod filter;
 pub mod guard;
 pub mod ingress;
 pub mod proxy;

@@ -1,9 +1,9 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
 //! In reading order: `report` (what a figure is), the figures (`ingress`, `push`, `path`, `lanes`, `memory`, `start`, `hop`,
-//! `token`, `kafka`, `pubsub`, `eventgrid`), and what they are measured with: `sidecar` (the binary), `server` (the
-//! baseline), `post` (the bare client), `load` (the producers), `function` (the function), `process` (what the system says of a process), `measured` (what that comes
-//! to per event). The README beside this folder explains each figure.
+//! `token`, `filters`, `kafka`, `pubsub`, `eventgrid`), and what they are measured with: `sidecar` (the binary), `server` (the
+//! baseline), `post` (the bare client), `load` (the producers), `function` (the function), `process` (what the system says of a
+//! process), `measured` (what that comes to per event). The README beside this folder explains each figure.
 //!
 //! Deliberately absent: a harness that repeats until numbers look stable. Peers take turns on one busy machine, and the
 //! table shows the least and the most beside the median.
@@ -11,6 +11,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts of events and bytes are far below 2^52")]
 
 mod eventgrid;
+mod filters;
 mod function;
 mod hop;
 mod ingress;
@@ -176,6 +177,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     }
     if wanted(token::CHECKED) || wanted(token::SEEN) {
         token::measure(&bench, &mut report).await?;
+    }
+    if options.only.as_deref().is_none_or(|only| only.starts_with(filters::NAME)) {
+        filters::measure(&bench, &mut report)?;
     }
     let only = options.only.as_deref();
     if only.is_none_or(|only| only.starts_with(hop::NAME)) {

@@ -4,7 +4,9 @@
 pub mod check;
 pub mod config;
 pub mod dead;
+pub mod filter;
 pub mod kafka;
+mod lines;
 pub mod replay;
 pub mod run;
 pub mod send;

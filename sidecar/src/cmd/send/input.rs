@@ -13,10 +13,11 @@ use bytes::Bytes;
 use outrigger_core::{Event, Invalid, event::json};
 
 use super::template::Template;
-use crate::{cli::Input, config::units::size_text, registry};
-
-/// The largest file that is one event, or one line, in bytes.
-const EVENT_BYTES_MAX: u64 = 64 << 20;
+use crate::{
+    cli::Input,
+    cmd::lines::{self, EVENT_BYTES_MAX, Line, too_large},
+    registry,
+};
 
 /// Where input comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,18 +118,14 @@ impl Run<'_> {
         let mut number = 0_u64;
         loop {
             number += 1;
-            let mut line = Vec::new();
             let place = format!("{name}:{number}");
-            match Read::take(&mut *bytes, EVENT_BYTES_MAX + 1).read_until(b'\n', &mut line) {
-                Ok(0) => return true,
+            let line = match lines::next(bytes) {
+                Ok(None) => return true,
                 Err(error) => return self.bad(name, error),
-                // What follows is the rest of this line, so nothing after it can be trusted to be a line.
-                Ok(length) if length as u64 > EVENT_BYTES_MAX => return self.bad(place, too_large()),
-                Ok(_) if line.trim_ascii().is_empty() => continue,
-                Ok(_) => {}
-            }
-            let line = Bytes::from(line);
-            let line = line.slice_ref(line.trim_ascii());
+                Ok(Some(Line::TooLarge)) => return self.bad(place, too_large()),
+                Ok(Some(Line::Text(line))) if line.is_empty() => continue,
+                Ok(Some(Line::Text(line))) => line,
+            };
             let goes_on =
                 if holds_events(&line) { self.events(&place, line) } else { self.data(&place, line) };
             if !goes_on {
@@ -200,10 +197,6 @@ fn whole(bytes: &mut dyn BufRead) -> Result<Bytes, String> {
     let mut data = Vec::new();
     Read::take(&mut *bytes, EVENT_BYTES_MAX + 1).read_to_end(&mut data).map_err(|error| error.to_string())?;
     if data.len() as u64 > EVENT_BYTES_MAX { Err(too_large()) } else { Ok(Bytes::from(data)) }
-}
-
-fn too_large() -> String {
-    format!("more than {} for one event", size_text(EVENT_BYTES_MAX))
 }
 
 /// Whether this is an event in JSON, or a non-empty array of which the first is one: data that only mentions
