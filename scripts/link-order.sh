@@ -3,7 +3,7 @@
 # side. What is resident of an idle process is mostly code, which the system maps in pieces of 64 KiB around each page
 # that runs. Scattered, the 2 MB that a start runs make 10 resident.
 #
-# It builds the release binary with its symbols, and watches with valgrind what a start runs, a few requests through
+# It builds the release binary, with a map of it, and watches with valgrind what a start runs, a few requests through
 # proxy and ingress, and both demos. To be done now and then after large changes: names that are gone are passed over.
 # `make bench` shows when it is time (resident memory, idle).
 set -euo pipefail
@@ -11,23 +11,26 @@ cd "$(dirname "$0")/.."
 scripts/need.sh cargo cc make perl java valgrind
 
 out=sidecar/link-order.txt
-target=${CARGO_TARGET_DIR:-target}/link-order
+target=${CARGO_TARGET_DIR:-target}
+debug=$target/debug
 work=$(mktemp -d)
 started=()
-trap 'kill "${started[@]}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'kill "${started[@]}" 2>/dev/null || true; wait 2>/dev/null || true; [ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
 
-echo "building with symbols (minutes) ..."
-CARGO_PROFILE_RELEASE_STRIP=none cargo build --locked --release --target-dir "$target" -p outrigger
+echo "building (minutes) ..."
+# The very binary that is shipped, whose names no other setting of the profile gives: so it has no symbols of its own.
+OUTRIGGER_LINK_MAP=$work/map cargo build --locked --release -p outrigger
 cargo build --locked -p outrigger -p outrigger-function
-debug=${CARGO_TARGET_DIR:-target}/debug
 binary=$(realpath "$target/release/outrigger")
+# Address and size, in hexadecimal, and name of each function.
+awk '$5 == ".text" {text = 1; next} NF == 5 && $5 ~ /^\./ {text = 0} text && NF == 5 && $5 !~ /:/ {print $1, $3, $5}' \
+    "$work/map" >"$work/all"
 
 # Stands for the binary in the demos: what runs is watched, the other verbs are quick.
 cat >"$work/outrigger" <<EOF
 #!/bin/sh
 [ "\$1" = run ] || exec "$(realpath "$debug")/outrigger" "\$@"
-exec valgrind -q --tool=callgrind --demangle=no --compress-strings=no \
-    --callgrind-out-file="$work/profile.%p" "$binary" "\$@"
+exec valgrind -q --tool=callgrind --compress-strings=no --callgrind-out-file="$work/profile.%p" "$binary" "\$@"
 EOF
 chmod +x "$work/outrigger"
 
@@ -60,21 +63,21 @@ echo "watching the demos ..."
 OUTRIGGER=$work/outrigger demo/run.sh >"$work/demo.log"
 OUTRIGGER=$work/outrigger demo/kafka.sh >"$work/demo-kafka.log"
 
-# The names of the functions of ours in profiles.
-ran() { awk '/^ob=/ {ours = /outrigger$/} ours && /^fn=/ {sub(/^fn=/, ""); sub(/\x27[0-9]+$/, ""); print}' "$@" | sort -u; }
-ran "$work/start" >"$work/start.names"
-ran "$work"/profile.* >"$work/work.names"
+# The addresses of the functions of ours in profiles: without symbols they are named by these.
+ran() { awk '/^ob=/ {ours = /outrigger$/} ours && /^fn=0x/ {sub(/^fn=0x0*/, ""); sub(/\x27[0-9]+$/, ""); print}' "$@" | sort -u; }
+ran "$work/start" >"$work/start.ran"
+ran "$work"/profile.* >"$work/work.ran"
 # In the order that they have in the binary, which keeps neighbours together: what only work runs, what both run, what
 # only a start runs.
-nm -n --defined-only "$binary" | awk '$2 ~ /[tTwW]/ {print $3}' | awk '!seen[$0]++' >"$work/all"
-awk -v start="$work/start.names" -v work="$work/work.names" '
+awk -v start="$work/start.ran" -v work="$work/work.ran" '
     BEGIN {
-        while ((getline name < start) > 0) starts[name] = 1
-        while ((getline name < work) > 0) works[name] = 1
+        while ((getline address < start) > 0) starts[address] = 1
+        while ((getline address < work) > 0) works[address] = 1
     }
-    works[$0] && !starts[$0] {a[++na] = $0}
-    works[$0] && starts[$0] {b[++nb] = $0}
-    starts[$0] && !works[$0] {c[++nc] = $0}
+    seen[$3]++ {next}
+    works[$1] && !starts[$1] {a[++na] = $3}
+    works[$1] && starts[$1] {b[++nb] = $3}
+    starts[$1] && !works[$1] {c[++nc] = $3}
     END {
         for (i = 1; i <= na; i++) print a[i]
         for (i = 1; i <= nb; i++) print b[i]

@@ -4,6 +4,8 @@ use std::{env, path::PathBuf, process::Command};
 
 /// Functions that run, side by side; `scripts/link-order.sh` writes it.
 const ORDER: &str = "link-order.txt";
+/// Names a file for that script, into which the linker writes where what lies.
+const MAP: &str = "OUTRIGGER_LINK_MAP";
 
 #[expect(clippy::disallowed_methods, reason = "this is how cargo tells a build script what it builds for")]
 fn main() {
@@ -22,6 +24,10 @@ fn main() {
         let order = PathBuf::from(told("CARGO_MANIFEST_DIR")).join(ORDER);
         println!("cargo:rustc-link-arg-bins=-Wl,--symbol-ordering-file={}", order.display());
         println!("cargo:rustc-link-arg-bins=-Wl,--no-warn-symbol-ordering");
+        println!("cargo:rerun-if-env-changed={MAP}");
+        if let Ok(map) = env::var(MAP) {
+            println!("cargo:rustc-link-arg-bins=-Wl,-Map={map}");
+        }
     }
 }
 

@@ -322,7 +322,8 @@ async fn a_connection_of_http1_rests_in_little_memory() {
     let requests = Arc::new(Semaphore::new(1));
     let talk = Arc::new(Talk { limits: Limits::default(), open, service, ended, requests });
     let bytes = std::mem::size_of_val(&talk.plain(stream, Phase::new()));
-    assert!(bytes <= 1536, "{bytes} bytes for each connection");
+    // With the task's own words, in the allocator's class of 1,792 bytes.
+    assert!(bytes <= 1600, "{bytes} bytes for each connection");
 }
 
 #[tokio::test]
