@@ -15,16 +15,15 @@ target=${CARGO_TARGET_DIR:-target}
 debug=$target/debug
 work=$(mktemp -d)
 started=()
-trap 'kill "${started[@]}" 2>/dev/null || true; wait 2>/dev/null || true; [ -n "${KEEP:-}" ] || rm -rf "$work"' EXIT
+trap 'kill "${started[@]}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
 
 echo "building (minutes) ..."
 # The very binary that is shipped, whose names no other setting of the profile gives: so it has no symbols of its own.
 OUTRIGGER_LINK_MAP=$work/map cargo build --locked --release -p outrigger
 cargo build --locked -p outrigger -p outrigger-function
 binary=$(realpath "$target/release/outrigger")
-# Address and size, in hexadecimal, and name of each function.
-awk '$5 == ".text" {text = 1; next} NF == 5 && $5 ~ /^\./ {text = 0} text && NF == 5 && $5 !~ /:/ {print $1, $3, $5}' \
-    "$work/map" >"$work/all"
+# Address, in hexadecimal, and name of each function: each has a section of its own, named after it.
+sed -nE 's/^ *([0-9a-f]+) .*:\(\.text\.((unlikely|hot|startup|split)\.)?(.+)\)$/\1 \4/p' "$work/map" >"$work/all"
 
 # Stands for the binary in the demos: what runs is watched, the other verbs are quick.
 cat >"$work/outrigger" <<EOF
@@ -74,10 +73,10 @@ awk -v start="$work/start.ran" -v work="$work/work.ran" '
         while ((getline address < start) > 0) starts[address] = 1
         while ((getline address < work) > 0) works[address] = 1
     }
-    seen[$3]++ {next}
-    works[$1] && !starts[$1] {a[++na] = $3}
-    works[$1] && starts[$1] {b[++nb] = $3}
-    starts[$1] && !works[$1] {c[++nc] = $3}
+    seen[$2]++ {next}
+    works[$1] && !starts[$1] {a[++na] = $2}
+    works[$1] && starts[$1] {b[++nb] = $2}
+    starts[$1] && !works[$1] {c[++nc] = $2}
     END {
         for (i = 1; i <= na; i++) print a[i]
         for (i = 1; i <= nb; i++) print b[i]
