@@ -116,13 +116,13 @@ impl Locks {
     }
 
     /// Takes an event on that was received at `now`.
-    pub(crate) fn take(&mut self, token: &str, deliveries: u32, now: Instant) -> u64 {
+    pub(crate) fn take(&mut self, token: Arc<str>, deliveries: u32, now: Instant) -> u64 {
         let id = self.next;
         self.next += 1;
         self.counts.received += 1;
         self.counts.redelivered += u64::from(deliveries > 1);
         let until = now + self.rules.lock;
-        self.held.insert(id, Held { token: token.into(), until, since: now, phase: Phase::Ours });
+        self.held.insert(id, Held { token, until, since: now, phase: Phase::Ours });
         id
     }
 

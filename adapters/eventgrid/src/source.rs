@@ -25,6 +25,10 @@ use std::{
 };
 use tokio::{sync::watch, time::sleep};
 
+/// The shortest wait for events that the service grants. After a failure it is asked for so long only: that it answers
+/// again is known when that poll ends.
+const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(10);
+
 /// Event Grid as a source.
 pub struct EventGrid {
     pub(crate) config: Config,
@@ -107,7 +111,7 @@ impl EventGrid {
     /// What is in the way of events, in one line; `None` when nothing is.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.board.trouble(now())
+        self.board.trouble(now(), self.desk.len())
     }
 
     /// How long to wait after `failures` requests in a row that failed, the last one with `error`.
@@ -120,14 +124,15 @@ impl EventGrid {
 
     /// Asks for events and pushes them, until the drain.
     async fn poll(&self, intake: Intake, mut drain: Drain) {
-        let mut failures = 0;
+        let (wait, mut failures) = (self.config.wait, 0);
         loop {
             let poll = async {
                 self.desk.room(self.config.events_max).await;
                 intake.ebb(1).await;
                 let asked = self.ask(&intake);
                 self.board.asking(now());
-                (asked.0, self.namespace.receive(asked.0).await)
+                let wait = if failures == 0 { wait } else { wait.min(WAIT_AFTER_FAILURE) };
+                (asked.0, self.namespace.receive(asked.0, wait).await)
             };
             let (asked, received) = tokio::select! {
                 biased; // no dice that nobody handed in
@@ -191,7 +196,7 @@ impl EventGrid {
 
     fn delivery(&self, received: Received, received_ms: u64) -> Delivery {
         let Received { lock_token, deliveries, item } = received;
-        let id = self.desk.take(&lock_token, deliveries);
+        let id = self.desk.take(lock_token, deliveries);
         Delivery {
             key: self.key(&item),
             item,
@@ -201,7 +206,6 @@ impl EventGrid {
                 headers: Vec::new(),
             },
             received_ms,
-            // The service counts deliveries, whatever became of them.
             attempts: deliveries - 1,
             once: None,
             timeline: Timeline::off(),

@@ -27,7 +27,8 @@ pub struct Delivery {
     pub origin: Origin,
     /// When its source first received it, in Unix milliseconds.
     pub received_ms: u64,
-    /// Attempts that were counted before this delivery, by the broker or the journal.
+    /// Attempts that were counted before this delivery, by the journal; or deliveries, by a broker: which of the two,
+    /// the receipt says.
     pub attempts: u32,
     /// `Some`: a caller waits for the outcome until then, so there is one attempt and no dead letter.
     pub once: Option<Instant>,

@@ -17,6 +17,7 @@ mod homes;
 mod kafka;
 mod kafka_rules;
 mod kind;
+mod places;
 mod problems;
 mod proxy;
 mod pubsub;
@@ -50,6 +51,7 @@ pub use self::{
     eventgrid_webhook::{EventGridWebhook, Validation},
     example::{markdown, yaml},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
+    places::Places,
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
     pubsub::{Ingress as PubsubIngress, Pubsub},
@@ -59,6 +61,8 @@ pub use self::{
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
     webhook::Webhook,
 };
+
+pub(crate) use self::problems::shown;
 
 /// What the configuration is wanted for: whether it must say where the function is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +159,7 @@ fn reading(
     let values = build::Values::read(&raw, &mut problems);
     let words = settings::SECTIONS.iter().map(|section| section.path);
     let words = words.filter(|path| raw.get(path).is_some()).collect();
-    Ok(Reading { config, values, words })
+    Ok(Reading { config, places: places::Places::of(name, &raw), values, words })
 }
 
 /// The port that a URL means: its own, else its scheme's.

@@ -1,12 +1,14 @@
 //! A configuration with what each of its settings says, so that a later one can be held against it.
 
-use super::{Config, build::Values, settings::SETTINGS};
+use super::{Config, Places, build::Values, settings::SETTINGS};
 
 /// A configuration, setting by setting.
 #[derive(Debug, Clone)]
 pub struct Reading {
     /// The typed values.
     pub config: Config,
+    /// Where each setting stands.
+    pub places: Places,
     pub(super) values: Values,
     /// The sections in whose place a word stands.
     pub(super) words: Vec<&'static str>,

@@ -52,7 +52,7 @@ fn a_member_that_is_wrong_does_not_take_the_others_with_it() {
     assert_eq!((&*bad.lock_token, bad.deliveries), ("a", 1));
     assert_eq!(malformed.raw.as_ref(), br#"{"specversion":"1.0","id":"1"}"#);
     assert!(!malformed.why.is_empty());
-    assert_eq!(good.lock_token, "b!");
+    assert_eq!(&*good.lock_token, "b!");
     assert_eq!(good.item.as_ref().unwrap().id(), "1");
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `specversion` is not among them: there is only "1.0", and the codecs check and write it. Neither is the data.
 
+pub(super) mod postmark;
+
 use smallvec::SmallVec;
 
 use super::{

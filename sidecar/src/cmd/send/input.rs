@@ -102,7 +102,7 @@ impl Run<'_> {
         match self.reader.input {
             Input::Lines => self.lines(name, bytes),
             Input::Auto if lines_by_name => self.lines(name, bytes),
-            input => match whole(bytes) {
+            input => match whole(bytes, if let Input::Foreign(_) = input { A_FILE } else { AN_EVENT }) {
                 Err(why) => self.bad(name, why),
                 Ok(bytes) if matches!(input, Input::Foreign(_)) => self.dead_letters(name, &bytes),
                 Ok(bytes) if input == Input::Event || (input == Input::Auto && holds_events(&bytes)) => {
@@ -123,7 +123,7 @@ impl Run<'_> {
                 Ok(0) => return true,
                 Err(error) => return self.bad(name, error),
                 // What follows is the rest of this line, so nothing after it can be trusted to be a line.
-                Ok(length) if length as u64 > EVENT_BYTES_MAX => return self.bad(place, too_large()),
+                Ok(length) if length as u64 > EVENT_BYTES_MAX => return self.bad(place, too_large(AN_EVENT)),
                 Ok(_) if line.trim_ascii().is_empty() => continue,
                 Ok(_) => {}
             }
@@ -196,14 +196,18 @@ impl Run<'_> {
     }
 }
 
-fn whole(bytes: &mut dyn BufRead) -> Result<Bytes, String> {
+/// What the bound is for, in a message.
+const AN_EVENT: &str = "one event";
+const A_FILE: &str = "one file of dead letters; split it";
+
+fn whole(bytes: &mut dyn BufRead, what: &str) -> Result<Bytes, String> {
     let mut data = Vec::new();
     Read::take(&mut *bytes, EVENT_BYTES_MAX + 1).read_to_end(&mut data).map_err(|error| error.to_string())?;
-    if data.len() as u64 > EVENT_BYTES_MAX { Err(too_large()) } else { Ok(Bytes::from(data)) }
+    if data.len() as u64 > EVENT_BYTES_MAX { Err(too_large(what)) } else { Ok(Bytes::from(data)) }
 }
 
-fn too_large() -> String {
-    format!("more than {} for one event", size_text(EVENT_BYTES_MAX))
+fn too_large(what: &str) -> String {
+    format!("more than {} for {what}", size_text(EVENT_BYTES_MAX))
 }
 
 /// Whether this is an event in JSON, or a non-empty array of which the first is one: data that only mentions
