@@ -24,8 +24,8 @@ impl Desk {
         Self { locks: Mutex::new(Locks::new(rules)), bell: Notify::new(), freed: Notify::new() }
     }
 
-    pub(crate) fn take(&self, token: Arc<str>, deliveries: u32) -> u64 {
-        self.locks().take(token, deliveries, now())
+    pub(crate) fn take(&self, token: Arc<str>, deliveries: u32, now: Instant) -> u64 {
+        self.locks().take(token, deliveries, now)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -7,6 +7,7 @@
 use crate::{config::Delay, decode::Fate};
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
     mem,
     sync::Arc,
     time::{Duration, Instant},
@@ -70,10 +71,31 @@ pub struct Counts {
 #[derive(Debug)]
 pub(crate) struct Locks {
     rules: Rules,
-    held: HashMap<u64, Held>,
+    held: HashMap<u64, Held, BuildHasherDefault<Spread>>,
     next: u64,
     queues: Vec<(Verb, Queue)>,
     pub(crate) counts: Counts,
+}
+
+/// Hashes numbers that we count up ourselves: nobody outside can choose any that collide.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 by the golden ratio: neighbours come far apart, in the upper bits too.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 #[derive(Debug)]
@@ -107,7 +129,7 @@ struct Queue {
 
 impl Locks {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, held: HashMap::new(), next: 0, queues: Vec::new(), counts: Counts::default() }
+        Self { rules, held: HashMap::default(), next: 0, queues: Vec::new(), counts: Counts::default() }
     }
 
     /// Events in hand, with those whose outcome is not taken yet.

@@ -21,7 +21,7 @@ use outrigger_core::{
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::watch, time::sleep};
 
@@ -39,7 +39,7 @@ pub struct EventGrid {
     jitter: Mutex<fastrand::Rng>,
     polling: Mutex<Polling>,
     /// Where a delivery comes from, for people: `topic/subscription`.
-    place: String,
+    place: Arc<str>,
 }
 
 /// How far the source is.
@@ -89,7 +89,7 @@ impl EventGrid {
             stage: watch::Sender::new(Stage::New),
             jitter: Mutex::new(config.jitter.clone()),
             polling: Mutex::new(Polling { appetite: Appetite::new(config.receive_events_max), asked: 0 }),
-            place: format!("{}/{}", config.topic, config.subscription),
+            place: format!("{}/{}", config.topic, config.subscription).into(),
             config,
         })
     }
@@ -175,11 +175,11 @@ impl EventGrid {
 
     /// Gives events to the path. What finds no room waits here, its lock renewed; at the drain it goes back.
     async fn push(&self, events: Vec<Received>, intake: &Intake, drain: &mut Drain) {
-        let received_ms = unix_ms();
+        let came = (now(), unix_ms());
         let (count, mut bytes) = (events.len(), 0);
         // All of them are held from here on: a lock runs whether or not its event has found its place.
         let deliveries: Vec<Delivery> =
-            events.into_iter().map(|received| self.delivery(received, received_ms)).collect();
+            events.into_iter().map(|received| self.delivery(received, came)).collect();
         for mut delivery in deliveries {
             bytes += delivery.size();
             while let Err(held) = intake.try_push(delivery) {
@@ -194,15 +194,15 @@ impl EventGrid {
         self.polling().appetite.got(count, bytes);
     }
 
-    fn delivery(&self, received: Received, received_ms: u64) -> Delivery {
+    fn delivery(&self, received: Received, (now, received_ms): (Instant, u64)) -> Delivery {
         let Received { lock_token, deliveries, item } = received;
-        let id = self.desk.take(lock_token, deliveries);
+        let id = self.desk.take(lock_token, deliveries, now);
         Delivery {
             key: self.key(&item),
             item,
             origin: Origin {
                 source: self.config.name.clone(),
-                position: Position::Text(self.place.clone()),
+                position: Position::Place(self.place.clone()),
                 headers: Vec::new(),
             },
             received_ms,

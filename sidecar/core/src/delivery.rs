@@ -147,6 +147,8 @@ pub struct Origin {
 pub enum Position {
     /// None, or one that was kept as text.
     Text(String),
+    /// One that many deliveries share: a source that counts nothing tells at least where they were.
+    Place(Arc<str>),
     /// A sequence, such as a journal's.
     Sequence(u64),
     /// A partition (`topic/partition`) and an offset in it.
@@ -171,6 +173,7 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
+            Self::Place(place) => f.write_str(place),
             Self::Sequence(sequence) => write!(f, "{sequence}"),
             Self::Offset(partition, offset) => write!(f, "{partition}/{offset}"),
         }

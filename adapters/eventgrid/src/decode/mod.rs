@@ -13,7 +13,7 @@ pub struct Received {
     pub lock_token: Arc<str>,
     /// How often it was delivered, this time included; at least 1.
     pub deliveries: u32,
-    /// The event, or what should have been one. It holds a copy of its data: a slice of the answer would keep all of
+    /// The event, or what should have been one. It holds a copy of its bytes: a slice of the answer would keep all of
     /// that in memory for as long as one event waits.
     pub item: Result<Event, Malformed>,
 }
@@ -48,11 +48,10 @@ struct Events<T> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Member<'a> {
+struct Member<'a, E> {
     #[serde(borrow)]
     broker_properties: Properties<'a>,
-    #[serde(borrow)]
-    event: &'a RawValue,
+    event: E,
 }
 
 #[derive(Deserialize)]
@@ -74,31 +73,31 @@ fn one() -> u32 {
 /// When the whole is not `{"value": […]}`, in one line.
 pub fn events(body: &Bytes) -> Result<Answer, String> {
     let wrong = |error| format!("the answer is no list of events ({error})");
-    if let Ok(Events { value }) = serde_json::from_slice::<Events<Member<'_>>>(body) {
-        let events = value.into_iter().map(|member| received(body, member)).collect();
-        return Ok(Answer { events, unreadable: 0 });
+    if let Ok(Events { value }) = serde_json::from_slice::<Events<Member<'_, json::Part>>>(body) {
+        let good = |member: Member<'_, json::Part>| received(&member.broker_properties, Ok(member.event.0));
+        return Ok(Answer { events: value.into_iter().map(good).collect(), unreadable: 0 });
     }
-    // Once more, each for itself: it is read twice only where one of them is wrong.
+    // Once more, each for itself: only where one of them is wrong.
     let Events { value } = serde_json::from_slice::<Events<&RawValue>>(body).map_err(wrong)?;
-    let members = value.iter().map(|raw| serde_json::from_str(raw.get()));
-    let events: Vec<_> = members.filter_map(|member| Some(received(body, member.ok()?))).collect();
+    let members = value.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
+    let events: Vec<_> = members.map(by_itself).collect();
     Ok(Answer { unreadable: value.len() - events.len(), events })
 }
 
-fn received(body: &Bytes, member: Member<'_>) -> Received {
-    let raw = member.event.get().as_bytes();
-    let item = match json::decode(body.slice_ref(raw)) {
-        Ok(mut event) => {
-            event.own_data();
-            Ok(event)
-        }
-        Err(invalid) => {
-            let raw = Bytes::copy_from_slice(raw);
-            Err(Malformed { raw, headers: Vec::new(), key: None, why: invalid.to_string() })
-        }
-    };
-    let Properties { lock_token, delivery_count } = member.broker_properties;
-    Received { lock_token: (&*lock_token).into(), deliveries: delivery_count.max(1), item }
+fn by_itself(member: Member<'_, &RawValue>) -> Received {
+    let raw = Bytes::copy_from_slice(member.event.get().as_bytes());
+    let item = json::decode(raw.clone()).map_err(|invalid| Malformed {
+        raw,
+        headers: Vec::new(),
+        key: None,
+        why: invalid.to_string(),
+    });
+    received(&member.broker_properties, item)
+}
+
+fn received(properties: &Properties<'_>, item: Result<Event, Malformed>) -> Received {
+    let Properties { lock_token, delivery_count } = properties;
+    Received { lock_token: (&**lock_token).into(), deliveries: (*delivery_count).max(1), item }
 }
 
 #[derive(Default, Deserialize)]
