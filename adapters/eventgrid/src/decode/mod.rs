@@ -80,19 +80,19 @@ pub fn events(body: &Bytes) -> Result<Answer, String> {
     // Once more, each for itself: only where one of them is wrong.
     let Events { value } = serde_json::from_slice::<Events<&RawValue>>(body).map_err(wrong)?;
     let members = value.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
-    let events: Vec<_> = members.map(by_itself).collect();
+    let events: Vec<_> = members.map(|member| by_itself(&member)).collect();
     Ok(Answer { unreadable: value.len() - events.len(), events })
 }
 
-fn by_itself(member: Member<'_, &RawValue>) -> Received {
-    let raw = Bytes::copy_from_slice(member.event.get().as_bytes());
+fn by_itself(Member { broker_properties, event }: &Member<'_, &RawValue>) -> Received {
+    let raw = Bytes::copy_from_slice(event.get().as_bytes());
     let item = json::decode(raw.clone()).map_err(|invalid| Malformed {
         raw,
         headers: Vec::new(),
         key: None,
         why: invalid.to_string(),
     });
-    received(&member.broker_properties, item)
+    received(broker_properties, item)
 }
 
 fn received(properties: &Properties<'_>, item: Result<Event, Malformed>) -> Received {

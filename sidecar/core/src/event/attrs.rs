@@ -13,8 +13,26 @@ use super::{
     value::{Kind, Value},
 };
 
-/// The names that the specification defines. Their places stand in stored records: only append.
-const KNOWN: [&str; 8] = ["", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time"];
+/// Names that need not be spelled out: those that the specification defines, then those that a source puts on all of its
+/// events. Their places stand in stored records, in four bits: only append.
+const KNOWN: [&str; 14] = [
+    "",
+    "id",
+    "source",
+    "type",
+    "datacontenttype",
+    "dataschema",
+    "subject",
+    "time",
+    "aegeventtype",
+    "aegsubscriptionname",
+    "aegdeliverycount",
+    "aegdataversion",
+    "aegmetadataversion",
+    "aegoutputeventid",
+];
+/// The last place of those that the specification defines.
+const DEFINED: u8 = 7;
 /// The place of `datacontenttype` in [`KNOWN`].
 const DATACONTENTTYPE: u8 = 4;
 /// The place of `dataschema` in [`KNOWN`].
@@ -146,12 +164,15 @@ impl Attributes {
         let name = if known == 0 { name } else { KNOWN.get(usize::from(known)).copied().unwrap_or_default() };
         let named = self.begin(name)?;
         let required_but_empty = named.at < REQUIRED && text.is_empty();
-        if named.known != known || required_but_empty || !kind.is_readable(text) {
+        // What is known today may have been spelled out when it was written.
+        let is_other = if known == 0 { (1..=DEFINED).contains(&named.known) } else { named.known != known };
+        if is_other || required_but_empty || !kind.is_readable(text) {
             return Err(Invalid::new(name, text, "what a stored attribute can be"));
         }
         let name_len = self.name_len(named);
         let value_len = self.room_for(text)?;
         self.text.push_str(text);
+        let known = named.known;
         self.put(named.at, Entry { start: named.start, value_len, name_len, known, kind: Some(kind) });
         Ok(())
     }
@@ -318,7 +339,13 @@ fn known(name: &str) -> u8 {
         "datacontenttype" => DATACONTENTTYPE,
         "dataschema" => 5,
         "subject" => 6,
-        "time" => 7,
+        "time" => DEFINED,
+        "aegeventtype" => 8,
+        "aegsubscriptionname" => 9,
+        "aegdeliverycount" => 10,
+        "aegdataversion" => 11,
+        "aegmetadataversion" => 12,
+        "aegoutputeventid" => 13,
         _ => 0,
     }
 }
@@ -329,7 +356,7 @@ fn kind_of(known: u8) -> Option<Kind> {
         1 | 3 | DATACONTENTTYPE | 6 => Some(Kind::String),
         2 => Some(Kind::UriRef),
         DATASCHEMA => Some(Kind::Uri),
-        7 => Some(Kind::Timestamp),
+        DEFINED => Some(Kind::Timestamp),
         _ => None,
     }
 }
@@ -340,7 +367,7 @@ fn fitting_kind(known: u8, name: &str, kind: Kind, text: &str) -> Result<Kind, I
         Some(_) => return Err(Invalid::new(name, text, "of the type that the specification gives it")),
         None => kind,
     };
-    if known != 0 && text.is_empty() {
+    if (1..=DEFINED).contains(&known) && text.is_empty() {
         return Err(Invalid::says(name, "is empty; leave it out or give it a value"));
     }
     if known == DATACONTENTTYPE {
