@@ -2,10 +2,12 @@
 //!
 //! `specversion` is not among them: there is only "1.0", and the codecs check and write it. Neither is the data.
 
+pub(super) mod names;
 pub(super) mod postmark;
 
 use smallvec::SmallVec;
 
+use self::names::{DATACONTENTTYPE, DATASCHEMA, DEFINED, KNOWN, kind_of, known};
 use super::{
     check,
     invalid::Invalid,
@@ -13,30 +15,6 @@ use super::{
     value::{Kind, Value},
 };
 
-/// Names that need not be spelled out: those that the specification defines, then those that a source puts on all of its
-/// events. Their places stand in stored records, in four bits: only append.
-const KNOWN: [&str; 14] = [
-    "",
-    "id",
-    "source",
-    "type",
-    "datacontenttype",
-    "dataschema",
-    "subject",
-    "time",
-    "aegeventtype",
-    "aegsubscriptionname",
-    "aegdeliverycount",
-    "aegdataversion",
-    "aegmetadataversion",
-    "aegoutputeventid",
-];
-/// The last place of those that the specification defines.
-const DEFINED: u8 = 7;
-/// The place of `datacontenttype` in [`KNOWN`].
-const DATACONTENTTYPE: u8 = 4;
-/// The place of `dataschema` in [`KNOWN`].
-const DATASCHEMA: u8 = 5;
 /// `id`, `source` and `type` are there in every event and always first, at their place in [`KNOWN`] less one.
 pub(super) const REQUIRED: usize = 3;
 /// More attributes than any transport carries; what lies beyond is refused, which bounds the search for doubles.
@@ -330,36 +308,6 @@ impl Entry {
 
 /// The start of a required attribute that was `null`.
 const NULL: u32 = u32::MAX;
-
-fn known(name: &str) -> u8 {
-    match name {
-        "id" => 1,
-        "source" => 2,
-        "type" => 3,
-        "datacontenttype" => DATACONTENTTYPE,
-        "dataschema" => 5,
-        "subject" => 6,
-        "time" => DEFINED,
-        "aegeventtype" => 8,
-        "aegsubscriptionname" => 9,
-        "aegdeliverycount" => 10,
-        "aegdataversion" => 11,
-        "aegmetadataversion" => 12,
-        "aegoutputeventid" => 13,
-        _ => 0,
-    }
-}
-
-/// The type that the specification gives a known attribute.
-fn kind_of(known: u8) -> Option<Kind> {
-    match known {
-        1 | 3 | DATACONTENTTYPE | 6 => Some(Kind::String),
-        2 => Some(Kind::UriRef),
-        DATASCHEMA => Some(Kind::Uri),
-        DEFINED => Some(Kind::Timestamp),
-        _ => None,
-    }
-}
 
 fn fitting_kind(known: u8, name: &str, kind: Kind, text: &str) -> Result<Kind, Invalid> {
     let kind = match kind_of(known) {
