@@ -4,19 +4,17 @@
 //! the time and the dice. Workers (`worker.rs`) take events, make one attempt each and have the outcome settled
 //! (`settle.rs`); a timer starts one again when something may run.
 
-mod complaint;
 mod job;
 mod parking;
 mod parts;
 mod passage;
 mod worker;
 
-use complaint::Complaint;
 pub(crate) use job::{Job, Running};
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
 
-use crate::telemetry::Metrics;
+use crate::{complaint::Complaint, telemetry::Metrics};
 use fastrand::Rng;
 use outrigger_core::{
     Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
@@ -125,27 +123,9 @@ impl Target {
         }
         delivery.timeline.note(Step::Queued, now);
         let open_before = state.breaker.open_total(now);
-        let grave = delivery.item.as_ref().err().map(|malformed| Reason {
-            code: Code::Malformed,
-            status: None,
-            detail: malformed.why.clone(),
-        });
-        let job = Box::new(Job {
-            item: delivery.item,
-            key: delivery.key.clone(),
-            origin: delivery.origin,
-            receipt: delivery.receipt,
-            timeline: delivery.timeline,
-            once: delivery.once,
-            attempts: delivery.attempts,
-            failures: 0,
-            received_ms: delivery.received_ms,
-            admitted: now,
-            open_before,
-            grave,
-            reply: None,
-        });
-        state.lanes.push(delivery.key, job);
+        let key = delivery.key.clone();
+        let job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
+        state.lanes.push(key, job);
         self.start_worker(&mut state);
     }
 

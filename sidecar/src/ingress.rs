@@ -4,6 +4,7 @@
 //! function's own answer after one attempt. Everything else is a refusal that leaves the event with its sender.
 
 pub mod cloudevents;
+mod complaints;
 pub mod confirm;
 pub mod paths;
 mod sync;
@@ -30,6 +31,7 @@ use outrigger_net::{
 };
 use std::{sync::Arc, time::Duration};
 
+pub use self::complaints::Complaints;
 use self::{confirm::Confirmer, webhook::Handshake};
 
 /// Keeps events, and what came with them and is none, on storage that outlives the pod.
@@ -89,6 +91,8 @@ pub struct Ingress {
     pub answering: Answering,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What was said in the log of requests that bring no events.
+    pub complaints: Complaints,
 }
 
 impl Ingress {
@@ -108,7 +112,7 @@ impl Ingress {
         let answer = match self.enter(request).await {
             Ok(answer) => answer,
             Err(error) => {
-                tracing::debug!(%error, "a request was refused");
+                self.complaints.of_request(&self.name, self.inbound.refused(), &error);
                 self.inbound.answer(&Outcome::Unavailable(error))
             }
         };
@@ -241,9 +245,9 @@ impl Ingress {
 
     /// What a sender is told whose body could not be read.
     fn unread(&self, error: &BodyError) -> Response<Bytes> {
-        tracing::debug!(%error, "a request was refused");
         let again = matches!(error, BodyError::NoRoom { .. }).then_some(Duration::from_secs(1));
         let told = Error::status(error.status(), again, error.to_string());
+        self.complaints.of_request(&self.name, self.inbound.refused(), &told);
         let mut answer = self.inbound.answer(&Outcome::Unavailable(told));
         if matches!(error, BodyError::UnsupportedEncoding { .. }) {
             // Tells a sender that it is the encoding, not the format, and which to take (RFC 9110, section 12.5.3).
@@ -253,22 +257,21 @@ impl Ingress {
     }
 
     async fn keep(&self, accept: &dyn Accept, items: Vec<Result<Event, Malformed>>) -> Result<Outcome> {
-        let (mut events, mut letters) = (Vec::with_capacity(items.len()), Vec::new());
+        let (mut events, mut malformed) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             match item {
                 Ok(event) => {
                     let key = self.keys.of(&self.name, &event);
                     events.push((event, key));
                 }
-                Err(malformed) => letters.push(self.letter(malformed)),
+                Err(member) => malformed.push(member),
             }
         }
-        let (count, dead) = (events.len(), letters.len());
+        let letters = malformed.iter().map(|member| self.letter(member.clone())).collect();
+        let (count, dead) = (events.len(), malformed.len());
         // All or nothing: a sender who is refused sends again, and would leave the same letters each time.
         accept.accept(events, letters).await?;
-        for _ in 0..dead {
-            self.metrics.dead(Code::Malformed);
-        }
+        self.buried(&malformed.iter().collect::<Vec<_>>());
         self.metrics.accepted(count);
         Ok(Outcome::Accepted { events: count, dead })
     }
@@ -289,10 +292,18 @@ impl Ingress {
         };
         let letters: Vec<_> = malformed.iter().map(|&malformed| self.letter(malformed.clone())).collect();
         try_join_all(letters.iter().map(|letter| home.put(letter))).await?;
-        for _ in &letters {
+        self.buried(&malformed);
+        Ok(letters.len())
+    }
+
+    /// Counts and says what was kept as dead letters.
+    fn buried(&self, malformed: &[&Malformed]) {
+        for _ in malformed {
             self.metrics.dead(Code::Malformed);
         }
-        Ok(letters.len())
+        if let Some(first) = malformed.first() {
+            self.complaints.of_members(&self.name, malformed.len(), first);
+        }
     }
 
     fn letter(&self, malformed: Malformed) -> DeadLetter {

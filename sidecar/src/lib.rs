@@ -15,6 +15,7 @@ pub mod admit;
 pub mod app;
 pub mod cli;
 pub mod cmd;
+mod complaint;
 pub mod config;
 pub mod dead_api;
 pub mod dispatch;

@@ -175,10 +175,7 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
 
 #[cfg(feature = "eventgrid")]
 fn check_eventgrid(config: &config::Config) -> Result<()> {
-    if !eventgrid::is_wanted(config) {
-        return Ok(());
-    }
-    eventgrid::add(config, eventgrid::Purpose::Look, &mut Brokers::default())
+    eventgrid::brokers(config, eventgrid::Purpose::Look).map(drop)
 }
 
 #[cfg(not(feature = "eventgrid"))]
@@ -237,12 +234,8 @@ fn pubsub_brokers(config: &config::Config) -> Result<Brokers> {
 
 #[cfg(feature = "eventgrid")]
 fn eventgrid_brokers(config: &config::Config) -> Result<Brokers> {
-    let mut brokers = Brokers::default();
-    if eventgrid::is_wanted(config) {
-        let jitter = config.runtime.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        eventgrid::add(config, eventgrid::Purpose::Connect(jitter), &mut brokers)?;
-    }
-    Ok(brokers)
+    let jitter = config.runtime.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    eventgrid::brokers(config, eventgrid::Purpose::Connect(jitter))
 }
 
 #[cfg(not(feature = "eventgrid"))]
@@ -262,14 +255,8 @@ fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Broke
     let sink = |written| kafka::sink(kafka, &cluster, written);
     let replies = replies(config).map(sink).transpose()?;
     let dead = dead_letters(config).map(sink).transpose()?;
-    let homes = [&replies, &dead].into_iter().flatten().map(|sink| sink.clone() as Arc<dyn Home>).collect();
-    Ok(Brokers {
-        feeds: feed.into_iter().collect(),
-        replies: replies.map(|sink| sink as _),
-        dead: dead.map(|sink| sink as _),
-        homes,
-        replays: Some(Arc::new(replay::Replayer::new(kafka::settings(config, &cluster)?))),
-    })
+    let replayer = replay::Replayer::new(kafka::settings(config, &cluster)?);
+    Ok(Brokers { replays: Some(Arc::new(replayer)), ..Brokers::of(feed, replies, dead) })
 }
 
 #[cfg(feature = "kafka")]

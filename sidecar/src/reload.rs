@@ -163,7 +163,7 @@ impl Reload {
         let newer = self.source.read(&*self.env).map_err(|problems| problems.to_string())?;
         let found = check::findings(&newer.config);
         if !found.is_empty() {
-            let lines: Vec<_> = found.into_iter().map(|(key, what)| format!("{key}: {what}")).collect();
+            let lines: Vec<_> = found.iter().map(|(key, what)| newer.places.line(key, what)).collect();
             return Err(lines.join("\n"));
         }
         let live = self.current.changes(&newer).live;

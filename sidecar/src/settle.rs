@@ -295,8 +295,8 @@ fn note_failure(
     job.failures = job.failures.saturating_add(1);
     let open_since = open.saturating_sub(job.open_before);
     let elapsed = ended.saturating_duration_since(job.admitted).saturating_sub(open_since);
-    let (attempts, failures) = (job.attempts, job.failures);
-    Attempt { verdict, counts, attempts, failures, elapsed, retry_after: error.retry_after() }
+    let Job { attempts, carried, failures, .. } = *job;
+    Attempt { verdict, counts, attempts, carried, failures, elapsed, retry_after: error.retry_after() }
 }
 
 fn reason(code: Code, error: &Error) -> Reason {

@@ -80,9 +80,10 @@ impl Board {
         }
     }
 
-    /// What is in the way at `now`, in one line.
-    pub(crate) fn trouble(&self, now: Instant) -> Option<String> {
-        let trouble = lock(&self.troubles).iter().flatten().next().cloned();
+    /// What is in the way at `now`, in one line, while `in_hand` events are: without any, nothing is to be told or renewed.
+    pub(crate) fn trouble(&self, now: Instant, in_hand: usize) -> Option<String> {
+        let counting = if in_hand > 0 { 3 } else { 1 };
+        let trouble = lock(&self.troubles)[..counting].iter().flatten().next().cloned();
         let asks = self.asked_at.get().is_none_or(|at| now.saturating_duration_since(*at) < LET_IN_AFTER);
         let new = asks && !self.answered.load(Ordering::Relaxed);
         trouble.or_else(|| new.then(|| "eventgrid: asked for the first events".to_owned()))
@@ -91,4 +92,25 @@ impl Board {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use outrigger_core::{Error, Kind};
+
+    #[test]
+    fn what_could_not_be_told_is_in_the_way_only_while_something_is_to_be_told() {
+        let (board, now) = (Board::default(), Instant::now());
+        board.asking(now);
+        board.succeeded(Errand::Receive, "eventgrid");
+        for errand in [Errand::Tell, Errand::Renew] {
+            board.failed(errand, "eventgrid", &Error::new(Kind::Unreachable, "down"));
+            assert_eq!((board.trouble(now, 1).as_deref(), board.trouble(now, 0)), (Some("down"), None));
+            board.succeeded(errand, "eventgrid");
+            assert_eq!(board.trouble(now, 1), None);
+        }
+        board.failed(Errand::Receive, "eventgrid", &Error::new(Kind::Unreachable, "down"));
+        assert_eq!(board.trouble(now, 0).as_deref(), Some("down"));
+    }
 }

@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 const ADDED: [&str; 5] =
     ["deadletterreason", "deliveryattempts", "lastdeliveryattempttime", "lastdeliveryoutcome", "publishtime"];
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 #[derive(Deserialize)]
 struct Letter<'a> {
     #[serde(borrow)]
@@ -28,7 +31,9 @@ struct Versioned {
 ///
 /// # Errors
 /// When the whole is neither a JSON array nor an object.
-pub fn read(file: &Bytes) -> Result<Vec<Result<Event, Invalid>>, Invalid> {
+pub fn read(file: &[u8]) -> Result<Vec<Result<Event, Invalid>>, Invalid> {
+    // JSON has no place for the mark that some editors and tools put first.
+    let file = file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file);
     let letters: Vec<&RawValue> = match serde_json::from_slice(file) {
         Ok(letters) => letters,
         Err(error) => match serde_json::from_slice::<&RawValue>(file) {
@@ -63,7 +68,7 @@ mod tests {
     use super::*;
 
     fn ids(text: &'static str) -> Vec<Result<String, String>> {
-        let read = read(&Bytes::from_static(text.as_bytes())).unwrap();
+        let read = read(text.as_bytes()).unwrap();
         let name = |event: Result<Event, Invalid>| {
             event.map(|event| format!("{} {}", event.source(), event.id())).map_err(|error| error.to_string())
         };
@@ -84,24 +89,31 @@ mod tests {
 
     #[test]
     fn an_older_file_gives_its_events_without_what_azure_added() {
-        let file = Bytes::from_static(
+        let file =
             br#"[{"id":"1","source":"/s","specversion":"1.0","type":"t","subject":"x","deadletterreason":"MaxDeliveryAttemptsExceeded",
                   "deliveryattempts":30,"lastdeliveryoutcome":"NotFound","publishtime":"2026-01-01T00:00:00Z",
                   "lastdeliveryattempttime":"2026-01-02T00:00:00Z","mine":"kept"},
                  {"id":"2","topic":"/t","subject":"s","eventType":"t","eventTime":"2026-01-01T00:00:00Z","dataVersion":"1",
-                  "metadataVersion":"1","deadLetterReason":"TimeToLiveExceeded","deliveryAttempts":1,"data":{"event":{}}}]"#,
-        );
-        let events: Vec<_> = read(&file).unwrap().into_iter().map(Result::unwrap).collect();
+                  "metadataVersion":"1","deadLetterReason":"TimeToLiveExceeded","deliveryAttempts":1,"data":{"event":{}}}]"#;
+        let events: Vec<_> = read(file).unwrap().into_iter().map(Result::unwrap).collect();
         let names: Vec<_> = events[0].attributes().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(names, ["id", "source", "type", "subject", "mine"]);
         assert_eq!((events[1].id(), events[1].data().unwrap().as_ref()), ("2", &br#"{"event":{}}"#[..]));
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_a_file() {
+        let letter = r#"[{"event":{"specversion":"1.0","id":"1","source":"/s","type":"t"}}]"#;
+        let marked = read(format!("\u{feff}{letter}").as_bytes()).unwrap();
+        assert_eq!(marked[0].as_ref().unwrap().id(), "1");
+        assert!(read("\u{feff}".as_bytes()).is_err());
+    }
+
+    #[test]
     fn a_single_letter_is_a_file_and_anything_else_is_none() {
         assert_eq!(ids(r#"{"event":{"specversion":"1.0","id":"1","source":"/s","type":"t"}}"#).len(), 1);
         for text in ["", "7", "[", "<xml>"] {
-            assert!(read(&Bytes::from_static(text.as_bytes())).is_err(), "{text}");
+            assert!(read(text.as_bytes()).is_err(), "{text}");
         }
         assert!(ids("[7, {}]").iter().all(Result::is_err));
     }

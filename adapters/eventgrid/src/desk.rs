@@ -4,7 +4,7 @@ use crate::decode::Fate;
 use crate::locks::{Batch, Counts, Locks, Outcome, Rules, Verb};
 use outrigger_core::{Settlement, Settler};
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 use tokio::sync::Notify;
@@ -24,8 +24,8 @@ impl Desk {
         Self { locks: Mutex::new(Locks::new(rules)), bell: Notify::new(), freed: Notify::new() }
     }
 
-    pub(crate) fn take(&self, token: &str, deliveries: u32) -> u64 {
-        self.locks().take(token, deliveries, now())
+    pub(crate) fn take(&self, token: Arc<str>, deliveries: u32, now: Instant) -> u64 {
+        self.locks().take(token, deliveries, now)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,6 +111,10 @@ impl Settler for Desk {
     /// An event whose lock is gone, or that is to go back, is not begun with.
     fn wanted(&self, token: u64) -> bool {
         self.locks().is_wanted(token)
+    }
+
+    fn counts_deliveries(&self) -> bool {
+        true
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::{config::Delay, decode::Fate};
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
     mem,
     sync::Arc,
     time::{Duration, Instant},
@@ -70,10 +71,31 @@ pub struct Counts {
 #[derive(Debug)]
 pub(crate) struct Locks {
     rules: Rules,
-    held: HashMap<u64, Held>,
+    held: HashMap<u64, Held, BuildHasherDefault<Spread>>,
     next: u64,
     queues: Vec<(Verb, Queue)>,
     pub(crate) counts: Counts,
+}
+
+/// Hashes numbers that we count up ourselves: nobody outside can choose any that collide.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 by the golden ratio: neighbours come far apart, in the upper bits too.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 #[derive(Debug)]
@@ -107,7 +129,7 @@ struct Queue {
 
 impl Locks {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, held: HashMap::new(), next: 0, queues: Vec::new(), counts: Counts::default() }
+        Self { rules, held: HashMap::default(), next: 0, queues: Vec::new(), counts: Counts::default() }
     }
 
     /// Events in hand, with those whose outcome is not taken yet.
@@ -116,13 +138,13 @@ impl Locks {
     }
 
     /// Takes an event on that was received at `now`.
-    pub(crate) fn take(&mut self, token: &str, deliveries: u32, now: Instant) -> u64 {
+    pub(crate) fn take(&mut self, token: Arc<str>, deliveries: u32, now: Instant) -> u64 {
         let id = self.next;
         self.next += 1;
         self.counts.received += 1;
         self.counts.redelivered += u64::from(deliveries > 1);
         let until = now + self.rules.lock;
-        self.held.insert(id, Held { token: token.into(), until, since: now, phase: Phase::Ours });
+        self.held.insert(id, Held { token, until, since: now, phase: Phase::Ours });
         id
     }
 

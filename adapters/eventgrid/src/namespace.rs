@@ -24,7 +24,6 @@ pub(crate) struct Namespace {
     /// For people.
     what: String,
     section: &'static str,
-    wait: Duration,
     bytes_max: usize,
 }
 
@@ -36,26 +35,24 @@ impl Namespace {
             path: format!("/topics/{topic}/eventsubscriptions/{subscription}"),
             what: format!("topic {topic}, subscription {subscription}"),
             section: config.endpoint.section,
-            wait: config.wait,
             bytes_max: config.receive_bytes_max,
         }
     }
 
-    /// Asks for at most `events_max` events, and waits for the first of them.
+    /// Asks for at most `events_max` events, and has the service wait up to `wait` for the first of them.
     ///
     /// # Errors
     /// As [`Service::post`]; `BadAnswer` also where the answer holds no events as they should be.
     ///
     /// # Cancellation
     /// Dropping the future ends the wait; events that were under way come again once their locks have ended.
-    pub(crate) async fn receive(&self, events_max: usize) -> Result<Answer> {
-        let Self { path, wait, .. } = self;
-        let wait_s = wait.as_secs();
+    pub(crate) async fn receive(&self, events_max: usize, wait: Duration) -> Result<Answer> {
+        let (path, wait_s) = (&self.path, wait.as_secs());
         let call = Call {
             path: format!("{path}:receive?maxEvents={events_max}&maxWaitTime={wait_s}"),
             content_type: None,
             body: Bytes::new(),
-            wait: *wait,
+            wait,
             bytes_max: self.bytes_max,
             asked: self.asked(),
         };

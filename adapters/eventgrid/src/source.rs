@@ -21,9 +21,13 @@ use outrigger_core::{
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::watch, time::sleep};
+
+/// The shortest wait for events that the service grants. After a failure it is asked for so long only: that it answers
+/// again is known when that poll ends.
+const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// Event Grid as a source.
 pub struct EventGrid {
@@ -35,7 +39,7 @@ pub struct EventGrid {
     jitter: Mutex<fastrand::Rng>,
     polling: Mutex<Polling>,
     /// Where a delivery comes from, for people: `topic/subscription`.
-    place: String,
+    place: Arc<str>,
 }
 
 /// How far the source is.
@@ -85,7 +89,7 @@ impl EventGrid {
             stage: watch::Sender::new(Stage::New),
             jitter: Mutex::new(config.jitter.clone()),
             polling: Mutex::new(Polling { appetite: Appetite::new(config.receive_events_max), asked: 0 }),
-            place: format!("{}/{}", config.topic, config.subscription),
+            place: format!("{}/{}", config.topic, config.subscription).into(),
             config,
         })
     }
@@ -107,7 +111,7 @@ impl EventGrid {
     /// What is in the way of events, in one line; `None` when nothing is.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.board.trouble(now())
+        self.board.trouble(now(), self.desk.len())
     }
 
     /// How long to wait after `failures` requests in a row that failed, the last one with `error`.
@@ -120,14 +124,15 @@ impl EventGrid {
 
     /// Asks for events and pushes them, until the drain.
     async fn poll(&self, intake: Intake, mut drain: Drain) {
-        let mut failures = 0;
+        let (wait, mut failures) = (self.config.wait, 0);
         loop {
             let poll = async {
                 self.desk.room(self.config.events_max).await;
                 intake.ebb(1).await;
                 let asked = self.ask(&intake);
                 self.board.asking(now());
-                (asked.0, self.namespace.receive(asked.0).await)
+                let wait = if failures == 0 { wait } else { wait.min(WAIT_AFTER_FAILURE) };
+                (asked.0, self.namespace.receive(asked.0, wait).await)
             };
             let (asked, received) = tokio::select! {
                 biased; // no dice that nobody handed in
@@ -170,11 +175,11 @@ impl EventGrid {
 
     /// Gives events to the path. What finds no room waits here, its lock renewed; at the drain it goes back.
     async fn push(&self, events: Vec<Received>, intake: &Intake, drain: &mut Drain) {
-        let received_ms = unix_ms();
+        let came = (now(), unix_ms());
         let (count, mut bytes) = (events.len(), 0);
         // All of them are held from here on: a lock runs whether or not its event has found its place.
         let deliveries: Vec<Delivery> =
-            events.into_iter().map(|received| self.delivery(received, received_ms)).collect();
+            events.into_iter().map(|received| self.delivery(received, came)).collect();
         for mut delivery in deliveries {
             bytes += delivery.size();
             while let Err(held) = intake.try_push(delivery) {
@@ -189,19 +194,18 @@ impl EventGrid {
         self.polling().appetite.got(count, bytes);
     }
 
-    fn delivery(&self, received: Received, received_ms: u64) -> Delivery {
+    fn delivery(&self, received: Received, (now, received_ms): (Instant, u64)) -> Delivery {
         let Received { lock_token, deliveries, item } = received;
-        let id = self.desk.take(&lock_token, deliveries);
+        let id = self.desk.take(lock_token, deliveries, now);
         Delivery {
             key: self.key(&item),
             item,
             origin: Origin {
                 source: self.config.name.clone(),
-                position: Position::Text(self.place.clone()),
+                position: Position::Place(self.place.clone()),
                 headers: Vec::new(),
             },
             received_ms,
-            // The service counts deliveries, whatever became of them.
             attempts: deliveries - 1,
             once: None,
             timeline: Timeline::off(),

@@ -8,12 +8,11 @@ mod read;
 mod validation;
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-    request::Parts,
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
+use outrigger_core::{
+    Error, Inbound, Inbox, Kind, Outcome, Refused, Result, Settlement,
+    inbound::{self, empty},
 };
-use outrigger_core::{Error, Inbound, Inbox, Kind, Outcome, Refused, Result, Settlement};
 use read::Read;
 use std::time::Duration;
 
@@ -44,21 +43,21 @@ impl Inbound for Webhook {
             Read::Validation { code, url } => self.confirm(code, url.as_deref()),
             Read::Deletion(subscription) => {
                 tracing::info!(subscription, "an event subscription was deleted; it sends no more");
-                Ok(Inbox::Answer(plain(StatusCode::OK)))
+                Ok(Inbox::Answer(empty(StatusCode::OK)))
             }
         }
     }
 
     fn answer(&self, outcome: &Outcome) -> Response<Bytes> {
         match outcome {
-            Outcome::Accepted { dead: 0, .. } => plain(StatusCode::OK),
+            Outcome::Accepted { dead: 0, .. } => empty(StatusCode::OK),
             Outcome::Accepted { events, dead } => {
                 json(&serde_json::json!({"accepted": events, "dead_lettered": dead}))
             }
             Outcome::Settled { settlements, .. } => {
                 let is_done = |settlement: &Settlement| matches!(settlement, Settlement::Ack(_));
                 if settlements.iter().all(is_done) {
-                    return plain(StatusCode::OK);
+                    return empty(StatusCode::OK);
                 }
                 let wait = settlements.iter().filter_map(|settlement| match settlement {
                     Settlement::Release { after } => *after,
@@ -87,13 +86,13 @@ impl Webhook {
             }
             Validation::Follow(hosts) => {
                 match validation::fit(url.ok_or_else(|| missing("validationUrl"))?, hosts) {
-                    Ok(url) => Ok(Inbox::Confirm { answer: plain(StatusCode::OK), url }),
+                    Ok(url) => Ok(Inbox::Confirm { answer: empty(StatusCode::OK), url }),
                     Err(why) => {
                         tracing::warn!(
                             why,
                             "an event subscription is not confirmed: its validationUrl is not followed"
                         );
-                        Ok(Inbox::Answer(plain(StatusCode::OK)))
+                        Ok(Inbox::Answer(empty(StatusCode::OK)))
                     }
                 }
             }
@@ -101,7 +100,7 @@ impl Webhook {
                 tracing::warn!(
                     "an event subscription is not confirmed: ingress.eventgrid_webhook.validation is refuse"
                 );
-                Ok(Inbox::Answer(plain(StatusCode::FORBIDDEN)))
+                Ok(Inbox::Answer(empty(StatusCode::FORBIDDEN)))
             }
         }
     }
@@ -115,19 +114,7 @@ fn refusal(error: &Error) -> Response<Bytes> {
         400 | 401 | 403 | 404 => (503, Some(Duration::from_secs(30))),
         status => (status, wait),
     };
-    let mut answer = plain(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if let Some(wait) = wait {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-    }
-    *answer.body_mut() = Bytes::from(error.message().to_owned());
-    answer
-}
-
-fn plain(status: StatusCode) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = status;
-    answer
+    inbound::refusal(status, wait, error.message().to_owned())
 }
 
 fn json(value: &serde_json::Value) -> Response<Bytes> {

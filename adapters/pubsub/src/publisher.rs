@@ -72,7 +72,8 @@ impl SinkConfig {
     /// The topic's whole name.
     pub(crate) fn whole_topic(&self) -> Result<String> {
         self.link.name("topics", &self.topic).map_err(|error| {
-            Error::new(Kind::Invalid, format!("the topic for {}: {}", self.name, error.message()))
+            let setting = format!("{}.pubsub_topic", self.name.replace(' ', "_"));
+            Error::new(Kind::Invalid, format!("{setting}: {}", error.message()))
         })
     }
 }

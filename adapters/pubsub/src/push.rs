@@ -7,12 +7,10 @@ mod unwrapped;
 mod wrapped;
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-    request::Parts,
+use http::{Response, StatusCode, request::Parts};
+use outrigger_core::{
+    Error, Event, Inbound, Inbox, Malformed, Outcome, Refused, Result, Settlement, inbound,
 };
-use outrigger_core::{Error, Event, Inbound, Inbox, Malformed, Outcome, Refused, Result, Settlement, Value};
 use std::{sync::Arc, time::Duration};
 
 use crate::decode::{self, Message, Place};
@@ -41,11 +39,11 @@ impl Inbound for Push {
 
     fn answer(&self, outcome: &Outcome) -> Response<Bytes> {
         match outcome {
-            Outcome::Accepted { .. } => plain(StatusCode::NO_CONTENT),
+            Outcome::Accepted { .. } => inbound::empty(StatusCode::NO_CONTENT),
             Outcome::Settled { settlements, .. } => {
                 let is_done = |settlement: &Settlement| matches!(settlement, Settlement::Ack(_));
                 if settlements.iter().all(is_done) {
-                    return plain(StatusCode::NO_CONTENT);
+                    return inbound::empty(StatusCode::NO_CONTENT);
                 }
                 let wait = Some(Duration::from_secs(1));
                 refusal(&Error::status(503, wait, "the function does not have it yet; send it again"))
@@ -60,31 +58,19 @@ impl Inbound for Push {
 }
 
 /// The event that the message would be if it were pulled. A journal knows an event's key only by its attributes, so the
-/// ordering key is its `partitionkey`, unless it has one of its own.
+/// ordering key must be one of them.
 fn event(message: &Message, place: &Place) -> Result<Event, Malformed> {
-    let mut event = decode::decode(message, place)?;
-    if !message.ordering_key.is_empty() && event.get("partitionkey").is_none() {
-        let keyed = event.set("partitionkey", Value::String(&message.ordering_key));
-        keyed.map_err(|why| decode::malformed(message, &why))?;
+    let event = decode::decode(message, place)?;
+    if !message.ordering_key.is_empty() && event.get(decode::KEY).is_none() {
+        let why = "the ordering key holds control characters, so that it can be no attribute; the order would be lost";
+        return Err(decode::malformed(message, &why));
     }
     Ok(event)
 }
 
 fn refusal(error: &Error) -> Response<Bytes> {
     let (status, wait) = error.told();
-    let mut answer = plain(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    if let Some(wait) = wait {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-    }
-    *answer.body_mut() = Bytes::from(error.message().to_owned());
-    answer
-}
-
-fn plain(status: StatusCode) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = status;
-    answer
+    inbound::refusal(status, wait, error.message().to_owned())
 }
 
 #[cfg(test)]

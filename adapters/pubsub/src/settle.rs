@@ -57,6 +57,10 @@ impl<L: Lease> Settler for Desk<L> {
     fn wanted(&self, token: u64) -> bool {
         self.is_wanted(token)
     }
+
+    fn counts_deliveries(&self) -> bool {
+        true
+    }
 }
 
 impl<L: Lease> Desk<L> {

@@ -27,7 +27,8 @@ pub struct Delivery {
     pub origin: Origin,
     /// When its source first received it, in Unix milliseconds.
     pub received_ms: u64,
-    /// Attempts that were counted before this delivery, by the broker or the journal.
+    /// Attempts that were counted before this delivery, by the journal; or deliveries, by a broker: which of the two,
+    /// the receipt says.
     pub attempts: u32,
     /// `Some`: a caller waits for the outcome until then, so there is one attempt and no dead letter.
     pub once: Option<Instant>,
@@ -146,6 +147,8 @@ pub struct Origin {
 pub enum Position {
     /// None, or one that was kept as text.
     Text(String),
+    /// One that many deliveries share: a source that counts nothing tells at least where they were.
+    Place(Arc<str>),
     /// A sequence, such as a journal's.
     Sequence(u64),
     /// A partition (`topic/partition`) and an offset in it.
@@ -170,6 +173,7 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
+            Self::Place(place) => f.write_str(place),
             Self::Sequence(sequence) => write!(f, "{sequence}"),
             Self::Offset(partition, offset) => write!(f, "{partition}/{offset}"),
         }

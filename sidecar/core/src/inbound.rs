@@ -1,8 +1,13 @@
 //! Sources that push by HTTP: one request in, events and malformed members out, one answer back.
 
-use crate::{Event, Malformed, Result, Settlement};
+use crate::{Error, Event, Malformed, Result, Settlement};
 use bytes::Bytes;
-use http::{Response, Uri, request::Parts};
+use http::{
+    HeaderValue, Response, StatusCode, Uri,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    request::Parts,
+};
+use std::time::Duration;
 
 /// Reads requests of one kind of sender, and knows the answers that it understands.
 pub trait Inbound: Send + Sync + 'static {
@@ -71,5 +76,25 @@ pub enum Outcome {
         dead: usize,
     },
     /// Nothing of it was accepted, and the sender may try again.
-    Unavailable(crate::Error),
+    Unavailable(Error),
+}
+
+/// An answer without a body.
+#[must_use]
+pub fn empty(status: StatusCode) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// The answer to what was not taken: its status, when to come again where that is known, and why as text.
+#[must_use]
+pub fn refusal(status: u16, wait: Option<Duration>, why: String) -> Response<Bytes> {
+    let mut answer = empty(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Some(wait) = wait {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    *answer.body_mut() = Bytes::from(why);
+    answer
 }

@@ -43,6 +43,12 @@ pub trait Settler: Send + Sync {
     fn attempted(&self, token: u64, attempts: u32) {
         let _ = (token, attempts);
     }
+
+    /// Whether [`crate::Delivery::attempts`] of its deliveries counts each time that one was handed out, also where it
+    /// was given back untried.
+    fn counts_deliveries(&self) -> bool {
+        false
+    }
 }
 
 /// The duty to settle one delivery. Dropping it is [`Settlement::Release`].
@@ -77,6 +83,12 @@ impl Receipt {
         if let Some(settler) = &self.settler {
             settler.attempted(self.token, attempts);
         }
+    }
+
+    /// Whether what its source has counted are deliveries, not attempts.
+    #[must_use]
+    pub fn counts_deliveries(&self) -> bool {
+        self.settler.as_ref().is_some_and(|settler| settler.counts_deliveries())
     }
 
     /// Keeps `permit` until the receipt is settled or dropped.
@@ -192,6 +204,11 @@ impl Settler for Split {
         if let Some(parent) = &state.parent {
             parent.attempted(attempts);
         }
+    }
+
+    fn counts_deliveries(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.parent.as_ref().is_some_and(Receipt::counts_deliveries)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Http, ListenerTls},
     dispatch::Target,
     guard,
-    ingress::{Answering, Ingress, cloudevents::CloudEvents, paths::Paths},
+    ingress::{Answering, Complaints, Ingress, cloudevents::CloudEvents, paths::Paths},
     proxy::{self, Proxy},
     registry::Storage,
     telemetry::Metrics,
@@ -290,6 +290,7 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>, receiving: Arc<B
         keys: Keys(config.delivery.key.clone()),
         answering: answering(http, inside),
         metrics: metrics.clone(),
+        complaints: Complaints::default(),
     })
 }
 

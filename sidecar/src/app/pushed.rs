@@ -6,7 +6,7 @@ use crate::{
     cmd::Failure,
     config::{Auth, Config, Http, Webhook},
     guard,
-    ingress::{Answering, Ingress, confirm::Confirmer},
+    ingress::{Answering, Complaints, Ingress, confirm::Confirmer},
     registry::push,
 };
 use fastrand::Rng;
@@ -90,6 +90,7 @@ impl Pushed {
             keys: Keys(inside.config.delivery.key.clone()),
             answering,
             metrics: inside.metrics.clone(),
+            complaints: Complaints::default(),
         })
     }
 }

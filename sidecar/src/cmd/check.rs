@@ -1,5 +1,6 @@
 //! `outrigger check`: every mistake of a configuration, before it is run.
 
+mod loops;
 mod proxy;
 
 use std::{
@@ -11,7 +12,10 @@ use std::{
 use super::{Exit, Failure};
 use crate::{
     cli::CheckArgs,
-    config::{Auth, Config, Env, EventGridTopic, Purpose, Rule, Storage, load, locate},
+    config::{
+        Auth, Config, Env, EventGridTopic, Place, Places, Purpose, Reading, Rule, Storage, load_reading,
+        locate, shown,
+    },
     guard, registry, tls,
 };
 use outrigger_core::Error;
@@ -23,16 +27,17 @@ use outrigger_core::Error;
 /// Only when standard output cannot be written.
 pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
     let file = locate(env, args.file.as_deref());
-    let checked = load(env, file.as_deref(), &[], Purpose::Look);
-    if let Ok(config) = &checked {
+    let read = load_reading(env, file.as_deref(), &[], Purpose::Look);
+    if let Ok(Reading { config, places, .. }) = &read {
         // Google's libraries begin with a task that keeps tokens fresh. Nothing drives this runtime, so it never runs.
         let runtime = super::run::runtime(1)?;
         let _entered = runtime.enter();
         let wrong = findings(config);
         if !wrong.is_empty() {
-            return refused(args, file.as_deref(), &wrong);
+            return refused(args, file.as_deref(), places, &wrong);
         }
     }
+    let checked = read.map(|reading| reading.config);
     let exit = if checked.is_ok() { Exit::Success } else { Exit::Wrong };
     let mut out = io::stdout().lock();
     let warned = checked.as_ref().map(warnings).unwrap_or_default();
@@ -71,22 +76,32 @@ pub(crate) fn findings(config: &Config) -> Vec<(String, String)> {
 
 /// What is no mistake, and may not be meant all the same: the setting's name, and what.
 pub(crate) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
-    proxy::warnings(config)
+    let mut warnings = proxy::warnings(config);
+    warnings.extend(loops::warnings(config));
+    warnings
 }
 
-/// What is known by its files, or to an adapter alone, to be wrong: it has no place in the file, but the setting's name.
-fn refused(args: &CheckArgs, file: Option<&Path>, wrong: &[(String, String)]) -> Result<Exit, Failure> {
+/// What is known by its files, or to an adapter alone, to be wrong.
+fn refused(
+    args: &CheckArgs,
+    file: Option<&Path>,
+    places: &Places,
+    wrong: &[(String, String)],
+) -> Result<Exit, Failure> {
     if args.json {
-        let problem =
-            |(key, what): &(String, String)| serde_json::json!({ "file": file, "key": key, "message": what });
+        let problem = |(key, what): &(String, String)| {
+            let (line, column) = match places.place(key) {
+                Place::Line { line, column } => (Some(line), Some(column)),
+                Place::Flag(_) | Place::Whole => (None, None),
+            };
+            serde_json::json!({ "file": file, "line": line, "column": column, "key": key, "message": what })
+        };
         let problems: Vec<_> = wrong.iter().map(problem).collect();
         let report = serde_json::json!({ "file": file, "ok": false, "problems": problems });
         writeln!(io::stdout(), "{report}")?;
     } else {
-        let name = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
         for (key, what) in wrong {
-            let separator = if key.is_empty() { "" } else { ": " };
-            eprintln!("{name}{key}{separator}{what}");
+            eprintln!("{}", places.line(key, what));
         }
     }
     Ok(Exit::Wrong)
@@ -141,7 +156,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
     lines.extend(written(config));
     lines.extend(proxy::lines(config));
     lines.push(match &config.function.url {
-        Some(url) => format!("  the function is called at {url}"),
+        Some(url) => format!("  the function is called at {}", shown(&url.to_string())),
         None => {
             "  no function.url: `outrigger run` needs a COMMAND that starts the function, or --url".to_owned()
         }

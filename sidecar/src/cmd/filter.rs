@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Exit, Failure,
-    lines::{self, Line, too_large},
+    lines::{self, AN_EVENT, Line, too_large},
 };
 use crate::{cli::FilterVerbArgs, filter::Attributed};
 
@@ -124,7 +124,7 @@ impl<O: Write, C: Write> Work<O, C> {
             let line = match lines::next(bytes) {
                 Ok(None) => break,
                 Err(error) => return self.unreadable(name, &error.to_string()),
-                Ok(Some(Line::TooLarge)) => return self.unreadable(&place, &too_large()),
+                Ok(Some(Line::TooLarge)) => return self.unreadable(&place, &too_large(AN_EVENT)),
                 Ok(Some(Line::Text(line))) if line.is_empty() => continue,
                 Ok(Some(Line::Text(line))) => line,
             };

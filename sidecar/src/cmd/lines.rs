@@ -35,7 +35,10 @@ pub(crate) fn next(bytes: &mut dyn BufRead) -> io::Result<Option<Line>> {
     Ok(Some(Line::Text(line.slice_ref(line.trim_ascii()))))
 }
 
-/// What is said of it.
-pub(crate) fn too_large() -> String {
-    format!("more than {} for one event", size_text(EVENT_BYTES_MAX))
+/// What the bound is for, in a message.
+pub(crate) const AN_EVENT: &str = "one event";
+
+/// What is said of what is too large for `what`.
+pub(crate) fn too_large(what: &str) -> String {
+    format!("more than {} for {what}", size_text(EVENT_BYTES_MAX))
 }

@@ -26,13 +26,16 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let file = config::locate(&Process, args.config.as_deref());
     let source = Source::new(file, args.flags(), purpose);
     let started = source.read(&Process).map_err(|problems| Failure::Wrong(problems.to_string()))?;
-    let config = started.config.clone();
+    let (config, places) = (started.config.clone(), started.places.clone());
     let wanted = log(&config.log);
     let apply = move |config: &Config| drop(wanted.reload(targets(&config.log)));
     let reload = Reload::new(source, Arc::new(Process), started, apply);
     let threads = config.runtime.threads;
     let running = app::run(config, args.command, Arc::new(Process), Some(reload));
-    runtime(threads)?.block_on(running)
+    runtime(threads)?.block_on(running).map_err(|failure| match failure {
+        Failure::Wrong(line) => Failure::Wrong(places.told(line)),
+        other => other,
+    })
 }
 
 /// One thread costs the least CPU per event; more are by configuration.

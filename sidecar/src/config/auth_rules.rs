@@ -4,7 +4,7 @@ use super::{
     auth::{Auth, Oidc},
     problems::{Problem, quoted},
     raw::Shape,
-    rules::{Rules, is_loopback},
+    rules::{Rules, is_local, is_loopback},
     tls::ListenerTls,
     units::duration_text,
 };
@@ -135,7 +135,8 @@ pub(super) fn issuer(rules: &mut Rules<'_>, section: &str, oidc: &Oidc) {
     let keys = oidc.keys_url.as_ref().map(http::Uri::to_string);
     let urls = [("issuer", Some(oidc.issuer.clone())), ("keys_url", keys)];
     for (name, url) in urls {
-        let plain = url.filter(|url| url.starts_with("http://") && !is_local(url));
+        let is_elsewhere = |url: &String| url.parse().is_ok_and(|url| !is_local(&url));
+        let plain = url.filter(|url| url.starts_with("http://") && is_elsewhere(url));
         if let Some(url) = plain.filter(|_| rules.are_read(&[&at(name)])) {
             let expected =
                 "https, as anybody on the way could answer with keys of their own; http only on this machine";
@@ -161,12 +162,6 @@ pub(super) fn unused(rules: &mut Rules<'_>, section: &str, needed: &str, is_used
             rules.wrong(&key, "a value that nothing uses", format!("{needed} as well, or no value"));
         }
     }
-}
-
-fn is_local(url: &str) -> bool {
-    let host =
-        url.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned)).unwrap_or_default();
-    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_loopback)
 }
 
 #[cfg(test)]

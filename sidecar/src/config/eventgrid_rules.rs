@@ -84,17 +84,7 @@ fn endpoint(rules: &mut Rules<'_>) {
         let expected = "the namespace's URL alone, such as https://NAME.REGION-1.eventgrid.azure.net";
         rules.wrong(ENDPOINT, "a URL with a path or a query", expected);
     }
-    plain(rules, ENDPOINT, &url);
-}
-
-/// Over http everybody on the way reads the secret.
-fn plain(rules: &mut Rules<'_>, key: &str, url: &Uri) {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_local =
-        host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-    if url.scheme_str() == Some("http") && !is_local {
-        rules.wrong(key, "http, which shows the secret to everybody on the way", "https");
-    }
+    rules.plain(ENDPOINT, &url, "");
 }
 
 fn written(rules: &mut Rules<'_>, section: &'static str) {
@@ -115,7 +105,12 @@ fn written(rules: &mut Rules<'_>, section: &'static str) {
         }
     }
     let (Some(topic), Some(url)) = (topic, url) else { return };
-    plain(rules, &topic_key, &url);
+    rules.plain(&topic_key, &url, "");
+    if url.query().is_some() {
+        let expected =
+            "the topic's endpoint alone, such as https://NAME.REGION-1.eventgrid.azure.net/api/events";
+        rules.wrong(&topic_key, "a URL with a query", expected);
+    }
     let known = topic.secret.is_some() || rules.config.eventgrid.entra.is_some();
     if !known && rules.are_read(&[&key_file, &sas_file, METHOD]) {
         let expected =
@@ -193,13 +188,15 @@ fn tokens(rules: &mut Rules<'_>, entra: &Entra) {
     }
     let authority = "eventgrid.entra.authority";
     let is_url = entra.authority.parse::<Uri>().is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some_and(|host| !host.is_empty())
+        let is_plain = url.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        let has_host = url.host().is_some_and(|host| !host.is_empty());
+        matches!(url.scheme_str(), Some("https" | "http")) && has_host && is_plain && url.query().is_none()
     });
     if !is_url && rules.are_read(&[authority]) {
         let expected = "a URL such as https://login.microsoftonline.com, here or in AZURE_AUTHORITY_HOST";
         rules.wrong(authority, super::problems::quoted(&entra.authority), expected);
     } else if let Ok(url) = entra.authority.parse() {
-        plain(rules, authority, &url);
+        rules.plain(authority, &url, "");
     }
 }
 

@@ -5,10 +5,12 @@
 mod phrases;
 mod rules;
 mod schema;
+mod urls;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use outrigger_net::tls::Rules;
+use urls::{is_url_path, token_url, url};
 
 use super::{
     auth::Rule,
@@ -107,6 +109,8 @@ pub(crate) enum Kind {
     Rules,
     /// Origins of webhooks.
     Origins,
+    /// Names of hosts, without an asterisk and without addresses.
+    Hosts,
     /// Paths, with a method before them or not, to where requests go.
     Routes,
     /// The word, which stands for the absence of a value, or what the kind says.
@@ -169,6 +173,7 @@ impl Kind {
             Self::Words(words) => rules::some_words(key, node, words),
             Self::Lines => list(key, node, "a list of texts", is_line, "a text of one line"),
             Self::Origins => list(key, node, "a list of origins", webhook::is_origin, webhook::AN_ORIGIN),
+            Self::Hosts => list(key, node, "a list of hosts", webhook::is_host, webhook::A_HOST),
             Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
@@ -331,13 +336,6 @@ fn is_topics(text: &str) -> bool {
     if text.starts_with('^') { is_line(text) } else { is_topic(text) }
 }
 
-fn token_url(text: &str) -> Option<http::Uri> {
-    let uri: http::Uri = text.parse().ok()?;
-    let host = uri.host().is_some_and(|host| !host.is_empty());
-    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    (matches!(uri.scheme_str(), Some("http" | "https")) && host && plain).then_some(uri)
-}
-
 fn is_status(text: &str) -> bool {
     let class = text.strip_suffix("xx").is_some_and(|class| matches!(class, "1" | "2" | "3" | "4" | "5"));
     let digits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
@@ -355,19 +353,6 @@ fn is_variable(text: &str) -> bool {
 
 fn is_path(text: &str) -> bool {
     !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
-}
-
-fn is_url_path(text: &str) -> bool {
-    text.starts_with('/') && text.len() <= TEXT_BYTES_MAX && text.parse::<http::uri::PathAndQuery>().is_ok()
-}
-
-fn url(text: &str) -> Option<http::Uri> {
-    let uri: http::Uri = text.parse().ok()?;
-    // Credentials in a URL end up in logs.
-    let host = uri.host().is_some_and(|host| !host.is_empty());
-    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    (matches!(uri.scheme_str(), Some("http" | "https")) && host && plain && uri.port_u16() != Some(0))
-        .then_some(uri)
 }
 
 /// A text as a value of the command line: the flag's place, and what YAML would have read.

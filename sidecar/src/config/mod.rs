@@ -18,6 +18,7 @@ mod homes;
 mod kafka;
 mod kafka_rules;
 mod kind;
+mod places;
 mod problems;
 mod proxy;
 mod pubsub;
@@ -52,6 +53,7 @@ pub use self::{
     example::{markdown, yaml},
     function::{ENV_ALWAYS, Function, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
+    places::Places,
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
     pubsub::{Ingress as PubsubIngress, Pubsub},
@@ -61,6 +63,8 @@ pub use self::{
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
     webhook::Webhook,
 };
+
+pub(crate) use self::problems::shown;
 
 /// What the configuration is wanted for: whether it must say where the function is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +174,7 @@ fn reading(
     let values = build::Values::read(&raw, &mut problems);
     let words = settings::SECTIONS.iter().map(|section| section.path);
     let words = words.filter(|path| raw.get(path).is_some()).collect();
-    Ok(Reading { config, values, words })
+    Ok(Reading { config, places: places::Places::of(name, &raw), values, words })
 }
 
 /// The port that a URL means: its own, else its scheme's.

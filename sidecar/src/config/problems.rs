@@ -3,7 +3,10 @@
 //! A [`Problem`] says where, what stands there and what may stand there; [`Problems`] holds every one that was
 //! found, because a person who mends one mistake per run gives up at the third.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 /// How much of what was found is repeated in a message, in characters.
 const FOUND_CHARS_MAX: usize = 64;
@@ -95,16 +98,7 @@ impl Problems {
 
     /// One line per mistake: `FILE:LINE:COL: key.path: found X, expected Y; did you mean "Z"?`.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.list.iter().map(|problem| {
-            let place = match problem.place {
-                Place::Line { line, column } => format!("{}:{line}:{column}: ", self.file),
-                Place::Flag(flag) => format!("{flag}: "),
-                Place::Whole if self.file.is_empty() => String::new(),
-                Place::Whole => format!("{}: ", self.file),
-            };
-            let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
-            format!("{place}{key}{}", problem.message())
-        })
+        self.list.iter().map(|problem| line(&self.file, problem.place, &problem.key, &problem.message()))
     }
 
     /// The mistakes for programs: a list of `{file, line, column, flag, key, found, expected, nearest}`.
@@ -137,12 +131,39 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// A text as it is repeated in a message: quoted, escaped and cut.
+/// One mistake as a line: where, at which key (where there is one), and what.
+pub(super) fn line(file: &str, place: Place, key: &str, what: &str) -> String {
+    let place = match place {
+        Place::Line { line, column } => format!("{file}:{line}:{column}: "),
+        Place::Flag(flag) => format!("{flag}: "),
+        Place::Whole if file.is_empty() => String::new(),
+        Place::Whole => format!("{file}: "),
+    };
+    let separator = if key.is_empty() { "" } else { ": " };
+    format!("{place}{key}{separator}{what}")
+}
+
+/// A text as it is repeated in a message: quoted, escaped and cut, a URL without what may be secret in it.
 pub(crate) fn quoted(text: &str) -> String {
+    let text = &*shown(text);
     match text.char_indices().nth(FOUND_CHARS_MAX) {
         None => format!("{text:?}"),
         Some((cut, _)) => format!("{:?}…", &text[..cut]),
     }
+}
+
+/// A URL without its user, password and query, which may be secret; any other text as it is.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map(|(_, host)| host);
+    let kept = path.find('?').map(|query| &path[..query]);
+    if host.is_none() && kept.is_none() {
+        return Cow::Borrowed(text);
+    }
+    let host = host.map_or(authority.to_owned(), |host| format!("…@{host}"));
+    Cow::Owned(format!("{scheme}://{host}{}", kept.map_or(path.to_owned(), |path| format!("{path}?…"))))
 }
 
 /// The word among `known` that `word` was probably meant to be.
@@ -187,6 +208,20 @@ mod tests {
     fn a_long_text_is_cut_at_a_character() {
         assert_eq!(quoted(&"ä".repeat(65)), format!("\"{}\"…", "ä".repeat(64)));
         assert_eq!(quoted("a\nb"), r#""a\nb""#);
+    }
+
+    #[test]
+    fn a_url_is_repeated_without_its_secrets() {
+        for (text, expected) in [
+            ("http://user:secret@a.example:1/b", "http://…@a.example:1/b"),
+            ("https://a.example/b?code=secret", "https://a.example/b?…"),
+            ("amqps://secret@a?secret", "amqps://…@a?…"),
+            ("https://a.example/@b", "https://a.example/@b"),
+            ("me@a.example?", "me@a.example?"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        assert_eq!(quoted("http://user:secret@a/"), "\"http://…@a/\"");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What the settings of pushed events need beside one another.
 
 use super::{
-    auth_rules::{OIDC, issuer, unused},
+    auth_rules::{self, OIDC, issuer},
     eventgrid_webhook::{self, ENTRA, EventGridWebhook, Validation},
     problems::quoted,
     pubsub_push::{self, PubsubPush, is_topic},
     rules::Rules,
+    settings::SETTINGS,
     units::size_text,
 };
-use std::net::IpAddr;
 
 const HTTP: &str = "ingress.http.path";
 const PUBSUB: &str = "ingress.pubsub_push.path";
@@ -18,6 +18,8 @@ const EVENTGRID: &str = "ingress.eventgrid_webhook.path";
 pub(super) fn check(rules: &mut Rules<'_>) {
     let ingress = &rules.config.ingress;
     paths(rules);
+    unused(rules, PUBSUB, ingress.pubsub_push.is_some());
+    unused(rules, EVENTGRID, ingress.eventgrid_webhook.is_some());
     if let Some(push) = &ingress.pubsub_push {
         pubsub(rules, push);
         body(rules, "ingress.pubsub_push.body_bytes_max", push.body_bytes_max);
@@ -52,6 +54,18 @@ fn paths(rules: &mut Rules<'_>) {
         if let Some(other) = (http == *path).then_some(HTTP).or(before) {
             rules.wrong(key, format!("{} for both {other} and {key}", quoted(path)), "a path of its own");
         }
+    }
+}
+
+/// Without its path, nothing of a section counts: the first setting that says otherwise is named.
+fn unused(rules: &mut Rules<'_>, path: &'static str, is_used: bool) {
+    if is_used || !rules.are_read(&[path]) {
+        return;
+    }
+    let section = path.trim_end_matches("path");
+    let mut others = SETTINGS.iter().map(|setting| setting.path);
+    if let Some(key) = others.find(|key| key.starts_with(section) && *key != path && rules.differs(key)) {
+        rules.wrong(key, "a value that nothing uses", format!("{path} as well, or no value"));
     }
 }
 
@@ -132,23 +146,12 @@ fn eventgrid(rules: &mut Rules<'_>, webhook: &EventGridWebhook) {
         issuer(rules, ENTRA, oidc);
     }
     let is_known = !webhook.auth.oidc.is_empty() || rules.says(&auth).is_some_and(|word| word == "none");
-    unused(rules, ENTRA, "issuer", is_known, &[&OIDC[..], &["app_id"]].concat());
+    auth_rules::unused(rules, ENTRA, "issuer", is_known, &[&OIDC[..], &["app_id"]].concat());
 }
 
-/// A URL out of a request is followed only to places that somebody named.
+/// What concerns following a URL out of a request is of no use where none is followed.
 fn validation(rules: &mut Rules<'_>, webhook: &EventGridWebhook) {
     let at = |name: &str| format!("{}.{name}", eventgrid_webhook::SECTION);
-    let hosts = at("validation_hosts");
-    let vague = |host: &&String| *host == "*" || host.parse::<IpAddr>().is_ok();
-    if let Some(host) = webhook.validation_hosts.iter().find(vague)
-        && rules.are_read(&[&hosts])
-    {
-        rules.wrong(
-            &hosts,
-            quoted(host),
-            "names of hosts: anything else could lead to what only we can reach",
-        );
-    }
     if webhook.validation == Validation::Follow || !rules.are_read(&[&at("validation")]) {
         return;
     }

@@ -1,7 +1,7 @@
 //! A configuration with what each of its settings says, so that a later one can be held against it.
 
 use super::{
-    Config,
+    Config, Places,
     build::Values,
     settings::{SECTIONS, SETTINGS},
 };
@@ -11,6 +11,8 @@ use super::{
 pub struct Reading {
     /// The typed values.
     pub config: Config,
+    /// Where each setting stands.
+    pub places: Places,
     pub(super) values: Values,
     /// The sections in whose place a word stands.
     pub(super) words: Vec<&'static str>,

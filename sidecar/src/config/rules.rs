@@ -99,6 +99,14 @@ impl Rules<'_> {
         given.map_or_else(|| otherwise.into(), |text| printable(&text))
     }
 
+    /// Over http everybody on the way reads along; on this machine there is nobody.
+    pub(super) fn plain(&mut self, key: &str, url: &http::Uri, otherwise: &str) {
+        if url.scheme_str() == Some("http") && !is_local(url) {
+            let found = "http to another machine, which shows everything to everybody on the way";
+            self.wrong(key, found, format!("https{otherwise}"));
+        }
+    }
+
     /// The place of a contradiction is the key that the file names; a default is nobody's mistake.
     pub(super) fn given<'k>(&self, keys: [&'k str; 2]) -> &'k str {
         if self.raw.get(keys[0]).is_some() { keys[0] } else { keys[1] }
@@ -213,7 +221,7 @@ impl Rules<'_> {
             return;
         };
         let host = url.host().unwrap_or_default();
-        let local = host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_loopback);
+        let local = is_local(url);
         let port = super::port_of(url);
         let http = self.config.ingress.http.as_ref().map(|http| http.listen.port());
         let admin = self.config.admin.listen.map(|listen| listen.port());
@@ -241,6 +249,12 @@ fn meant(problem: &Problem) -> impl Iterator<Item = String> {
         _ => name.clone(),
     };
     [problem.key.clone()].into_iter().chain(problem.nearest.as_ref().map(beside))
+}
+
+/// Whether it leads to this machine: what is sent there passes nobody.
+pub(super) fn is_local(url: &http::Uri) -> bool {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(is_loopback)
 }
 
 pub(super) fn is_loopback(address: IpAddr) -> bool {

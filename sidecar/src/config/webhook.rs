@@ -24,6 +24,14 @@ impl Values {
     }
 }
 
+/// A host as the table reads it.
+pub(super) const A_HOST: &str = "the DNS name of a host such as eventgrid.azure.net";
+
+/// Whether it names a host: an asterisk or an address could lead to what only we can reach.
+pub(super) fn is_host(text: &str) -> bool {
+    text != "*" && text.parse::<std::net::IpAddr>().is_err() && is_origin(text)
+}
+
 /// Whether it is a name of labels with letters, digits, hyphens and underscores, or the asterisk.
 pub(super) fn is_origin(text: &str) -> bool {
     let is_label = |label: &str| {
@@ -51,6 +59,14 @@ mod tests {
             ["", ".", "a..b", "*.example", "https://a.example", "a.example:443", "-a.example", "a b", &long]
         {
             assert!(!is_origin(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_neither_the_asterisk_nor_an_address() {
+        assert!(is_host("eventgrid.azure.net"));
+        for bad in ["*", "169.254.169.254", "::1", "a b"] {
+            assert!(!is_host(bad), "{bad}");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{State, Target};
 use outrigger_core::{
-    Event, Key, Malformed, Origin, Reason, Receipt, Reply, Timeline, decide::lanes::Ticket,
+    Code, Delivery, Event, Key, Malformed, Origin, Reason, Receipt, Reply, Timeline,
+    decide::{lanes::Ticket, step::carried},
 };
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ pub(crate) struct Job {
     pub(crate) timeline: Timeline,
     pub(crate) once: Option<Instant>,
     pub(crate) attempts: u32,
+    /// Those of them that are deliveries of which the broker tells no more.
+    pub(crate) carried: u32,
     pub(crate) failures: u32,
     pub(crate) received_ms: u64,
     pub(crate) admitted: Instant,
@@ -24,6 +27,35 @@ pub(crate) struct Job {
     pub(crate) grave: Option<Reason>,
     /// The function has it, and only its reply is still to be kept.
     pub(crate) reply: Option<Box<Reply>>,
+}
+
+impl Job {
+    /// The event of `delivery`, which is admitted `now`, when the breaker has been open for `open_before` in all.
+    pub(super) fn new(delivery: Delivery, now: Instant, open_before: Duration, attempts_max: u32) -> Self {
+        let grave = delivery.item.as_ref().err().map(|malformed| Reason {
+            code: Code::Malformed,
+            status: None,
+            detail: malformed.why.clone(),
+        });
+        let is_deliveries = delivery.attempts > 0 && delivery.receipt.counts_deliveries();
+        let carried = if is_deliveries { carried(delivery.attempts, attempts_max) } else { 0 };
+        Self {
+            item: delivery.item,
+            key: delivery.key,
+            origin: delivery.origin,
+            receipt: delivery.receipt,
+            timeline: delivery.timeline,
+            once: delivery.once,
+            attempts: if is_deliveries { carried } else { delivery.attempts },
+            carried,
+            failures: 0,
+            received_ms: delivery.received_ms,
+            admitted: now,
+            open_before,
+            grave,
+            reply: None,
+        }
+    }
 }
 
 /// An event that a worker has taken. Whatever ends the worker, the lane goes on and the receipt is settled.

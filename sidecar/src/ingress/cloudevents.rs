@@ -4,17 +4,14 @@
 //! and what its sender is told.
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-    request::Parts,
-};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
 use outrigger_core::{
     Code, Error, Event, Inbound, Inbox, Invalid, Malformed, Outcome, Reason, Reply, Result, Settlement,
     event::{
         http::{self as binary, Mode},
         json,
     },
+    inbound::{self, empty},
 };
 use serde_json::json;
 
@@ -86,31 +83,27 @@ impl Inbound for CloudEvents {
 #[must_use]
 pub fn failure(error: &Error) -> Response<Bytes> {
     let (status, wait) = error.told();
-    let mut answer =
-        text(StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), error.message());
-    if let Some(wait) = wait {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
-    }
-    answer
+    inbound::refusal(status, wait, line(error.message()))
 }
 
 /// An answer of one line.
 #[must_use]
 pub fn text(status: StatusCode, line: &str) -> Response<Bytes> {
-    let mut end = line.len().min(ERROR_BYTES_MAX - 1);
-    while !line.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut answer = Response::new(Bytes::from(format!("{}\n", &line[..end])));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    answer
+    inbound::refusal(status.as_u16(), None, self::line(line))
 }
 
-/// A member with a payload of its own: a slice would keep the whole batch in memory until its last member is done.
+/// Cut where it is too long, with its end.
+fn line(text: &str) -> String {
+    let mut end = text.len().min(ERROR_BYTES_MAX - 1);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}\n", &text[..end])
+}
+
+/// A member whose payload does not keep the whole batch in memory until its last member is done.
 fn own(mut event: Event) -> Event {
-    let data = event.data().map(|data| Bytes::copy_from_slice(data));
-    event.set_data(data);
+    event.own_data();
     event
 }
 
@@ -159,12 +152,6 @@ fn settled_batch(settlements: &[Settlement], dead: usize) -> Response<Bytes> {
     let status = if failed.is_empty() { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
     let delivered = settlements.len() - failed.len() - dead;
     json_body(status, &json!({"delivered": delivered, "dead_lettered": dead, "failed": failed}))
-}
-
-fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = status;
-    answer
 }
 
 fn json_body(status: StatusCode, value: &serde_json::Value) -> Response<Bytes> {

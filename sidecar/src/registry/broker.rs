@@ -78,6 +78,23 @@ pub struct Brokers {
 }
 
 impl Brokers {
+    /// A source of one broker, and the topics of it that replies and dead letters go to.
+    #[cfg(any(feature = "eventgrid", feature = "kafka", feature = "pubsub"))]
+    pub(super) fn of<S: Sink + DeadLetters + Home>(
+        feed: Option<Arc<dyn Feed>>,
+        replies: Option<Arc<S>>,
+        dead: Option<Arc<S>>,
+    ) -> Self {
+        let homes = [&replies, &dead].into_iter().flatten().map(|sink| sink.clone() as Arc<dyn Home>);
+        Self {
+            feeds: feed.into_iter().collect(),
+            homes: homes.collect(),
+            replies: replies.map(|sink| sink as _),
+            dead: dead.map(|sink| sink as _),
+            replays: None,
+        }
+    }
+
     /// These and those. That two do not ask for the same home is a rule of the configuration.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.feeds.extend(other.feeds);

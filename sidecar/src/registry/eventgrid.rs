@@ -4,7 +4,7 @@ use super::{Brokers, Feed, Home, Series, Wish};
 use crate::config::{self, Config};
 use fastrand::Rng;
 use http::{HeaderMap, HeaderValue, Uri};
-use outrigger_core::{BoxFuture, DeadLetters, Error, Kind, Result, Sink, Source};
+use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
 use outrigger_eventgrid::{
     Counts, Credential, Delay, Endpoint, EventGrid, EventGridSink, Place, SecretFile, SinkConfig, SinkCounts,
     Status, encode::Schema,
@@ -27,36 +27,25 @@ pub(super) enum Purpose {
     Connect(Rng),
 }
 
-/// Whether the configuration names any place of Event Grid.
-pub(super) fn is_wanted(config: &Config) -> bool {
-    let written = [&config.replies.eventgrid, &config.dead_letters.eventgrid];
-    config.ingress.eventgrid.is_some() || written.iter().any(|topic| topic.is_some())
-}
-
-/// Adds what the configuration asks of Event Grid. Nothing is connected.
+/// Makes what the configuration asks of Event Grid. Nothing is connected.
 ///
 /// # Errors
 /// `Invalid` with the setting, when a file cannot be used.
-pub(super) fn add(config: &Config, purpose: Purpose, brokers: &mut Brokers) -> Result<()> {
+pub(super) fn brokers(config: &Config, purpose: Purpose) -> Result<Brokers> {
+    let (replies, dead) = (&config.replies.eventgrid, &config.dead_letters.eventgrid);
+    if config.ingress.eventgrid.is_none() && replies.is_none() && dead.is_none() {
+        return Ok(Brokers::default());
+    }
     let jitter = match &purpose {
         Purpose::Look => Rng::with_seed(0),
         Purpose::Connect(jitter) => jitter.clone(),
     };
     let places = Places::new(config, purpose)?;
-    if let Some(source) = places.source(config, jitter)? {
-        brokers.feeds.push(Arc::new(EventGridFeed(source)));
-    }
-    if let Some(topic) = &config.replies.eventgrid {
-        let sink = Arc::new(places.sink("replies", topic)?);
-        brokers.homes.push(sink.clone());
-        brokers.replies = Some(sink as Arc<dyn Sink>);
-    }
-    if let Some(topic) = &config.dead_letters.eventgrid {
-        let sink = Arc::new(places.sink("dead letters", topic)?);
-        brokers.homes.push(sink.clone());
-        brokers.dead = Some(sink as Arc<dyn DeadLetters>);
-    }
-    Ok(())
+    let feed = places.source(config, jitter)?.map(|source| Arc::new(EventGridFeed(source)) as Arc<dyn Feed>);
+    let sink = |name, topic: &Option<config::EventGridTopic>| -> Result<_> {
+        topic.as_ref().map(|topic| places.sink(name, topic).map(Arc::new)).transpose()
+    };
+    Ok(Brokers::of(feed, sink("replies", replies)?, sink("dead letters", dead)?))
 }
 
 /// What all places have in common.
@@ -101,7 +90,11 @@ impl<'c> Places<'c> {
             (None, Some(entra)) => Credential::Entra(entra.clone()),
             (None, None) => return Err(invalid(format!("{section}: nothing says who we are"))),
         };
-        credential.check().map_err(|why| invalid(format!("{section}: {why}")))?;
+        // Where the secret's file is named: beside the namespace, or beside the topic.
+        let named =
+            if place == Place::Namespace { "eventgrid.".to_owned() } else { format!("{section}.eventgrid_") };
+        let file = if let Credential::Sas(_) = credential { "sas_file" } else { "key_file" };
+        credential.check().map_err(|why| invalid(format!("{named}{file}: {why}")))?;
         Ok(Endpoint {
             url: url.clone(),
             place,

@@ -18,14 +18,7 @@ pub(super) fn brokers(config: &Config) -> Result<Brokers> {
     let sink = |written| -> Result<Arc<PubsubSink>> { PubsubSink::new(settings(config, &link, written)) };
     let replies = replies(config).map(sink).transpose()?;
     let dead = dead_letters(config).map(sink).transpose()?;
-    let homes = [&replies, &dead].into_iter().flatten().map(|sink| sink.clone() as Arc<dyn Home>).collect();
-    Ok(Brokers {
-        feeds: feed.into_iter().collect(),
-        replies: replies.map(|sink| sink as _),
-        dead: dead.map(|sink| sink as _),
-        homes,
-        replays: None,
-    })
+    Ok(Brokers::of(feed, replies, dead))
 }
 
 /// Whether names are names, and the credentials what Google's libraries take.

@@ -32,6 +32,24 @@ async fn row_19_a_poisoned_event_becomes_a_dead_letter_of_ours_and_is_acknowledg
 }
 
 #[tokio::test]
+async fn row_8_what_went_back_in_many_drains_is_no_poison_for_it() {
+    let rig = impatient(Rig::new()).set("drain.deadline", "100ms");
+    rig.function.set_program(Program::always(Action::hold("gate")));
+    rig.publish(&events("e", 1));
+    for _ in 0..4 {
+        let mut process = rig.start().await;
+        rig.function.wait_for(|stats| stats.held == 1).await;
+        assert!(process.stop().await.success());
+    }
+    assert_eq!((rig.counts().released, rig.counts().dead_lettered), (4, 0));
+    let once = Rule::new(Match::id("e-000000"), Action::status(500)).until(5); // four of them were held
+    rig.function.set_program(Program::default().rule(once));
+    let _process = rig.start().await;
+    rig.all_is_well(0).await;
+    assert!(rig.site.letters().await.is_empty(), "one failure is not the third");
+}
+
+#[tokio::test]
 async fn row_20_while_dead_letters_have_no_home_their_events_are_kept_and_nothing_is_acknowledged() {
     let rig = impatient(Rig::new()).set("dead_letters.eventgrid_topic", "graves");
     let all = events("e", 10);

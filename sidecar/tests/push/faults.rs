@@ -53,6 +53,28 @@ async fn row_21_a_full_journal_is_answered_503_and_takes_events_again_when_some_
 }
 
 #[tokio::test]
+async fn what_is_pushed_and_is_no_event_is_told_in_the_log_with_its_reason_and_once() {
+    let function = Function::start(Program::default());
+    let site = open_to_all(&function).set("log.format", "json");
+    let process = site.start().await;
+    // Pub/Sub sends what it is refused again and again, and shows nobody why.
+    for _ in 0..3 {
+        assert_eq!(push(&site, At::Pubsub, "{}").await.status(), 400);
+    }
+    let line = process.line("a pushed request was refused").await;
+    assert!(line.contains("pubsub_push") && line.contains("JSON of another shape"), "{line}");
+    // Event Grid is told that it is kept.
+    for _ in 0..3 {
+        assert_eq!(push(&site, At::EventGrid, r#"{"specversion":"1.0","id":"1"}"#).await.status(), 200);
+    }
+    let line = process.line("became dead letters").await;
+    assert!(line.contains("eventgrid_webhook") && line.contains("is missing"), "{line}");
+    let log = process.log();
+    let said = |what| log.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((said("a pushed request was refused"), said("became dead letters")), (1, 1), "{log}");
+}
+
+#[tokio::test]
 async fn a_full_window_is_answered_by_a_status_that_keeps_the_event() {
     let function = Function::start(Program::always(Action::hold("gate")));
     let site =

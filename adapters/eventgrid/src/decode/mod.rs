@@ -4,13 +4,13 @@ use bytes::Bytes;
 use outrigger_core::{Event, Malformed, event::json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 /// An event with its lock.
 #[derive(Debug, PartialEq)]
 pub struct Received {
     /// What settles it.
-    pub lock_token: String,
+    pub lock_token: Arc<str>,
     /// How often it was delivered, this time included; at least 1.
     pub deliveries: u32,
     /// The event, or what should have been one. It holds a copy of its bytes: a slice of the answer would keep all of
@@ -42,18 +42,16 @@ pub enum Fate {
 const LOST: [&str; 2] = ["BadToken", "TokenLost"];
 
 #[derive(Deserialize)]
-struct Events<'a> {
-    #[serde(borrow)]
-    value: Vec<&'a RawValue>,
+struct Events<T> {
+    value: Vec<T>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Member<'a> {
+struct Member<'a, E> {
     #[serde(borrow)]
     broker_properties: Properties<'a>,
-    #[serde(borrow)]
-    event: &'a RawValue,
+    event: E,
 }
 
 #[derive(Deserialize)]
@@ -74,38 +72,46 @@ fn one() -> u32 {
 /// # Errors
 /// When the whole is not `{"value": […]}`, in one line.
 pub fn events(body: &Bytes) -> Result<Answer, String> {
-    let Events { value } =
-        serde_json::from_slice(body).map_err(|error| format!("the answer is no list of events ({error})"))?;
-    let mut answer = Answer { events: Vec::with_capacity(value.len()), unreadable: 0 };
-    for member in value {
-        match serde_json::from_str(member.get()) {
-            Ok(member) => answer.events.push(received(member)),
-            Err(_) => answer.unreadable += 1,
-        }
+    let wrong = |error| format!("the answer is no list of events ({error})");
+    if let Ok(Events { value }) = serde_json::from_slice::<Events<Member<'_, json::Part>>>(body) {
+        let good = |member: Member<'_, json::Part>| received(&member.broker_properties, Ok(member.event.0));
+        return Ok(Answer { events: value.into_iter().map(good).collect(), unreadable: 0 });
     }
-    Ok(answer)
+    // Once more, each for itself: only where one of them is wrong.
+    let Events { value } = serde_json::from_slice::<Events<&RawValue>>(body).map_err(wrong)?;
+    let members = value.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
+    let events: Vec<_> = members.map(|member| by_itself(&member)).collect();
+    Ok(Answer { unreadable: value.len() - events.len(), events })
 }
 
-fn received(member: Member<'_>) -> Received {
-    let raw = Bytes::copy_from_slice(member.event.get().as_bytes());
+fn by_itself(Member { broker_properties, event }: &Member<'_, &RawValue>) -> Received {
+    let raw = Bytes::copy_from_slice(event.get().as_bytes());
     let item = json::decode(raw.clone()).map_err(|invalid| Malformed {
         raw,
         headers: Vec::new(),
         key: None,
         why: invalid.to_string(),
     });
-    let Properties { lock_token, delivery_count } = member.broker_properties;
-    Received { lock_token: lock_token.into_owned(), deliveries: delivery_count.max(1), item }
+    received(broker_properties, item)
+}
+
+fn received(properties: &Properties<'_>, item: Result<Event, Malformed>) -> Received {
+    let Properties { lock_token, delivery_count } = properties;
+    Received { lock_token: (&**lock_token).into(), deliveries: (*delivery_count).max(1), item }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Told<'a> {
     #[serde(borrow)]
-    succeeded_lock_tokens: Vec<Cow<'a, str>>,
+    succeeded_lock_tokens: Vec<Text<'a>>,
     #[serde(borrow)]
     failed_lock_tokens: Vec<Failed<'a>>,
 }
+
+/// Within a list, only a type of its own is borrowed.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,17 +133,24 @@ struct Said<'a> {
 ///
 /// # Errors
 /// When the whole is no such answer, in one line.
-pub fn fates<'t>(body: &Bytes, tokens: impl IntoIterator<Item = &'t str>) -> Result<Vec<Fate>, String> {
-    let told: Told<'_> =
+pub fn fates<'t>(
+    body: &Bytes,
+    tokens: impl IntoIterator<Item = &'t str, IntoIter: Clone>,
+) -> Result<Vec<Fate>, String> {
+    let Told { succeeded_lock_tokens: succeeded, failed_lock_tokens: failed } =
         serde_json::from_slice(body).map_err(|error| format!("the answer names no lock tokens ({error})"))?;
-    let mut fates: HashMap<&str, Fate> =
-        told.succeeded_lock_tokens.iter().map(|token| (&**token, Fate::Done)).collect();
-    for failed in &told.failed_lock_tokens {
+    let tokens = tokens.into_iter();
+    // Mostly all succeed and are named in the order in which they were asked for.
+    if failed.is_empty() && tokens.clone().eq(succeeded.iter().map(|Text(token)| &**token)) {
+        return Ok(vec![Fate::Done; succeeded.len()]);
+    }
+    let mut fates: HashMap<&str, Fate> = succeeded.iter().map(|Text(token)| (&**token, Fate::Done)).collect();
+    for failed in &failed {
         let code = &*failed.error.code;
         let fate = if LOST.contains(&code) { Fate::Lost(code.to_owned()) } else { Fate::Again };
         fates.insert(&failed.lock_token, fate);
     }
-    Ok(tokens.into_iter().map(|token| fates.remove(token).unwrap_or(Fate::Again)).collect())
+    Ok(tokens.map(|token| fates.remove(token).unwrap_or(Fate::Again)).collect())
 }
 
 /// The request's body for `tokens`.

@@ -52,8 +52,19 @@ fn a_member_that_is_wrong_does_not_take_the_others_with_it() {
     assert_eq!((&*bad.lock_token, bad.deliveries), ("a", 1));
     assert_eq!(malformed.raw.as_ref(), br#"{"specversion":"1.0","id":"1"}"#);
     assert!(!malformed.why.is_empty());
-    assert_eq!(good.lock_token, "b!");
+    assert_eq!(&*good.lock_token, "b!");
     assert_eq!(good.item.as_ref().unwrap().id(), "1");
+}
+
+#[test]
+fn what_is_right_is_read_alike_whether_or_not_another_is_wrong() {
+    let good = r#"{"brokerProperties":{"lockToken":"a","deliveryCount":3,"more":0},
+        "event":{"specversion":"1.0","id":"1","source":"/s","type":"t","x":7,"data":{"k": 1}}}"#;
+    let read = |body: String| events(&Bytes::from(body)).unwrap();
+    let alone = read(format!("{{\"value\":[{good}]}}"));
+    let beside = read(format!("{{\"value\":[{good},{{}}]}}"));
+    assert_eq!((alone.unreadable, beside.unreadable), (0, 1));
+    assert_eq!((alone.events.len(), alone.events), (1, beside.events));
 }
 
 #[test]

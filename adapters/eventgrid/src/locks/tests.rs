@@ -33,7 +33,7 @@ fn done(locks: &mut Locks, now: Instant) {
 #[test]
 fn outcomes_wait_for_others_and_no_longer_than_allowed() {
     let (mut locks, now) = locks();
-    let all: Vec<u64> = (0..4).map(|n| locks.take(&format!("t{n}"), 1, now)).collect();
+    let all: Vec<u64> = (0..4).map(|n| locks.take(format!("t{n}").into(), 1, now)).collect();
     assert!(locks.decide(all[0], Outcome::Done, now));
     assert!(!locks.decide(all[1], Outcome::Done, now));
     assert_eq!(locks.batch(now, false), None);
@@ -48,7 +48,7 @@ fn outcomes_wait_for_others_and_no_longer_than_allowed() {
 #[test]
 fn each_delay_and_verb_is_told_by_itself() {
     let (mut locks, now) = locks();
-    let id = |locks: &mut Locks| locks.take("t", 2, now);
+    let id = |locks: &mut Locks| locks.take("t".into(), 2, now);
     for outcome in [
         Outcome::Again(None),
         Outcome::Again(Some(3 * SECOND)),
@@ -77,7 +77,7 @@ fn each_delay_and_verb_is_told_by_itself() {
 fn a_200_takes_only_what_it_names_and_the_rest_is_told_again_later() {
     let (mut locks, now) = locks();
     for n in 0..3 {
-        let id = locks.take(&format!("t{n}"), 1, now);
+        let id = locks.take(format!("t{n}").into(), 1, now);
         locks.decide(id, Outcome::Done, now);
     }
     let (verb, batch) = locks.batch(now, false).unwrap();
@@ -92,7 +92,7 @@ fn a_200_takes_only_what_it_names_and_the_rest_is_told_again_later() {
 #[test]
 fn a_lock_is_renewed_from_its_half_on_until_its_outcome_is_taken() {
     let (mut locks, now) = locks();
-    let id = locks.take("t", 1, now);
+    let id = locks.take("t".into(), 1, now);
     assert!(locks.renewals(now + 29 * SECOND).is_empty());
     let half = now + 30 * SECOND;
     let renewals = locks.renewals(half);
@@ -111,7 +111,7 @@ fn a_lock_is_renewed_from_its_half_on_until_its_outcome_is_taken() {
 #[test]
 fn a_lock_that_ended_is_a_duplicate_to_come_and_its_late_outcome_counts_for_nothing() {
     let (mut locks, now) = locks();
-    let [by_clock, by_word] = ["a", "b"].map(|token| locks.take(token, 1, now));
+    let [by_clock, by_word] = ["a", "b"].map(|token| locks.take(token.into(), 1, now));
     let half = now + 30 * SECOND;
     locks.renewed(vec![(by_word, "b".into())], vec![Fate::Lost("TokenLost".to_owned())], half);
     assert!(!locks.is_wanted(by_word) && locks.is_wanted(by_clock));
@@ -127,7 +127,7 @@ fn a_lock_that_ended_is_a_duplicate_to_come_and_its_late_outcome_counts_for_noth
 #[test]
 fn a_renewal_that_could_not_be_asked_for_is_asked_for_again_while_the_lock_holds() {
     let (mut locks, now) = locks();
-    let id = locks.take("t", 1, now);
+    let id = locks.take("t".into(), 1, now);
     let batch = locks.renewals(now + 31 * SECOND);
     locks.renewed(batch, vec![Fate::Again], now + 31 * SECOND);
     assert_eq!(ids(&locks.renewals(now + 40 * SECOND)), [id]);
@@ -137,7 +137,7 @@ fn a_renewal_that_could_not_be_asked_for_is_asked_for_again_while_the_lock_holds
 #[test]
 fn what_was_held_too_long_is_begun_by_nobody_and_goes_back_for_the_longest_time() {
     let (mut locks, now) = locks();
-    let [waits, runs] = ["a", "b"].map(|token| locks.take(token, 1, now));
+    let [waits, runs] = ["a", "b"].map(|token| locks.take(token.into(), 1, now));
     let mut time = now;
     while time < now + 3270 * SECOND {
         time += 30 * SECOND;
@@ -194,7 +194,7 @@ proptest! {
         let mut undecided = Vec::new();
         for step in steps {
             match step {
-                Step::Take => undecided.push(locks.take("t", 1, now)),
+                Step::Take => undecided.push(locks.take("t".into(), 1, now)),
                 Step::Decide(n, ok) if !undecided.is_empty() => {
                     let id = undecided.swap_remove(n % undecided.len());
                     locks.decide(id, if ok { Outcome::Done } else { Outcome::Again(None) }, now);

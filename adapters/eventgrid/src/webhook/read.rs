@@ -5,8 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use outrigger_core::{
-    Error, Event, Invalid, Malformed, Result, Value,
+    Error, Event, Invalid, Malformed, Result,
     event::{
+        Postmark,
         http::{self as binary, Mode},
         json,
     },
@@ -70,7 +71,7 @@ pub(super) fn request(headers: &HeaderMap, body: &Bytes, events_max: usize) -> R
     let told = told(headers);
     let several = members.len() > 1;
     let items = members.into_iter().map(|member| match member {
-        Ok(event) => Ok(kept(event, &told, several)),
+        Ok(event) => Ok(kept(event, told.as_ref(), several)),
         Err((raw, why)) => Err(malformed(headers, &raw, &why)),
     });
     Ok(Read::Events(items.collect()))
@@ -165,29 +166,24 @@ fn about_subscription(headers: &HeaderMap, event: &Event) -> Option<Read> {
     }
 }
 
-fn told(headers: &HeaderMap) -> Vec<(&'static str, &str)> {
+/// What every event of the request is told about its delivery.
+fn told(headers: &HeaderMap) -> Option<Postmark> {
     let of = |(header, attribute): &(&'static str, &'static str)| {
         let value = headers.get(*header)?.to_str().ok()?;
         Some((*attribute, value)).filter(|_| !value.is_empty())
     };
-    TOLD.iter().filter_map(of).collect()
+    // A header's printable text is always a String, and no name is there twice.
+    Postmark::new(TOLD.iter().filter_map(of)).ok()
 }
 
 /// The event with what was told about its delivery, and with a payload of its own: a slice would keep the whole batch in
 /// memory until its last member is done.
-fn kept(mut event: Event, told: &[(&'static str, &str)], several: bool) -> Event {
-    event.reserve(told.iter().map(|(name, text)| name.len() + text.len()).sum());
-    // Almost none has one already, and then none is looked for by name.
-    let has_some = event.attributes().any(|(name, _)| name.starts_with("aeg"));
-    for (name, text) in told {
-        if !has_some || event.get(name).is_none() {
-            // A header's printable text is always a String.
-            let _ = event.set(name, Value::String(text));
-        }
+fn kept(mut event: Event, told: Option<&Postmark>, several: bool) -> Event {
+    if let Some(told) = told {
+        event.postmark(told);
     }
     if several {
-        let data = event.data().map(|data| Bytes::copy_from_slice(data));
-        event.set_data(data);
+        event.own_data();
     }
     event
 }

@@ -1,16 +1,18 @@
 //! What a message is: an event as it stands, a message that becomes one, or one that could not be read. Pure.
 //!
-//! A `CloudEvent` stays exactly as it is. Any other message becomes Google's own event for it, of the type
+//! A `CloudEvent` stays as it is, but that its ordering key becomes its `partitionkey`. Any other message becomes Google's own event for it, of the type
 //! [`MESSAGE_PUBLISHED`], as a push subscription that is turned into an event has it.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use outrigger_core::{Event, Malformed, Value, event::pubsub};
+use outrigger_core::{Event, Invalid, Malformed, Value, event::pubsub};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
 
 /// The type of the event of a message that is none.
 pub const MESSAGE_PUBLISHED: &str = "google.cloud.pubsub.topic.v1.messagePublished";
+/// The attribute by which a journal, a function and another sidecar know an event's key.
+pub(crate) const KEY: &str = "partitionkey";
 /// What the source of such an event begins with.
 const HOST: &str = "//pubsub.googleapis.com/";
 
@@ -47,17 +49,23 @@ pub struct Place {
     pub topic: Option<String>,
 }
 
-/// Reads the event of a message.
+/// Reads the event of a message, pulled or pushed. Its ordering key is its `partitionkey`, unless it has one of its own.
 ///
 /// # Errors
 /// When the message says that it is a `CloudEvent` and is none, or its own values can be no attribute of an event.
 pub fn decode(message: &Message, place: &Place) -> Result<Event, Malformed> {
     let attributes = message.attributes.iter().map(|(name, value)| (&**name, &**value));
-    match pubsub::read(attributes, &message.data) {
+    let read = match pubsub::read(attributes, &message.data) {
+        Ok(None) => published(message, place),
         Ok(Some(event)) => Ok(event),
-        Ok(None) => published(message, place).map_err(|why| malformed(message, &why)),
-        Err(why) => Err(malformed(message, &why)),
+        Err(why) => Err(why),
+    };
+    let mut event = read.map_err(|why| malformed(message, &why))?;
+    if !message.ordering_key.is_empty() && event.get(KEY).is_none() {
+        // One with control characters can be no attribute, and is the message's key all the same.
+        let _ = event.set(KEY, Value::String(&message.ordering_key));
     }
+    Ok(event)
 }
 
 /// The attributes of a `CloudEvent`'s message that are no part of the event, such as those that Google's dead-letter
@@ -85,7 +93,7 @@ pub(crate) fn malformed(message: &Message, why: &impl std::fmt::Display) -> Malf
 }
 
 /// Google's own event of a message.
-fn published(message: &Message, place: &Place) -> Result<Event, outrigger_core::Invalid> {
+fn published(message: &Message, place: &Place) -> Result<Event, Invalid> {
     // A name may have a percent sign, which no URI has alone.
     let source = [HOST, &place.topic.as_ref().unwrap_or(&place.subscription).replace('%', "%25")].concat();
     let mut event = Event::new(&message.id, &source, MESSAGE_PUBLISHED)?;

@@ -32,6 +32,13 @@ fn a_plain_message_becomes_googles_own_event() {
                 \"attributes\":{\"a\":\"1\",\"b\":\"2\"},\"messageId\":\"42\",\
                 \"publishTime\":\"2026-01-31T12:00:00.5Z\",\"orderingKey\":\"k\"}}";
     assert_eq!(event.data().unwrap(), json.as_bytes());
+    assert_eq!(event.get("partitionkey"), Some(Value::String("k")));
+}
+
+#[test]
+fn an_ordering_key_that_can_be_no_attribute_costs_no_message() {
+    let message = Message { ordering_key: "a\tb".to_owned(), ..message(&[], b"x") };
+    assert_eq!(decode(&message, &place()).unwrap().get("partitionkey"), None);
 }
 
 #[test]
@@ -49,6 +56,11 @@ fn a_cloudevent_stays_what_it_is_in_both_modes() {
     let event = decode(&binary, &place()).unwrap();
     assert_eq!((event.id(), event.source(), event.ty()), ("1", "/s", "t"));
     assert_eq!(event.data().unwrap(), &b"data"[..]);
+    assert_eq!(
+        event.get("partitionkey"),
+        Some(Value::String("k")),
+        "so that it is the same event as if pushed"
+    );
     assert_eq!(hop(&binary), [("color".to_owned(), "red".to_owned())]);
     let structured = message(
         &[("Content-Type", "application/cloudevents+json; charset=utf-8")],

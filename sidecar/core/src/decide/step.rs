@@ -24,6 +24,8 @@ pub struct Attempt {
     pub counts: bool,
     /// Attempts that counted, this one included.
     pub attempts: u32,
+    /// Those of them that are a broker's deliveries, of which nobody knows whether the function failed them.
+    pub carried: u32,
     /// Failures in a row since the event was admitted, counted or not: they space the waits.
     pub failures: u32,
     /// The time since its admission, without the time that the breaker was open.
@@ -55,13 +57,22 @@ pub fn next(policy: &Policy, attempt: &Attempt, dice: f64) -> Next {
         Verdict::Refused | Verdict::Retry => {
             if attempt.counts && attempt.attempts >= policy.attempts_max {
                 Next::GiveUp(Code::Exhausted)
-            } else if attempt.attempts > 0 && attempt.elapsed >= policy.deadline {
+            } else if attempt.attempts > attempt.carried && attempt.elapsed >= policy.deadline {
                 Next::GiveUp(Code::Deadline)
             } else {
                 Next::Again(policy.backoff.wait(attempt.failures, attempt.retry_after, dice))
             }
         }
     }
+}
+
+/// How many of the deliveries that a broker has counted before this one are taken for attempts.
+///
+/// It counts what went back untried as well: at a drain, as the tail of a key, after a crash. So an event is tried twice
+/// here at the least, where the configuration allows two attempts, before one failure of the function makes it poison.
+#[must_use]
+pub fn carried(deliveries: u32, attempts_max: u32) -> u32 {
+    deliveries.min(attempts_max.saturating_sub(2))
 }
 
 #[cfg(test)]
@@ -77,6 +88,7 @@ mod tests {
         verdict: Verdict::Retry,
         counts: true,
         attempts: 1,
+        carried: 0,
         failures: 1,
         elapsed: Duration::ZERO,
         retry_after: None,
@@ -93,6 +105,11 @@ mod tests {
         let unreachable = Attempt { counts: false, attempts: 0, failures: 1_000, ..FAILED };
         let hours_later = Attempt { elapsed: Duration::from_hours(9), ..unreachable };
         assert!(matches!(next(&POLICY, &hours_later, 0.0), Next::Again(_)));
+        let carried = Attempt { attempts: 2, carried: 2, ..hours_later };
+        assert!(
+            matches!(next(&POLICY, &carried, 0.0), Next::Again(_)),
+            "others may have given it back untried"
+        );
         let probe_refused = Attempt { verdict: Verdict::Refused, ..hours_later };
         assert!(matches!(next(&POLICY, &probe_refused, 0.0), Next::Again(_)));
     }
@@ -101,6 +118,15 @@ mod tests {
     fn the_deadline_ends_an_event_that_the_function_failed() {
         let late = Attempt { elapsed: POLICY.deadline, ..FAILED };
         assert_eq!(next(&POLICY, &late, 0.0), Next::GiveUp(Code::Deadline));
+    }
+
+    #[test]
+    fn deliveries_elsewhere_leave_an_event_two_attempts_here() {
+        for (deliveries, attempts_max, expected) in
+            [(0, 5, 0), (1, 5, 1), (3, 5, 3), (4, 5, 3), (900, 5, 3), (9, 3, 1), (9, 2, 0), (9, 1, 0)]
+        {
+            assert_eq!(carried(deliveries, attempts_max), expected, "{deliveries} of {attempts_max}");
+        }
     }
 
     #[test]

@@ -2,8 +2,12 @@
 //!
 //! `specversion` is not among them: there is only "1.0", and the codecs check and write it. Neither is the data.
 
+pub(super) mod names;
+pub(super) mod postmark;
+
 use smallvec::SmallVec;
 
+use self::names::{DATACONTENTTYPE, DATASCHEMA, DEFINED, KNOWN, kind_of, known};
 use super::{
     check,
     invalid::Invalid,
@@ -11,12 +15,6 @@ use super::{
     value::{Kind, Value},
 };
 
-/// The names that the specification defines. Their places stand in stored records: only append.
-const KNOWN: [&str; 8] = ["", "id", "source", "type", "datacontenttype", "dataschema", "subject", "time"];
-/// The place of `datacontenttype` in [`KNOWN`].
-const DATACONTENTTYPE: u8 = 4;
-/// The place of `dataschema` in [`KNOWN`].
-const DATASCHEMA: u8 = 5;
 /// `id`, `source` and `type` are there in every event and always first, at their place in [`KNOWN`] less one.
 pub(super) const REQUIRED: usize = 3;
 /// More attributes than any transport carries; what lies beyond is refused, which bounds the search for doubles.
@@ -144,12 +142,15 @@ impl Attributes {
         let name = if known == 0 { name } else { KNOWN.get(usize::from(known)).copied().unwrap_or_default() };
         let named = self.begin(name)?;
         let required_but_empty = named.at < REQUIRED && text.is_empty();
-        if named.known != known || required_but_empty || !kind.is_readable(text) {
+        // What is known today may have been spelled out when it was written.
+        let is_other = if known == 0 { (1..=DEFINED).contains(&named.known) } else { named.known != known };
+        if is_other || required_but_empty || !kind.is_readable(text) {
             return Err(Invalid::new(name, text, "what a stored attribute can be"));
         }
         let name_len = self.name_len(named);
         let value_len = self.room_for(text)?;
         self.text.push_str(text);
+        let known = named.known;
         self.put(named.at, Entry { start: named.start, value_len, name_len, known, kind: Some(kind) });
         Ok(())
     }
@@ -308,37 +309,13 @@ impl Entry {
 /// The start of a required attribute that was `null`.
 const NULL: u32 = u32::MAX;
 
-fn known(name: &str) -> u8 {
-    match name {
-        "id" => 1,
-        "source" => 2,
-        "type" => 3,
-        "datacontenttype" => DATACONTENTTYPE,
-        "dataschema" => 5,
-        "subject" => 6,
-        "time" => 7,
-        _ => 0,
-    }
-}
-
-/// The type that the specification gives a known attribute.
-fn kind_of(known: u8) -> Option<Kind> {
-    match known {
-        1 | 3 | DATACONTENTTYPE | 6 => Some(Kind::String),
-        2 => Some(Kind::UriRef),
-        DATASCHEMA => Some(Kind::Uri),
-        7 => Some(Kind::Timestamp),
-        _ => None,
-    }
-}
-
 fn fitting_kind(known: u8, name: &str, kind: Kind, text: &str) -> Result<Kind, Invalid> {
     let kind = match kind_of(known) {
         Some(defined) if kind == defined || kind == Kind::String => defined,
         Some(_) => return Err(Invalid::new(name, text, "of the type that the specification gives it")),
         None => kind,
     };
-    if known != 0 && text.is_empty() {
+    if (1..=DEFINED).contains(&known) && text.is_empty() {
         return Err(Invalid::says(name, "is empty; leave it out or give it a value"));
     }
     if known == DATACONTENTTYPE {

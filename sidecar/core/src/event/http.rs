@@ -9,7 +9,15 @@ use ::http::{
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{Event, Invalid, SPECVERSION, attrs::Attributes, media, percent, value::Kind};
+use super::{
+    Event, Invalid, SPECVERSION,
+    attrs::{
+        Attribute, Attributes,
+        names::{DATACONTENTTYPE, DATASCHEMA, ID, SOURCE, SUBJECT, TIME, TYPE},
+    },
+    media, percent,
+    value::Kind,
+};
 
 const PREFIX: &str = "ce-";
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
@@ -106,7 +114,7 @@ pub fn encode(event: &Event, headers: &mut HeaderMap) -> Bytes {
     let mut text = Vec::with_capacity(event.attributes.heap() + event.attributes.heap() / 4);
     let mut ends: SmallVec<[usize; 16]> = SmallVec::new();
     for attribute in event.attributes.iter() {
-        if attribute.name == "datacontenttype" {
+        if attribute.known == DATACONTENTTYPE {
             text.extend_from_slice(attribute.text.as_bytes());
         } else {
             percent::encode(attribute.text, &mut text);
@@ -121,25 +129,25 @@ pub fn encode(event: &Event, headers: &mut HeaderMap) -> Bytes {
         // All values lie in one piece of memory that the headers share. None can be refused: a media type is
         // text without control characters, and everything else is percent-encoded.
         if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
-            insert(headers, attribute.name, value);
+            insert(headers, attribute, value);
         }
         start = end;
     }
     event.data.clone().unwrap_or_default()
 }
 
-fn insert(headers: &mut HeaderMap, name: &str, value: HeaderValue) {
-    let header = match name {
-        "id" => CE_ID,
-        "source" => CE_SOURCE,
-        "type" => CE_TYPE,
-        "datacontenttype" => CONTENT_TYPE,
-        "dataschema" => CE_DATASCHEMA,
-        "subject" => CE_SUBJECT,
-        "time" => CE_TIME,
+fn insert(headers: &mut HeaderMap, attribute: Attribute<'_>, value: HeaderValue) {
+    let header = match attribute.known {
+        ID => CE_ID,
+        SOURCE => CE_SOURCE,
+        TYPE => CE_TYPE,
+        DATACONTENTTYPE => CONTENT_TYPE,
+        DATASCHEMA => CE_DATASCHEMA,
+        SUBJECT => CE_SUBJECT,
+        TIME => CE_TIME,
         _ => {
             let mut header: SmallVec<[u8; 64]> = SmallVec::from_slice(PREFIX.as_bytes());
-            header.extend_from_slice(name.as_bytes());
+            header.extend_from_slice(attribute.name.as_bytes());
             match HeaderName::from_bytes(&header) {
                 Ok(header) => header,
                 // A name has at most 255 letters and digits, which every header name may have.

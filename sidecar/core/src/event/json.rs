@@ -5,6 +5,7 @@
 //! Numbers, white space and the order of members inside the payload are therefore kept as they came.
 
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer};
 
 use super::{Event, Invalid};
 
@@ -29,6 +30,19 @@ pub const BATCH_MAX: usize = 65_536;
 #[expect(clippy::needless_pass_by_value, reason = "the event keeps the input, so the caller hands it over")]
 pub fn decode(input: Bytes) -> Result<Event, Invalid> {
     read::event(&input)
+}
+
+/// An event that is a part of a larger JSON document, read in one pass with it by `serde_json`. Its data is a copy, so that
+/// it does not keep the document in memory.
+///
+/// One that is wrong fails the document, and the error does not say well why: [`decode`] does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part(pub Event);
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        read::part(json).map(Part)
+    }
 }
 
 /// Reads a batch, each member for itself: a bad one comes back as its bytes and what is wrong with it.

@@ -26,6 +26,7 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 
 use attrs::Attributes;
+pub use attrs::postmark::Postmark;
 pub use invalid::Invalid;
 use value::Kind;
 pub use value::Value;
@@ -152,6 +153,13 @@ impl Event {
     /// Replaces the payload and leaves `datacontenttype` as it is.
     pub fn set_data(&mut self, data: Option<Bytes>) {
         self.data = data;
+    }
+
+    /// Gives the payload memory of its own: a slice keeps the whole request or batch that it came in.
+    pub fn own_data(&mut self) {
+        if let Some(data) = &mut self.data {
+            *data = Bytes::copy_from_slice(data);
+        }
     }
 
     /// The event with this payload of this media type.

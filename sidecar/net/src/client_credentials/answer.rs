@@ -89,6 +89,15 @@ mod tests {
     }
 
     #[test]
+    fn what_an_endpoint_says_is_repeated_in_one_line_of_a_bound() {
+        let body =
+            format!(r#"{{"error":"invalid_client","error_description":"a\nb{}"}}"#, "x".repeat(10_000));
+        let told = refusal(StatusCode::UNAUTHORIZED, &Bytes::from(body));
+        assert!(told.contains("invalid_client: abxx") && !told.contains('\n'), "{told}");
+        assert!(told.len() < WORDS_MAX + 100, "{}", told.len());
+    }
+
+    #[test]
     fn a_life_is_read_as_a_number_as_a_text_or_from_its_end() {
         for (answer, expected) in [
             (r#"{"access_token":"t","expires_in":100}"#, 100),

@@ -15,7 +15,7 @@ use outrigger_core::{Event, Invalid, event::json};
 use super::template::Template;
 use crate::{
     cli::Input,
-    cmd::lines::{self, EVENT_BYTES_MAX, Line, too_large},
+    cmd::lines::{self, AN_EVENT, EVENT_BYTES_MAX, Line, too_large},
     registry,
 };
 
@@ -103,7 +103,7 @@ impl Run<'_> {
         match self.reader.input {
             Input::Lines => self.lines(name, bytes),
             Input::Auto if lines_by_name => self.lines(name, bytes),
-            input => match whole(bytes) {
+            input => match whole(bytes, if let Input::Foreign(_) = input { A_FILE } else { AN_EVENT }) {
                 Err(why) => self.bad(name, why),
                 Ok(bytes) if matches!(input, Input::Foreign(_)) => self.dead_letters(name, &bytes),
                 Ok(bytes) if input == Input::Event || (input == Input::Auto && holds_events(&bytes)) => {
@@ -122,7 +122,7 @@ impl Run<'_> {
             let line = match lines::next(bytes) {
                 Ok(None) => return true,
                 Err(error) => return self.bad(name, error),
-                Ok(Some(Line::TooLarge)) => return self.bad(place, too_large()),
+                Ok(Some(Line::TooLarge)) => return self.bad(place, too_large(AN_EVENT)),
                 Ok(Some(Line::Text(line))) if line.is_empty() => continue,
                 Ok(Some(Line::Text(line))) => line,
             };
@@ -193,10 +193,13 @@ impl Run<'_> {
     }
 }
 
-fn whole(bytes: &mut dyn BufRead) -> Result<Bytes, String> {
+/// What the bound is for, in a message.
+const A_FILE: &str = "one file of dead letters; split it";
+
+fn whole(bytes: &mut dyn BufRead, what: &str) -> Result<Bytes, String> {
     let mut data = Vec::new();
     Read::take(&mut *bytes, EVENT_BYTES_MAX + 1).read_to_end(&mut data).map_err(|error| error.to_string())?;
-    if data.len() as u64 > EVENT_BYTES_MAX { Err(too_large()) } else { Ok(Bytes::from(data)) }
+    if data.len() as u64 > EVENT_BYTES_MAX { Err(too_large(what)) } else { Ok(Bytes::from(data)) }
 }
 
 /// Whether this is an event in JSON, or a non-empty array of which the first is one: data that only mentions

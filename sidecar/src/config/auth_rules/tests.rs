@@ -123,7 +123,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "{oidc: {issuer: \"https://id.example?x\", audience: me}}",
         &[
-            r#"f:4:27: ingress.http.auth.oidc.issuer: found "https://id.example?x", expected a URL such as https://accounts.google.com, without a query, or none"#,
+            r#"f:4:27: ingress.http.auth.oidc.issuer: found "https://id.example?…", expected a URL such as https://accounts.google.com, without a query, or none"#,
         ],
     ),
     (

@@ -91,6 +91,7 @@ impl Kind {
             Self::Header => "the name of a header".to_owned(),
             Self::Rules => "a list of rules, at most 100".to_owned(),
             Self::Origins => format!("{}, or a list of them", webhook::AN_ORIGIN),
+            Self::Hosts => format!("{}, or a list of them", webhook::A_HOST),
             Self::Or(word, kind) => format!("{}, or {word}", kind.expected()),
         }
     }

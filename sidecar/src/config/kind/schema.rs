@@ -49,6 +49,9 @@ impl Kind {
             Self::Origins => list(&scalar(
                 r"^(\*|([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)$",
             )),
+            Self::Hosts => list(&scalar(
+                r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$",
+            )),
             Self::Header => scalar("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
             Self::Start => pattern(&format!("^(earliest|latest|offset:[+]?[0-9]+|{TIME})$")),
             Self::Statuses => map(&json!({"pattern": "^[1-5](xx|[0-9]{2})$"}), &json!({"enum": VERDICTS})),

@@ -125,6 +125,21 @@ fn what_is_missing_contradicts_or_is_used_by_nothing_is_told() {
 }
 
 #[test]
+fn settings_without_a_path_are_said_to_count_for_nothing_and_each_section_once() {
+    let problems = look(
+        "pubsub_push: {topic: projects/p/topics/t, auth: none}, eventgrid_webhook: {entra: {app_id: a}}",
+    );
+    let expected = ["ingress.pubsub_push.topic", "ingress.eventgrid_webhook.entra.app_id"];
+    let problems = problems.unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    for (problem, key) in problems.iter().zip(expected) {
+        assert!(problem.contains(key) && problem.contains(".path as well"), "{problems:#?}");
+    }
+    assert!(look("pubsub_push: {path: off, auth: none}").is_err());
+    assert!(look("pubsub_push: {path: off}").is_ok());
+}
+
+#[test]
 fn plain_http_to_an_issuer_is_for_this_machine_alone() {
     let of = |issuer: &str| look(&format!("pubsub_push: {{{PUBSUB}, {GOOGLE}, issuer: \"{issuer}\"}}"));
     assert!(of("http://127.0.0.1:1").is_ok());

@@ -81,11 +81,20 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["all", "[{claims: {email_verified: true, n: [1, a]}, types: a.*}, {methods: [hmac]}]"],
         &["[{}]", "[{type: a}]", "[]", "[{methods: magic}]", "[{claims: {}}]", "some", "{types: a}"],
     ),
+    (
+        "ingress.eventgrid_webhook.validation_hosts",
+        &["eventgrid.azure.net", "[a.example, _b.example]"],
+        &["\"*\"", "[a.example, \"*\"]", "https://a.example", "[]"],
+    ),
 ];
 
 /// What only `outrigger check` can refuse: the schema is too coarse for it.
-const CHECK_ALONE: &[(&str, &str)] =
-    &[("function.timeout", "25h"), ("window.bytes", "1B"), ("function.rate", "1000001/s")];
+const CHECK_ALONE: &[(&str, &str)] = &[
+    ("function.timeout", "25h"),
+    ("window.bytes", "1B"),
+    ("function.rate", "1000001/s"),
+    ("ingress.eventgrid_webhook.validation_hosts", "169.254.169.254"),
+];
 
 fn validator() -> Validator {
     jsonschema::draft202012::new(&json()).expect("the schema is one")

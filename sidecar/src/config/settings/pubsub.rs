@@ -98,8 +98,8 @@ pub(super) const SERVICE: &[Setting] = &[
         "pubsub.endpoint",
         Kind::Or("none", &Kind::Url),
         "none",
-        "Another endpoint than Google's own, such as a region's; over http:// it is a local server, which is told no \
-         credentials. Without one, PUBSUB_EMULATOR_HOST is honoured.",
+        "Another endpoint than Google's own, such as a region's; over http:// it is a server on this machine, which is told \
+         no credentials. Without one, PUBSUB_EMULATOR_HOST is honoured, which may name another machine.",
     ),
     setting(
         "pubsub.credentials_file",

@@ -97,7 +97,7 @@ pub(super) const EVENTGRID_WEBHOOK: &[Setting] = &[
     ),
     setting(
         "ingress.eventgrid_webhook.validation_hosts",
-        Kind::Origins,
+        Kind::Hosts,
         "eventgrid.azure.net",
         "Where a validationUrl may lead: these hosts and those below them, by https.",
     ),

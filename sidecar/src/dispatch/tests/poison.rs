@@ -60,3 +60,32 @@ async fn a_malformed_delivery_is_buried_without_a_call() {
     bench.settled(1).await;
     assert_eq!(bench.log(), ["dead malformed malformed after 0", "ack m"]);
 }
+
+/// A source that counts each time it hands an event out, also where that came back untried.
+struct Counting(Arc<Book>);
+
+impl Settler for Counting {
+    fn settle(&self, token: u64, settlement: Settlement) {
+        self.0.settle(token, settlement);
+    }
+
+    fn counts_deliveries(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_was_often_handed_out_survives_one_failure_and_not_two() {
+    let bench = Bench::new(|_| (), |id, nth| (MS, if id == "a" && nth == 2 { ok() } else { status(500) }));
+    for id in ["a", "b"] {
+        let delivery = bench.delivery(id, None);
+        let token = lock(&bench.book.ids).len() as u64 - 1;
+        let receipt = Receipt::new(Arc::new(Counting(bench.book.clone())), token);
+        bench.target.push(Delivery { attempts: 40, receipt, ..delivery });
+        bench.settled(usize::try_from(token).unwrap() + 1).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
+    }
+    // Settling the deliveries whose receipts were replaced released them at once.
+    let ends: Vec<_> = bench.log().into_iter().filter(|line| !line.starts_with("release")).collect();
+    assert_eq!(ends, ["call a", "call a", "ack a", "call b", "call b", "dead b exhausted after 3", "ack b"]);
+}

@@ -27,9 +27,16 @@ pub(super) fn event(input: &Bytes) -> Result<Event, Invalid> {
     let mut draft = Draft::new(text.len().min(TEXT_BYTES_USUAL));
     let mut json = Deserializer::from_str(text);
     match json.deserialize_map(EventVisitor(&mut draft)).and_then(|()| json.end()) {
-        Ok(()) => draft.finished(input),
+        Ok(()) => draft.finished(Keep::Slice(input)),
         Err(error) => Err(draft.why.unwrap_or_else(|| not_json(&error, "is not an object"))),
     }
+}
+
+/// Reads an event that is a part of a larger document; of what is wrong with it only that it is.
+pub(super) fn part<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Event, D::Error> {
+    let mut draft = Draft::new(TEXT_BYTES_USUAL);
+    json.deserialize_map(EventVisitor(&mut draft))?;
+    draft.finished(Keep::Copy).map_err(D::Error::custom)
 }
 
 #[expect(clippy::type_complexity, reason = "as in the public function")]
@@ -74,7 +81,7 @@ impl<'a> Draft<'a> {
         Draft { attributes, versioned: false, data: None, base64: Base64::default(), why: None }
     }
 
-    fn finished(self, input: &Bytes) -> Result<Event, Invalid> {
+    fn finished(self, keep: Keep<'_>) -> Result<Event, Invalid> {
         if !self.versioned {
             return Err(Invalid::missing("specversion"));
         }
@@ -84,8 +91,8 @@ impl<'a> Draft<'a> {
             (None, None) => None,
             (None, Some(bytes)) => Some(Bytes::from(bytes)),
             (Some(_), Some(_)) => return Err(Invalid::says("data_base64", "must not be there beside data")),
-            (Some(raw), None) if is_json == Some(false) => Some(unescaped(raw, input)?),
-            (Some(raw), None) => Some(input.slice_ref(raw.get().as_bytes())),
+            (Some(raw), None) if is_json == Some(false) => Some(unescaped(raw, keep)?),
+            (Some(raw), None) => Some(keep.bytes(raw.get())),
         };
         if self.data.is_some() && is_json.is_none() {
             attributes.push("datacontenttype", Kind::String, "application/json")?;
@@ -130,9 +137,27 @@ struct Base64 {
     bytes: Option<Vec<u8>>,
 }
 
+/// How a payload is kept that stands in the input as it is.
+#[derive(Clone, Copy)]
+enum Keep<'i> {
+    /// As a slice of this input.
+    Slice(&'i Bytes),
+    /// As a copy.
+    Copy,
+}
+
+impl Keep<'_> {
+    fn bytes(self, text: &str) -> Bytes {
+        match self {
+            Self::Slice(input) => input.slice_ref(text.as_bytes()),
+            Self::Copy => Bytes::copy_from_slice(text.as_bytes()),
+        }
+    }
+}
+
 /// The text of a JSON string: a slice of the input when nothing in it is escaped.
-fn unescaped(raw: &RawValue, input: &Bytes) -> Result<Bytes, Invalid> {
-    struct Text<'i>(&'i Bytes);
+fn unescaped(raw: &RawValue, keep: Keep<'_>) -> Result<Bytes, Invalid> {
+    struct Text<'i>(Keep<'i>);
     impl<'de> Visitor<'de> for Text<'_> {
         type Value = Bytes;
 
@@ -141,14 +166,14 @@ fn unescaped(raw: &RawValue, input: &Bytes) -> Result<Bytes, Invalid> {
         }
 
         fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Bytes, E> {
-            Ok(self.0.slice_ref(text.as_bytes()))
+            Ok(self.0.bytes(text))
         }
 
         fn visit_str<E>(self, text: &str) -> Result<Bytes, E> {
             Ok(Bytes::copy_from_slice(text.as_bytes()))
         }
     }
-    Deserializer::from_str(raw.get()).deserialize_str(Text(input)).map_err(|_| {
+    Deserializer::from_str(raw.get()).deserialize_str(Text(keep)).map_err(|_| {
         Invalid::says("data", "must be a string of Unicode text, because datacontenttype is not JSON")
     })
 }

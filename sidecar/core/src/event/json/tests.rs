@@ -73,6 +73,30 @@ fn the_media_type_says_what_data_is() {
 }
 
 #[test]
+fn a_part_of_a_document_is_the_event_that_it_is_by_itself_with_data_of_its_own() {
+    for members in [
+        r#""data":{"a": 1}"#,
+        r#""datacontenttype":"text/plain","data":"plain""#,
+        r#""datacontenttype":"text/plain","data":"esc\n\u20ac""#,
+        r#""data_base64":"TWE=","x":true"#,
+        "\"subject\":\"s\"",
+    ] {
+        let event = format!(r#"{{"specversion":"1.0","id":"1","source":"/s","type":"t",{members}}}"#);
+        let document = Bytes::from(format!("[{event}, {event}]"));
+        let parts: Vec<Part> = serde_json::from_slice(&document).unwrap();
+        let alone = decode(Bytes::from(event)).unwrap();
+        assert!(parts.len() == 2 && parts.iter().all(|Part(part)| *part == alone), "{members}");
+        let outside = |data: &Bytes| !document.as_ptr_range().contains(&data.as_ptr());
+        assert!(parts[1].0.data().is_none_or(outside), "{members}");
+    }
+    for wrong in
+        ["[7]", r#"[{"id":"1"}]"#, r#"[{"specversion":"1.0","id":"1","source":"/s","type":"t","x":[]}]"#]
+    {
+        assert!(serde_json::from_slice::<Vec<Part>>(wrong.as_bytes()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn an_unescaped_text_payload_is_not_copied_either() {
     let input = Bytes::from_static(
         br#"{"specversion":"1.0","id":"1","source":"/s","type":"t","datacontenttype":"text/plain","data":"text"}"#,
