@@ -19,7 +19,7 @@ pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
 }
 
 fn is_plain(byte: u8) -> bool {
-    (byte > 0x20) & (byte < 0x7f) & (byte != b'"') & (byte != b'%')
+    matches!(byte, 0x21..=0x7e if byte != b'"' && byte != b'%')
 }
 
 /// Reads a header value: a double-quoted beginning is unquoted, then one round of percent-decoding.
