@@ -20,7 +20,7 @@ impl Target {
     /// Takes one event through one attempt at `time`, up to its settlement or its next wait. Gives back the time.
     pub(crate) async fn attempt(&self, mut running: Running<'_>, time: Instant) -> Instant {
         let job = running.job();
-        if let Some(reason) = job.grave.clone() {
+        if let Some(reason) = job.grave.as_deref().cloned() {
             self.bury(running, reason).await;
         } else if !job.receipt.wanted() {
             self.metrics.ended(Ended::Abandoned);
@@ -144,7 +144,7 @@ impl Target {
         let id = job.event_id();
         if self.state().settings.on_poison == OnPoison::Park && job.key.is_some() {
             tracing::warn!(id, %reason, "the event is parked and holds its key");
-            job.grave = Some(reason);
+            job.grave = Some(Box::new(reason));
             self.metrics.parked();
             return running.park(&mut self.state());
         }
@@ -218,7 +218,7 @@ impl Target {
             Err(error) => {
                 self.complain_of_dead_letter(&error);
                 self.metrics.dead_failed();
-                job.grave = Some(reason);
+                job.grave = Some(Box::new(reason));
                 running.again(&mut self.state(), now() + GRAVE_WAIT);
             }
         }
@@ -293,7 +293,7 @@ fn note_failure(
     }
     job.attempts += u32::from(counts);
     job.failures = job.failures.saturating_add(1);
-    let open_since = open.saturating_sub(job.open_before);
+    let open_since = open.saturating_sub(Duration::from_nanos(job.open_before_ns));
     let elapsed = ended.saturating_duration_since(job.admitted).saturating_sub(open_since);
     let Job { attempts, carried, failures, .. } = *job;
     Attempt { verdict, counts, attempts, carried, failures, elapsed, retry_after: error.retry_after() }

@@ -1,6 +1,6 @@
 //! Keys that a poisoned event holds, as their owner sees and frees them.
 
-use super::{Job, OnPoison, Target, now};
+use super::{Job, OnPoison, Target, job::nanos, now};
 use std::sync::Arc;
 
 impl Target {
@@ -19,12 +19,12 @@ impl Target {
     /// attempt. Gives back how many.
     pub fn unpark(self: &Arc<Self>, id: Option<&str>, then: OnPoison) -> usize {
         let (now, mut state) = (now(), self.state());
-        let open_before = state.breaker.open_total(now);
+        let open_before_ns = nanos(state.breaker.open_total(now));
         let count = state.lanes.unpark(|job| {
             let chosen = id.is_none_or(|id| job.event_id() == id);
             if chosen && then == OnPoison::Park {
-                (job.grave, job.attempts, job.failures) = (None, 0, 0);
-                (job.admitted, job.open_before) = (now, open_before);
+                (job.grave, job.attempts, job.carried, job.failures) = (None, 0, 0, 0);
+                (job.admitted, job.open_before_ns) = (now, open_before_ns);
             }
             chosen
         });
