@@ -134,8 +134,9 @@ async fn what_is_wrong_before_anybody_is_asked_is_one_line_and_exit_2() {
     let rig = rig.set("kafka.tls.key_file", &other);
     let said = rig.site.refused().await;
     let expected =
-        format!("outrigger: kafka.tls.key_file: {other}: this is not the key of kafka.tls.certificate_file");
-    assert!(said.one_line(2).starts_with(&expected), "{said:?}");
+        format!(": kafka.tls.key_file: {other}: this is not the key of kafka.tls.certificate_file");
+    let line = said.one_line(2);
+    assert!(line.starts_with("outrigger: outrigger.yaml:") && line.contains(&expected), "{said:?}");
     let said = rig.site.verb(&["check", "outrigger.yaml"]).await;
     assert!(said.one_line(2).contains("kafka.tls.key_file: "), "{said:?}");
 }
