@@ -77,6 +77,8 @@ impl Target {
             deadline: job.once,
             stream: None,
             timeline: job.timeline.clone(),
+            position: job.origin.position.clone(),
+            key: job.key.clone(),
         };
         let event = job.item.as_ref().expect("what is malformed is buried, not called with");
         let outcome = self.call.call(std::slice::from_ref(event), &cx).await;

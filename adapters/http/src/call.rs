@@ -8,24 +8,21 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-    uri::PathAndQuery,
+    HeaderName, HeaderValue, Method, Request, Response, Uri, header::CONTENT_LENGTH, uri::PathAndQuery,
 };
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
-use outrigger_core::{Body, BoxFuture, Call, CallCx, Error, Event, Exchange, Kind, Reply, Result, event};
+use outrigger_core::{Body, BoxFuture, Call, CallCx, Error, Event, Exchange, Kind, Reply, Result};
 use tokio::time::timeout;
 
 use crate::{
     config::{Config, Mode, Replies},
-    decode,
+    decode, encode,
 };
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// RFC 7240's header with Knative's preference: whoever honours it answers with a reply event.
 const PREFER_REPLY: HeaderValue = HeaderValue::from_static("reply");
-const STRUCTURED: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=UTF-8");
 
 /// How much of a failure's body is told.
 const DETAIL_BYTES_MAX: usize = 1024;
@@ -62,7 +59,7 @@ impl FunctionCall {
             let what = format!("the function takes one event per call and was given {}", events.len());
             return Err(Error::new(Kind::Invalid, what));
         };
-        let answer = self.exchange.send(self.request(event), cx).await?;
+        let answer = self.exchange.send(self.request(event, cx), cx).await?;
         if !answer.status().is_success() {
             return Err(failure(answer).await);
         }
@@ -73,19 +70,13 @@ impl FunctionCall {
         Ok(vec![reply])
     }
 
-    fn request(&self, event: &Event) -> Request<Body> {
+    fn request(&self, event: &Event, cx: &CallCx) -> Request<Body> {
         let mut request = Request::new(());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path.clone();
         let headers = request.headers_mut();
-        let data = match self.mode {
-            Mode::Binary => event::http::encode(event, headers),
-            Mode::Structured => {
-                headers.insert(CONTENT_TYPE, STRUCTURED);
-                event::json::encode(event)
-            }
-        };
-        if self.replies == Replies::Used {
+        let data = encode::event(self.mode, event, cx, headers);
+        if self.replies == Replies::Used && self.mode != Mode::Raw {
             headers.insert(PREFER, PREFER_REPLY);
         }
         if data.is_empty() {

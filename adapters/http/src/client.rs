@@ -261,7 +261,7 @@ mod tests {
     use http_body_util::{BodyExt, Full};
     use hyper::client::conn::http1;
     use hyper_util::rt::TokioIo;
-    use outrigger_core::{TargetId, Timeline};
+    use outrigger_core::{Position, TargetId, Timeline};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -277,6 +277,8 @@ mod tests {
             deadline: None,
             stream: None,
             timeline: Timeline::off(),
+            position: Position::none(),
+            key: None,
         }
     }
 

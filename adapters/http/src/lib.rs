@@ -6,6 +6,7 @@
 //! | [`config`] | where the function is, how long it may take, how an event is written |
 //! | [`tuning`] | what of that may change while it works |
 //! | [`call`] | [`Call`](outrigger_core::Call): encode, exchange, decode |
+//! | `encode`, `raw` | how an event is written into a request, as pure functions |
 //! | `decode` | what an answer is, as pure functions: a reply event, a plain body, a failure |
 //! | [`client`] | [`Exchange`](outrigger_core::Exchange): a connection, the request, the answer, within one deadline |
 //! | `answer` | an answer's body on its way, and what becomes of its connection |
@@ -29,8 +30,10 @@ pub mod tuning;
 mod answer;
 mod connect;
 mod decode;
+mod encode;
 mod h2;
 mod pool;
+mod raw;
 mod upload;
 
 pub use call::FunctionCall;

@@ -123,11 +123,17 @@ impl Key {
         &self.bytes
     }
 
+    /// The key without its source, as it came.
+    #[must_use]
+    pub fn own_bytes(&self) -> &[u8] {
+        let start = self.bytes.iter().position(|b| *b == 0).map_or(0, |i| i + 1);
+        &self.bytes[start..]
+    }
+
     /// The key without its source, for people.
     #[must_use]
     pub fn name(&self) -> Cow<'_, str> {
-        let start = self.bytes.iter().position(|b| *b == 0).map_or(0, |i| i + 1);
-        String::from_utf8_lossy(&self.bytes[start..])
+        String::from_utf8_lossy(self.own_bytes())
     }
 }
 

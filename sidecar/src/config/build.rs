@@ -41,7 +41,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
             pubsub_topic: values.some_text("replies.pubsub_topic"),
-            mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
+            mode: Mode::of(values.word("replies.mode")),
             eventgrid: values.eventgrid_topic("replies"),
         },
         dead_letters: DeadLetters {

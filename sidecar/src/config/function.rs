@@ -13,7 +13,7 @@ pub struct Function {
     /// The variable that tells a COMMAND its port.
     pub port_env: String,
     /// How an event is written into the request.
-    pub mode: Mode,
+    pub mode: FunctionMode,
     /// What the function speaks.
     pub protocol: Protocol,
     /// Bound of making a connection.
@@ -51,13 +51,35 @@ pub struct Function {
 /// The variables that a COMMAND inherits even where `function.env` is a list.
 pub const ENV_ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
-/// How an event is written into a request.
+/// How an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Attributes as headers, the data as the body.
     Binary,
     /// All of it as one JSON.
     Structured,
+    /// All of it as one message of Protobuf.
+    Protobuf,
+}
+
+impl Mode {
+    /// As the file names it.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "structured" => Self::Structured,
+            "protobuf" => Self::Protobuf,
+            _ => Self::Binary,
+        }
+    }
+}
+
+/// How an event is written into a request to the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionMode {
+    /// As an event.
+    Event(Mode),
+    /// The bare data, with the headers of `OpenFaaS`'s connectors.
+    Raw,
 }
 
 /// What the function speaks.
@@ -117,7 +139,10 @@ impl Values {
             url: self.url("function.url"),
             port: self.some_count("function.port").and_then(|port| u16::try_from(port).ok()),
             port_env: self.text("function.port_env"),
-            mode: if self.word("function.mode") == "binary" { Mode::Binary } else { Mode::Structured },
+            mode: match self.word("function.mode") {
+                "raw" => FunctionMode::Raw,
+                word => FunctionMode::Event(Mode::of(word)),
+            },
             protocol: if self.word("function.protocol") == "h2c" { Protocol::H2c } else { Protocol::Http1 },
             connect_timeout: self.span("function.connect_timeout"),
             idle_timeout: self.span("function.idle_timeout"),

@@ -45,8 +45,10 @@ pub fn function(
 fn client_settings(config: &config::Function, url: &Uri, replies: bool) -> Result<outrigger_http::Config> {
     Ok(outrigger_http::Config {
         mode: match config.mode {
-            config::Mode::Binary => outrigger_http::Mode::Binary,
-            config::Mode::Structured => outrigger_http::Mode::Structured,
+            config::FunctionMode::Event(config::Mode::Binary) => outrigger_http::Mode::Binary,
+            config::FunctionMode::Event(config::Mode::Structured) => outrigger_http::Mode::Structured,
+            config::FunctionMode::Event(config::Mode::Protobuf) => outrigger_http::Mode::Protobuf,
+            config::FunctionMode::Raw => outrigger_http::Mode::Raw,
         },
         protocol: match config.protocol {
             config::Protocol::Http1 => outrigger_http::Protocol::Http1,

@@ -28,9 +28,9 @@ pub(super) const FUNCTION: &[Setting] = &[
     ),
     setting(
         "function.mode",
-        Kind::Word(&["binary", "structured"]),
+        Kind::Word(&["binary", "structured", "protobuf", "raw"]),
         "binary",
-        "How an event is written into the request: attributes as ce- headers, or all of it as one JSON.",
+        "How an event is written into the request: attributes as ce- headers, all of it as one JSON or as one message of Protobuf, or the bare data with the headers of OpenFaaS's connectors.",
     ),
     setting(
         "function.protocol",

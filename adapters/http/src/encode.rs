@@ -1,0 +1,25 @@
+//! How an event is written into a request, in each mode. Pure.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+use outrigger_core::{
+    CallCx, Event,
+    event::{self, Format},
+};
+
+use crate::{config::Mode, raw};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=UTF-8");
+const PROTOBUF: HeaderValue = HeaderValue::from_static(event::proto::CONTENT_TYPE);
+
+/// Sets the headers of `event` and gives back the body.
+pub(crate) fn event(mode: Mode, event: &Event, cx: &CallCx, headers: &mut HeaderMap) -> Bytes {
+    let (content_type, format) = match mode {
+        Mode::Binary => return event::http::encode(event, headers),
+        Mode::Raw => return raw::write(event, cx, headers),
+        Mode::Structured => (JSON, Format::Json),
+        Mode::Protobuf => (PROTOBUF, Format::Protobuf),
+    };
+    headers.insert(CONTENT_TYPE, content_type);
+    format.encode(event)
+}
