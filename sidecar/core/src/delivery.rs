@@ -225,6 +225,8 @@ pub struct Reason {
 pub enum Code {
     /// What came in was no event.
     Malformed,
+    /// A rule of the user failed on it; the detail names the rule.
+    Rule,
     /// The function answered that it will never take it.
     Refused,
     /// Every attempt failed.
@@ -241,8 +243,9 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Malformed,
+        Self::Rule,
         Self::Refused,
         Self::Exhausted,
         Self::Deadline,
@@ -256,6 +259,7 @@ impl Code {
     pub fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::Rule => "rule",
             Self::Refused => "refused",
             Self::Exhausted => "exhausted",
             Self::Deadline => "deadline",

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::transform;
+
 use super::{
     auth::Rule,
     checked::{
@@ -24,6 +26,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
     let journal = values.journal(env);
     Config {
         function: values.function(),
+        transform: values.transforms("transform"),
         delivery: values.delivery(),
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
         ingress: Ingress {
@@ -254,6 +257,7 @@ readers! {
     listen -> Option<SocketAddr> { Value::Listen(address) => Some(*address), Value::Absent => None }
     header -> http::HeaderName { Value::Header(name) => name.clone() }
     some_header -> Option<http::HeaderName> { Value::Header(name) => Some(name.clone()), Value::Absent => None }
+    transforms -> Vec<transform::Rule> { Value::Transforms(rules) => rules.clone(), Value::Absent => Vec::new() }
     rules -> Option<Vec<Rule>> { Value::Rules(rules) => Some(rules.clone()), Value::Absent => None }
     statuses -> std::collections::BTreeMap<String, Meaning> {
         Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), Meaning::of(word))).collect(),

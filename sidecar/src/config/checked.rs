@@ -14,6 +14,7 @@ use super::{
     pubsub_push::PubsubPush,
     tls::ListenerTls,
 };
+use crate::transform;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything.
@@ -21,6 +22,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub struct Config {
     /// The function that gets the events.
     pub function: Function,
+    /// What becomes of the attributes of events before their lanes, in this order.
+    pub transform: Vec<transform::Rule>,
     /// Order, retries and dead letters.
     pub delivery: Delivery,
     /// What is held in memory at once.

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod packed;
+mod rules;
 mod webhook;
 
 use bytes::Bytes;
