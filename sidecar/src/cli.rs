@@ -310,6 +310,8 @@ pub enum SendMode {
     Binary,
     /// One event as one JSON object
     Structured,
+    /// One event as one message of Protobuf
+    Protobuf,
     /// Many events as one JSON array
     Batch,
 }

@@ -9,7 +9,8 @@ use outrigger_core::{
 
 use crate::{config::Mode, raw};
 
-const JSON: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=UTF-8");
+/// In lower case: the SDK for JavaScript knows its parsers by the whole text.
+const JSON: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
 const PROTOBUF: HeaderValue = HeaderValue::from_static(event::proto::CONTENT_TYPE);
 
 /// Sets the headers of `event` and gives back the body.

@@ -120,8 +120,8 @@ struct Message<'a> {
     data: &'a str,
     #[serde(default)]
     attributes: BTreeMap<String, String>,
-    #[serde(default)]
-    message_id: String,
+    #[serde(default, rename = "messageId")]
+    id: String,
     #[serde(default)]
     publish_time: String,
     #[serde(default)]
@@ -134,7 +134,7 @@ fn message(event: &Event, cx: &CallCx, headers: &mut HeaderMap) -> Option<Bytes>
     let data = STANDARD.decode(message.data).ok()?;
     put(headers, "x-pubsub-delivery-attempt", cx.attempt.to_string().as_bytes());
     for (name, text) in [
-        ("x-pubsub-msg-id", &message.message_id),
+        ("x-pubsub-msg-id", &message.id),
         ("x-pubsub-publish-time", &message.publish_time),
         ("x-pubsub-ordering-key", &message.ordering_key),
     ] {

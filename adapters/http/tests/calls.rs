@@ -61,7 +61,7 @@ async fn an_event_arrives_in_the_structured_mode_at_the_path_of_the_url() {
     one(&call, &event("1")).await.unwrap();
     let [record] = &function.log()[..] else { panic!("one request") };
     assert_eq!(&*record.path, "/a/b");
-    assert_eq!(header(record, "content-type"), Some("application/cloudevents+json; charset=UTF-8"));
+    assert_eq!(header(record, "content-type"), Some("application/cloudevents+json; charset=utf-8"));
     assert_eq!(header(record, "prefer"), None);
     let body = record.body.clone().unwrap();
     assert_eq!(header(record, "content-length"), Some(body.len().to_string().as_str()));

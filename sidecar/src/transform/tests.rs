@@ -185,9 +185,10 @@ proptest! {
             _ => None,
         });
         let number = tree.pointer(&text).filter(|value| value.is_number()).map(ToString::to_string);
-        match (&found, number) {
-            (Some(Scalar::Number(text)), Some(number)) => prop_assert_eq!(*text, number),
-            _ => prop_assert_eq!(found, expected),
+        if let (Some(Scalar::Number(text)), Some(number)) = (&found, number) {
+            prop_assert_eq!(*text, number);
+        } else {
+            prop_assert_eq!(found, expected);
         }
     }
 

@@ -83,8 +83,8 @@ pub fn decode_batch(input: Bytes) -> Result<Vec<Result<Event, (Bytes, Invalid)>>
 
 /// Writes one event.
 ///
-/// Data of the type [`MESSAGE`] whose type is known, by `dataschema` or [`TYPE_URL`], becomes a message of that type. Text
-/// in UTF-8 by its type and its bytes, JSON included, becomes text; all else becomes bytes.
+/// Data of the type [`MESSAGE`] whose type is known, by `dataschema` or [`TYPE_URL`], becomes a message of that type; all
+/// else becomes bytes.
 #[must_use]
 pub fn encode(event: &Event) -> Bytes {
     let mut out = Vec::new();

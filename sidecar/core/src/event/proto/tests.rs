@@ -29,11 +29,11 @@ struct CloudEvent {
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum Data {
     #[prost(bytes, tag = "6")]
-    BinaryData(Vec<u8>),
+    Binary(Vec<u8>),
     #[prost(string, tag = "7")]
-    TextData(String),
+    Text(String),
     #[prost(message, tag = "8")]
-    ProtoData(Any),
+    Proto(Any),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -179,7 +179,7 @@ fn fields_that_are_not_known_and_values_that_are_not_set_are_passed_over() {
 #[test]
 fn no_data_and_empty_data_are_different() {
     assert_eq!(read(&theirs()).unwrap().data(), None);
-    for data in [Data::BinaryData(Vec::new()), Data::TextData(String::new())] {
+    for data in [Data::Binary(Vec::new()), Data::Text(String::new())] {
         let event = read(&CloudEvent { data: Some(data), ..theirs() }).unwrap();
         assert_eq!(event.data(), Some(&Bytes::new()));
         assert_eq!(decode(encode(&event)).unwrap(), event);
@@ -189,7 +189,7 @@ fn no_data_and_empty_data_are_different() {
 #[test]
 fn a_message_keeps_its_bytes_and_its_type() {
     let any = |type_url: &str| {
-        Some(Data::ProtoData(Any { type_url: type_url.to_owned(), value: b"\x08\x01".to_vec() }))
+        Some(Data::Proto(Any { type_url: type_url.to_owned(), value: b"\x08\x01".to_vec() }))
     };
     let plain = CloudEvent { data: any("type.googleapis.com/a.B"), ..theirs() };
     let event = read(&plain).unwrap();
@@ -268,9 +268,9 @@ proptest! {
         prop_assert_eq!(theirs.attributes.len() + 3, event.attributes().count());
         let data = match &theirs.data {
             None => None,
-            Some(Data::BinaryData(bytes)) => Some(&bytes[..]),
-            Some(Data::TextData(text)) => Some(text.as_bytes()),
-            Some(Data::ProtoData(any)) => Some(&any.value[..]),
+            Some(Data::Binary(bytes)) => Some(&bytes[..]),
+            Some(Data::Text(text)) => Some(text.as_bytes()),
+            Some(Data::Proto(any)) => Some(&any.value[..]),
         };
         prop_assert_eq!(data, event.data().map(|data| &data[..]));
         for (name, value) in &theirs.attributes {

@@ -1,7 +1,5 @@
 //! From events to Protobuf.
 
-use std::str;
-
 use base64::{
     Engine, alphabet,
     engine::general_purpose::{GeneralPurpose, PAD},
@@ -43,7 +41,6 @@ pub(super) fn event(event: &Event, out: &mut Vec<u8>) {
     match data {
         None => {}
         Some(Data::Bytes(data)) => put_bytes(field::BINARY_DATA, data, out),
-        Some(Data::Text(data)) => put_bytes(field::TEXT_DATA, data.as_bytes(), out),
         Some(Data::Message { type_url, value }) => {
             put_head(field::PROTO_DATA, bytes_len(type_url.len()) + bytes_len(value.len()), out);
             put_bytes(field::TYPE_NAME, type_url.as_bytes(), out);
@@ -62,23 +59,17 @@ pub(super) fn member(one: &Event, out: &mut Vec<u8>) {
 /// How the payload is written.
 enum Data<'a> {
     Bytes(&'a [u8]),
-    Text(&'a str),
     Message { type_url: &'a str, value: &'a [u8] },
 }
 
 impl<'a> Data<'a> {
-    /// The type says what the payload should be, its bytes whether it is text.
+    /// Text is written as bytes as well, which every reader gives back as they are: some write text anew by its type.
     fn of(event: &'a Event, data: &'a [u8]) -> Data<'a> {
-        let Some(content_type) = event.datacontenttype() else { return Data::Bytes(data) };
-        if media::split(content_type).0.eq_ignore_ascii_case(MESSAGE) {
-            let Some(schema) = event.dataschema() else { return Data::Bytes(data) };
-            let other = event.attributes.text(TYPE_URL).filter(|type_url| !type_url.is_empty());
-            return Data::Message { type_url: other.unwrap_or(schema), value: data };
-        }
-        if !media::is_json(content_type) && !media::is_text(content_type) {
-            return Data::Bytes(data);
-        }
-        str::from_utf8(data).map_or(Data::Bytes(data), Data::Text)
+        let is_message = |text| media::split(text).0.eq_ignore_ascii_case(MESSAGE);
+        let schema = event.dataschema().filter(|_| event.datacontenttype().is_some_and(is_message));
+        let Some(schema) = schema else { return Data::Bytes(data) };
+        let other = event.attributes.text(TYPE_URL).filter(|type_url| !type_url.is_empty());
+        Data::Message { type_url: other.unwrap_or(schema), value: data }
     }
 }
 
