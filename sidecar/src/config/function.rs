@@ -1,6 +1,6 @@
 //! The function, as the program uses its settings.
 
-use super::{build::Values, checked::Backoff, tls::FunctionTls};
+use super::{build::Values, checked::Backoff, rules::Rules, tls::FunctionTls};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The function and how it is called.
@@ -14,6 +14,8 @@ pub struct Function {
     pub port_env: String,
     /// How an event is written into the request.
     pub mode: FunctionMode,
+    /// How events are gathered into one request; none sends each alone.
+    pub batch: Option<Batch>,
     /// What the function speaks.
     pub protocol: Protocol,
     /// Bound of making a connection.
@@ -82,6 +84,17 @@ pub enum FunctionMode {
     Raw,
 }
 
+/// How events are gathered into one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// The most events, at least 2.
+    pub events_max: usize,
+    /// The most bytes of them.
+    pub bytes_max: usize,
+    /// How long the first one waits for others.
+    pub wait: Duration,
+}
+
 /// What the function speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -143,6 +156,13 @@ impl Values {
                 "raw" => FunctionMode::Raw,
                 word => FunctionMode::Event(Mode::of(word)),
             },
+            batch: Some(self.count("function.batch.events_max")).filter(|most| *most > 1).map(|events_max| {
+                Batch {
+                    events_max,
+                    bytes_max: self.size("function.batch.bytes_max"),
+                    wait: self.span("function.batch.wait"),
+                }
+            }),
             protocol: if self.word("function.protocol") == "h2c" { Protocol::H2c } else { Protocol::Http1 },
             connect_timeout: self.span("function.connect_timeout"),
             idle_timeout: self.span("function.idle_timeout"),
@@ -164,5 +184,42 @@ impl Values {
             env: self.list("function.env"),
             tls: self.function_tls(),
         }
+    }
+}
+
+/// What batches may not stand beside.
+pub(super) fn check(rules: &mut Rules<'_>) {
+    let (key, mode, concurrency) = ("function.batch.events_max", "function.mode", "function.concurrency");
+    let function = &rules.config.function;
+    let Some(Batch { events_max, .. }) = function.batch else { return };
+    let has_batches = matches!(function.mode, FunctionMode::Event(Mode::Structured | Mode::Protobuf));
+    if !has_batches && rules.are_read(&[mode]) {
+        rules.wrong(
+            key,
+            format!("{events_max}, while {mode} is {}", rules.says(mode).as_deref().unwrap_or("binary")),
+            format!("{mode}: structured or protobuf beside it, as no other has batches; or 1"),
+        );
+    }
+    let most = rules.config.function.concurrency;
+    if events_max > most && rules.are_read(&[concurrency]) {
+        let at = rules.given([key, concurrency]);
+        rules.wrong(
+            at,
+            format!("batches of {events_max}"),
+            format!("at most {concurrency}, which is {most} and counts events"),
+        );
+    }
+    let replies = &rules.config.replies;
+    let places = [
+        ("replies.kafka_topic", replies.kafka_topic.is_some()),
+        ("replies.pubsub_topic", replies.pubsub_topic.is_some()),
+        ("replies.eventgrid_topic", replies.eventgrid.is_some()),
+    ];
+    if let Some((place, _)) = places.into_iter().find(|(_, is_given)| *is_given) {
+        rules.wrong(
+            key,
+            format!("{events_max} beside {place}"),
+            "1, as the answer to a batch holds no reply; or no place for replies",
+        );
     }
 }

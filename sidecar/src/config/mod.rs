@@ -51,7 +51,7 @@ pub use self::{
     },
     eventgrid_webhook::{EventGridWebhook, Validation},
     example::{markdown, yaml},
-    function::{ENV_ALWAYS, Function, FunctionMode, Meaning, Mode, Output, Protocol, Restart},
+    function::{Batch, ENV_ALWAYS, Function, FunctionMode, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     places::Places,
     problems::{Place, Problem, Problems},

@@ -30,7 +30,14 @@ pub fn function(
     for plugin in plugins {
         exchange = plugin.around_exchange(exchange);
     }
-    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange.clone()));
+    let alone = outrigger_http::FunctionCall::new(&settings, exchange.clone());
+    let mut call: Arc<dyn Call> = match config.batch {
+        None => Arc::new(alone),
+        Some(config::Batch { events_max, bytes_max, wait }) => {
+            let limits = outrigger_http::Limits { events_max, bytes_max, wait };
+            Arc::new(outrigger_http::BatchCall::new(alone, limits))
+        }
+    };
     for plugin in plugins {
         call = plugin.around_call(call);
     }

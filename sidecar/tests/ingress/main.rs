@@ -1,5 +1,6 @@
 //! What the way in refuses, and how: bounds, malformed requests, tokens, a full window, a full journal.
 
+mod batches;
 #[path = "../common/mod.rs"]
 mod common;
 mod packed;
