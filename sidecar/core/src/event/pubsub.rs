@@ -94,7 +94,9 @@ mod tests {
     #[test]
     fn both_modes_give_back_the_event() {
         assert_eq!(again(encode(&event())), Ok(Some(event())));
-        assert_eq!(again(encode_structured(&event(), Format::Json)), Ok(Some(event())));
+        for format in [Format::Json, Format::Protobuf] {
+            assert_eq!(again(encode_structured(&event(), format)), Ok(Some(event())));
+        }
     }
 
     #[test]
