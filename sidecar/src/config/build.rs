@@ -43,6 +43,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             pubsub_topic: values.some_text("replies.pubsub_topic"),
             mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
             eventgrid: values.eventgrid_topic("replies"),
+            hops_max: values.count("replies.hops_max"),
         },
         dead_letters: DeadLetters {
             kafka_topic: values.some_text("dead_letters.kafka_topic"),
