@@ -137,6 +137,7 @@ mod tests {
             on_poison: OnPoison::Skip,
             concurrency: 1,
             per_second: None,
+            hops_max: 16,
             retry_budget: (0.0, 1.0, 1.0),
             breaker: breaker::Settings { failures: 1, open: Duration::ZERO, open_max: Duration::ZERO },
         };

@@ -29,6 +29,7 @@ pub mod client;
 pub mod config;
 pub mod tuning;
 
+mod alarm;
 mod answer;
 mod connect;
 mod decode;

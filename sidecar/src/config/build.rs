@@ -46,6 +46,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             pubsub_topic: values.some_text("replies.pubsub_topic"),
             mode: Mode::of(values.word("replies.mode")),
             eventgrid: values.eventgrid_topic("replies"),
+            hops_max: values.count("replies.hops_max"),
         },
         dead_letters: DeadLetters {
             kafka_topic: values.some_text("dead_letters.kafka_topic"),

@@ -181,6 +181,8 @@ pub struct Replies {
     pub mode: Mode,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
+    /// How long a line of replies to replies may get.
+    pub hops_max: u32,
 }
 
 /// Where events go that are given up.

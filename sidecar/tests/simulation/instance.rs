@@ -132,6 +132,7 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
         on_poison: OnPoison::Skip,
         concurrency: settings.concurrency,
         per_second: None,
+        hops_max: 16,
         retry_budget: (0.5, 50.0, 20.0),
         breaker: breaker::Settings {
             failures: settings.breaker_failures,

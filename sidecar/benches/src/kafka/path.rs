@@ -118,6 +118,7 @@ fn target(call: Arc<AtOnce>) -> Arc<Target> {
         on_poison: OnPoison::Skip,
         concurrency: 64,
         per_second: None,
+        hops_max: 16,
         retry_budget: (0.2, 10.0, 100.0),
         breaker: breaker::Settings {
             failures: 10,

@@ -9,6 +9,7 @@
 pub mod http;
 pub mod json;
 pub mod kafka;
+pub mod lineage;
 pub mod proto;
 pub mod pubsub;
 pub mod record;

@@ -234,6 +234,14 @@ pub(super) const REPLIES: &[Setting] = &[
         "binary",
         "How they are written.",
     ),
+    setting(
+        "replies.hops_max",
+        count(1, 1_000_000),
+        "16",
+        "How long a line of replies to replies may get (`outriggerhops`); the event whose reply would be one more \
+         becomes a dead letter, as that is a loop.",
+    )
+    .live(),
 ];
 
 /// Those of `dead_letters`.
