@@ -10,9 +10,12 @@ cd "$(dirname "$0")/.." || exit 1
 language=$1
 source=$PWD/conformance/sdk/$language
 
-# The program alone.
+# The program alone, by a Go that is new enough.
 make_go() {
-    cd "$source" && CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -trimpath -ldflags '-s -w' -o "$1/judge" .
+    local go
+    mkdir "$1/with" && go=$(fitting_go "$(sed -n 's|^go ||p' "$source/go.mod")" "$1/with") || return 1
+    (cd "$source" && unset GOROOT && CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-buildvcs=false \
+        "$go" build -trimpath -ldflags '-s -w' -o "$1/judge" .) && rm -rf "$1/with"
 }
 
 # The jars in libs, the program in classes. Maven writes its target folder beside the pom, and that is no place of ours.
