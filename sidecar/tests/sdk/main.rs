@@ -132,7 +132,8 @@ async fn over_kafka(language: Language) {
         }
     }
     let all = produced.len() as u64;
-    function.wait_for(|stats| stats.ended == all).await;
+    // One may come twice where the machine stood still: at least once is what is promised.
+    function.wait_for(|stats| stats.distinct >= all && stats.running == 0).await;
     for (mode, case) in &produced {
         found.push(("to us", mode, case.name, arrived(case, mode, &function.log())));
     }
