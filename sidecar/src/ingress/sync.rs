@@ -74,7 +74,7 @@ impl Ingress {
         }
     }
 
-    /// Keeps what the function will never take as dead letters, which settles it.
+    /// Keeps what the function will never take, and what a rule fails on, as dead letters, which settles it.
     async fn keep_refused(
         &self,
         home: &dyn DeadLetters,
@@ -84,7 +84,8 @@ impl Ingress {
         let mut kept = 0;
         for (settlement, copy) in settlements.iter_mut().zip(copies) {
             let (Settlement::Reject(reason), Some(event)) = (&*settlement, copy) else { continue };
-            if reason.code != Code::Refused {
+            let code = reason.code;
+            if !matches!(code, Code::Refused | Code::Rule) {
                 continue; // it may pass, and its sender sends it again
             }
             let now = unix_ms();
@@ -93,12 +94,12 @@ impl Ingress {
                 key: self.keys.of(&self.name, &event),
                 item: Ok(event),
                 origin: self.origin(),
-                attempts: 1,
+                attempts: u32::from(code == Code::Refused),
                 first_ms: now,
                 last_ms: now,
             };
             home.put(&letter).await?;
-            self.metrics.dead(Code::Refused);
+            self.metrics.dead(code);
             *settlement = Settlement::Ack(None);
             kept += 1;
         }

@@ -192,3 +192,17 @@ async fn what_the_function_refuses_for_good_is_a_dead_letter_and_answered_200() 
     );
     assert_eq!(function.stats().received, 2);
 }
+
+#[tokio::test]
+async fn what_a_rule_fails_on_is_a_dead_letter_and_answered_200() {
+    let function = Function::start(Program::default());
+    let rule = "[{name: of-never, when: \"id = 'never'\", key: {pointer: /nowhere}}]";
+    let site = synchronous(&function).set("transform", rule);
+    let _process = site.start().await;
+    let batch = format!("[{},{}]", one(At::EventGrid, "good"), one(At::EventGrid, "never"));
+    assert_eq!(push(&site, At::EventGrid, batch).await.status(), 200);
+    let letters = site.letters().await;
+    let found = (letters.len(), &letters[0]["reason"], &letters[0]["attempts"]);
+    assert_eq!(found, (1, &json!("rule"), &json!(0)));
+    assert_eq!(function.stats().received, 1);
+}
