@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use outrigger_core::{Event, Invalid, Value};
+use outrigger_core::{Event, Invalid, Value, event::reference};
 use serde::{Deserialize, Deserializer};
 use serde_json::{error::Category, value::RawValue};
 
@@ -71,32 +71,6 @@ fn unreadable(error: &serde_json::Error) -> Invalid {
 /// A member that is there, also where it is `null`.
 fn present<'de, D: Deserializer<'de>>(json: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(json).map(Some)
-}
-
-/// The text as a URI may hold it.
-fn reference(text: &str) -> Cow<'_, str> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=/:@?%".contains(&byte);
-    if text.bytes().all(fits) && is_encoded_well(text) {
-        return Cow::Borrowed(text);
-    }
-    let mut reference = String::with_capacity(text.len() + 16);
-    for byte in text.bytes() {
-        if fits(byte) && byte != b'%' {
-            reference.push(char::from(byte));
-        } else {
-            reference.push('%');
-            let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase();
-            reference.extend([digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    Cow::Owned(reference)
-}
-
-/// Whether every `%` begins an encoded byte.
-fn is_encoded_well(text: &str) -> bool {
-    let is_hex =
-        |part: &str| part.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-    text.split('%').skip(1).all(is_hex)
 }
 
 #[cfg(test)]

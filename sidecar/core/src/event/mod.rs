@@ -28,6 +28,7 @@ use bytes::Bytes;
 use attrs::Attributes;
 pub use attrs::postmark::Postmark;
 pub use invalid::Invalid;
+pub use uri::reference;
 use value::Kind;
 pub use value::Value;
 
