@@ -221,7 +221,7 @@ mod tests {
             let answer = push.answer(&Outcome::Unavailable(Error::status(status, None, "no")));
             assert_eq!(answer.status(), 503, "{status}");
         }
-        assert_eq!(push.answer(&Outcome::Unavailable(Error::new(Kind::Overloaded, "full"))).status(), 503);
+        assert_eq!(push.answer(&Outcome::Unavailable(Error::new(Kind::Overloaded, "full"))).status(), 429);
         assert_eq!(push.answer(&Outcome::Accepted { events: 1, dead: 1 }).status(), 200);
         let settled = |settlements| Outcome::Settled { settlements, dead: 0 };
         assert_eq!(push.answer(&settled(vec![Settlement::Ack(None)])).status(), 200);

@@ -3,7 +3,7 @@
 //!
 //! Where it says "current time" there is none here: when it happened is not told, and when it came is no part of the
 //! event. Its slips are mended: the dot before the action of a ruleset or a dispatch, the action that `team_add` does not
-//! have. `installation.updated_at` may be a number of seconds, as its question mark suspects.
+//! have, the `alert.id` of `dependabot_alert`, whose payload has a number. `installation.updated_at` may be a number of seconds, as its question mark suspects.
 
 /// What follows the event's name in the type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ const ROWS: &[Row] = &[
     row("create", REPOSITORY, Tail::Of(&["ref_type"]), "ref", &[]),
     row("custom_property", REPOSITORY, ACTION, "definition.property_name", &[]),
     row("delete", REPOSITORY, Tail::Of(&["ref_type"]), "ref", &[]),
-    row("dependabot_alert", REPOSITORY, ACTION, "alert.id", &[]),
+    row("dependabot_alert", REPOSITORY, ACTION, "alert.number", &[]),
     row("deploy_key", REPOSITORY, ACTION, "key.id", &["key.deleted_at", "key.created_at"]),
     row("deployment", REPOSITORY, Tail::None, "deployment.id", &["deployment.updated_at"]),
     row("deployment_protection_rule", "deployment.url", ACTION, "deployment.id", &[]),
