@@ -15,20 +15,27 @@ use serde_json::{error::Category, value::RawValue};
 #[serde(rename_all = "camelCase")]
 struct Member<'a> {
     #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow)]
-    topic: Option<Cow<'a, str>>,
+    topic: Option<Text<'a>>,
     #[serde(borrow)]
-    subject: Option<Cow<'a, str>>,
+    subject: Option<Text<'a>>,
     #[serde(borrow)]
-    event_type: Option<Cow<'a, str>>,
+    event_type: Option<Text<'a>>,
     #[serde(borrow)]
-    event_time: Option<Cow<'a, str>>,
+    event_time: Option<Text<'a>>,
     #[serde(borrow)]
-    data_version: Option<Cow<'a, str>>,
+    data_version: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
 }
+
+/// Within an option, only a type of its own is borrowed.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What is set besides what every event has: subject, time, version and the data's type, of usual lengths.
+const FURTHER_BYTES: usize = 128;
 
 /// Reads one event, whose data shares the memory of `raw`.
 ///
@@ -37,18 +44,21 @@ struct Member<'a> {
 ///
 /// # Errors
 /// When it is no JSON object, a member is there twice or of another type, or `id`, `topic` or `eventType` is missing.
-pub fn decode(raw: &Bytes) -> Result<Event, Invalid> {
-    let member: Member<'_> = serde_json::from_slice(raw).map_err(|error| unreadable(&error))?;
-    let needed = |name: &str, value: Option<Cow<'_, str>>| {
-        let given = value.filter(|text| !text.is_empty()).map(Cow::into_owned);
-        given.ok_or_else(|| Invalid::says(name, "is missing; every event of the EventGrid schema has it"))
+pub fn decode<'a>(raw: &'a Bytes) -> Result<Event, Invalid> {
+    let member: Member<'a> = serde_json::from_slice(raw).map_err(|error| unreadable(&error))?;
+    let given = |text: Option<Text<'a>>| text.map(|Text(text)| text).filter(|text| !text.is_empty());
+    let needed = |name: &str, text: Option<Text<'a>>| {
+        given(text)
+            .ok_or_else(|| Invalid::says(name, "is missing; every event of the EventGrid schema has it"))
     };
     let (id, topic) = (needed("id", member.id)?, needed("topic", member.topic)?);
     let mut event = Event::new(&id, &reference(&topic), &needed("eventType", member.event_type)?)?;
-    let version = member.data_version.filter(|version| !version.is_empty());
-    let version = version.map(|version| Cow::Owned(format!("#{}", reference(&version))));
-    for (name, text) in [("subject", member.subject), ("time", member.event_time), ("dataschema", version)] {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
+    event.reserve(FURTHER_BYTES);
+    let version = given(member.data_version).map(|version| Cow::Owned(format!("#{}", reference(&version))));
+    let further =
+        [("subject", given(member.subject)), ("time", given(member.event_time)), ("dataschema", version)];
+    for (name, text) in further {
+        if let Some(text) = text {
             event.set(name, Value::String(&text))?;
         }
     }
