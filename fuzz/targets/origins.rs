@@ -13,7 +13,7 @@ use outrigger_fuzz::{message, said_well};
 #[path = "../../sidecar/src/ingress/cloudevents.rs"]
 mod cloudevents;
 #[allow(dead_code)]
-#[path = "../../sidecar/src/ingress/github.rs"]
+#[path = "../../sidecar/src/ingress/github/mod.rs"]
 mod github;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

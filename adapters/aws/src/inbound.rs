@@ -31,7 +31,7 @@ pub struct Push {
 /// Which subscriptions of SNS are confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subscriptions {
-    /// None: whoever subscribes confirms it by hand, with the URL that the log does not show but the event has.
+    /// None. The log says which topic asked; once it is named here, SNS is to ask again.
     Refuse,
     /// Those of these topics, by ARN, by a GET of the URL after the answer. It must be that of SNS itself: https, of a host
     /// `sns.<region>.amazonaws.com` (or `.cn`), without a port or a name in it.

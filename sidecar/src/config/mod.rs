@@ -55,7 +55,7 @@ pub use self::{
     example::{markdown, yaml},
     function::{ENV_ALWAYS, Function, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
-    origins::{From, Origin},
+    origins::{From, Origin, Service},
     places::Places,
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},

@@ -37,10 +37,17 @@ pub struct Origin {
 pub enum From {
     /// Anybody, anything.
     Http,
-    /// Amazon EventBridge.
-    EventBridge,
     /// GitHub.
     GitHub,
+    /// A service of AWS.
+    Aws(Service),
+}
+
+/// A service of AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Amazon EventBridge.
+    EventBridge,
     /// A trigger of AWS Lambda.
     Lambda,
     /// Amazon S3.
@@ -52,23 +59,33 @@ pub enum From {
 }
 
 impl From {
+    const ALL: [Self; 7] = [
+        Self::Http,
+        Self::GitHub,
+        Self::Aws(Service::EventBridge),
+        Self::Aws(Service::Lambda),
+        Self::Aws(Service::S3),
+        Self::Aws(Service::Sns),
+        Self::Aws(Service::Sqs),
+    ];
+
     /// Its name in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
-            Self::EventBridge => "eventbridge",
             Self::GitHub => "github",
-            Self::Lambda => "lambda",
-            Self::S3 => "s3",
-            Self::Sns => "sns",
-            Self::Sqs => "sqs",
+            Self::Aws(Service::EventBridge) => "eventbridge",
+            Self::Aws(Service::Lambda) => "lambda",
+            Self::Aws(Service::S3) => "s3",
+            Self::Aws(Service::Sns) => "sns",
+            Self::Aws(Service::Sqs) => "sqs",
         }
     }
 
+    /// The one of this name; the table of settings knows no other.
     fn of(word: &str) -> Self {
-        let all = [Self::EventBridge, Self::GitHub, Self::Lambda, Self::S3, Self::Sns, Self::Sqs];
-        all.into_iter().find(|from| from.name() == word).unwrap_or(Self::Http)
+        Self::ALL.into_iter().find(|from| from.name() == word).unwrap_or(Self::Http)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     checked::Ingress,
-    origins::{From, Origin, SECTION},
+    origins::{From, Origin, SECTION, Service},
     problems::{Problem, quoted},
     rules::Rules,
     settings::SETTINGS,
@@ -52,8 +52,8 @@ fn one(rules: &mut Rules<'_>, origin: &Origin, before: &[&Origin]) {
     let (from, of) = (origin.from, |name: &str| at(name));
     let is_used = |name: &str| match name {
         "type" | "id_header" => from == From::Http,
-        "source" => matches!(from, From::Http | From::Sqs),
-        "topics" => from == From::Sns,
+        "source" => matches!(from, From::Http | From::Aws(Service::Sqs)),
+        "topics" => from == From::Aws(Service::Sns),
         "confirm_timeout" => !origin.topics.is_empty(),
         "secret_header" | "secret_query" => from != From::GitHub,
         _ => true,
@@ -132,7 +132,7 @@ fn known(rules: &mut Rules<'_>, origin: &Origin) {
     if let Some(shared) = &origin.auth.secret {
         if shared.query.is_none() && shared.header.is_none() {
             rules.wrong(&secret, "a secret that nothing shows", "secret_query or secret_header as well");
-        } else if origin.from == From::Sns && shared.query.is_none() {
+        } else if origin.from == From::Aws(Service::Sns) && shared.query.is_none() {
             let expected = "the parameter of the endpoint's URL that shows the secret, as SNS sends no header of one's own";
             rules.wrong(&at("secret_query"), "none", expected);
         }

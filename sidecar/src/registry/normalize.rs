@@ -163,7 +163,14 @@ pub fn eventgrid() -> Result<Arc<dyn Inbound>> {
 pub fn eventgrid_answer(body: &Bytes) -> Option<Vec<Result<Event, Malformed>>> {
     #[cfg(feature = "eventgrid")]
     if let Ok(answer) = outrigger_eventgrid::decode::events(body) {
-        return Some(answer.events.into_iter().map(|received| received.item).collect());
+        let unreadable = || Malformed {
+            raw: Bytes::new(),
+            headers: Vec::new(),
+            key: None,
+            why: "a member of the answer has no lock token or no event".to_owned(),
+        };
+        let events = answer.events.into_iter().map(|received| received.item);
+        return Some(events.chain((0..answer.unreadable).map(|_| Err(unreadable()))).collect());
     }
     let _ = body;
     None
@@ -173,8 +180,8 @@ pub fn eventgrid_answer(body: &Bytes) -> Option<Vec<Result<Event, Malformed>>> {
 ///
 /// # Errors
 /// When the adapter is not compiled in.
-pub fn aws(from: crate::config::From, queue: Option<String>) -> Result<Arc<dyn Inbound>> {
-    super::push::aws(from, queue, BATCH_EVENTS_MAX, &[])
+pub fn aws(service: crate::config::Service, queue: Option<String>) -> Result<Arc<dyn Inbound>> {
+    super::push::aws(service, queue, BATCH_EVENTS_MAX, &[])
 }
 
 /// The reader of GitHub's webhooks.

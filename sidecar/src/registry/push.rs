@@ -89,7 +89,9 @@ pub fn origin(config: &config::Origin, random: Rng) -> Result<Arc<dyn Inbound>> 
             ids: Ids::new(random),
         })),
         config::From::GitHub => Ok(Arc::new(GitHub { answers: events })),
-        service => aws(service, config.source.clone(), config.batch_events_max, &config.topics),
+        config::From::Aws(service) => {
+            aws(service, config.source.clone(), config.batch_events_max, &config.topics)
+        }
     }
 }
 
@@ -100,18 +102,18 @@ pub fn origin(config: &config::Origin, random: Rng) -> Result<Arc<dyn Inbound>> 
 #[cfg(feature = "aws")]
 #[expect(clippy::unnecessary_wraps, reason = "without the adapter there is an error")]
 pub(super) fn aws(
-    from: config::From,
+    service: config::Service,
     queue: Option<String>,
     batch_events_max: usize,
     topics: &[String],
 ) -> Result<Arc<dyn Inbound>> {
     use outrigger_aws::{Push, Subscriptions, decode::Origin};
-    let origin = match from {
-        config::From::EventBridge => Origin::EventBridge,
-        config::From::S3 => Origin::S3,
-        config::From::Sns => Origin::Sns,
-        config::From::Sqs => Origin::Sqs,
-        config::From::Lambda | config::From::Http | config::From::GitHub => Origin::Lambda,
+    let origin = match service {
+        config::Service::EventBridge => Origin::EventBridge,
+        config::Service::Lambda => Origin::Lambda,
+        config::Service::S3 => Origin::S3,
+        config::Service::Sns => Origin::Sns,
+        config::Service::Sqs => Origin::Sqs,
     };
     let subscriptions =
         if topics.is_empty() { Subscriptions::Refuse } else { Subscriptions::Follow(topics.to_vec()) };
@@ -124,7 +126,7 @@ pub(super) fn aws(
 /// Always.
 #[cfg(not(feature = "aws"))]
 pub(super) fn aws(
-    _from: config::From,
+    _service: config::Service,
     _queue: Option<String>,
     _batch_events_max: usize,
     _topics: &[String],

@@ -38,14 +38,18 @@ fn here(path: &str) -> PathBuf {
 }
 
 /// Compares a file with what it should be, or writes it where that is asked for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is asked to write its golden files by a variable, as it has no flags"
+)]
 fn is_current(path: &Path, expected: &str) {
     if std::env::var_os("OUTRIGGER_BLESS").is_some() {
         fs::write(path, expected).unwrap();
         return;
     }
     let found = fs::read_to_string(path).unwrap();
-    let lines = found.lines().zip(expected.lines()).enumerate();
-    for (index, (found, expected)) in lines.filter(|(_, (found, expected))| found != expected) {
+    let mut lines = found.lines().zip(expected.lines()).enumerate();
+    if let Some((index, (found, expected))) = lines.find(|(_, (found, expected))| found != expected) {
         panic!("{}:{}:\n  is     {found}\n  not as {expected}", path.display(), index + 1);
     }
     assert_eq!(found.lines().count(), expected.lines().count(), "{}", path.display());

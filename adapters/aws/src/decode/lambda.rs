@@ -158,10 +158,10 @@ const OTHERS: &[(&[&[&str]], &str)] = &[
 /// When it is none that is known, with what it is instead where that is known.
 pub(super) fn events(whole: &Part) -> Result<Vec<Member>, Invalid> {
     if whole.is_list() {
-        return each(&whole.list()?, records::event);
+        return Ok(each(&whole.list()?, records::event));
     }
     if let Some(records) = whole.part(&["Records"]).filter(Part::is_list) {
-        return each(&records.list()?, records::event);
+        return Ok(each(&records.list()?, records::event));
     }
     let one = |event: Result<Event, Invalid>| Ok(vec![event.map_err(|why| malformed(whole.bytes(), &why))]);
     if eventbridge::is(whole) {
@@ -170,19 +170,22 @@ pub(super) fn events(whole: &Part) -> Result<Vec<Member>, Invalid> {
     match whole.text(&["eventSource"]).as_deref() {
         Some("aws:kafka" | "SelfManagedKafka") => {
             let records = whole.part(&["records"]).filter(Part::is_object);
-            return each(&records.map_or(Ok(Vec::new()), |lists| lists.lists_within())?, kafka_record);
+            let records = records.map_or(Ok(Vec::new()), |lists| lists.lists_within())?;
+            return Ok(each(&records, kafka_record));
         }
-        Some("aws:mq") => return each(&list(whole, "messages")?, |message| activemq(whole, message)),
+        Some("aws:mq") => return Ok(each(&list(whole, "messages")?, |message| activemq(whole, message))),
         Some("aws:rmq") => {
             let queues = whole.part(&["rmqMessagesByQueue"]).filter(Part::is_object);
             let messages = queues.map_or(Ok(Vec::new()), |lists| lists.lists_within())?;
-            return each(&messages, |message| rabbitmq(whole, message));
+            return Ok(each(&messages, |message| rabbitmq(whole, message)));
         }
-        Some("aws:docdb") => return each(&list(whole, "events")?, |change| documentdb(whole, change)),
+        Some("aws:docdb") => return Ok(each(&list(whole, "events")?, |change| documentdb(whole, change))),
         Some("aws:dynamodb") => return one(records::event(whole)),
         _ => {}
     }
-    let fits = |has: &[&[&str]]| has.iter().all(|path| whole.has(path));
+    // One look at the whole, however many shapes are tried.
+    let members = whole.members();
+    let fits = |has: &[&[&str]]| has.iter().all(|path| members.has(path));
     if let Some(shape) = SHAPES.iter().find(|shape| fits(shape.has)) {
         return one(shape.event(whole));
     }
@@ -190,8 +193,8 @@ pub(super) fn events(whole: &Part) -> Result<Vec<Member>, Invalid> {
     Err(Invalid::says("lambda", other.unwrap_or("is nothing that a trigger of AWS Lambda is known to send")))
 }
 
-fn each(parts: &[Part], decode: impl Fn(&Part) -> Result<Event, Invalid>) -> Result<Vec<Member>, Invalid> {
-    Ok(parts.iter().map(|part| decode(part).map_err(|why| malformed(part.bytes(), &why))).collect())
+fn each(parts: &[Part], decode: impl Fn(&Part) -> Result<Event, Invalid>) -> Vec<Member> {
+    parts.iter().map(|part| decode(part).map_err(|why| malformed(part.bytes(), &why))).collect()
 }
 
 fn list(whole: &Part, name: &str) -> Result<Vec<Part>, Invalid> {

@@ -1,13 +1,16 @@
 //! A part of what was sent, as it stands there, and what single members of it say.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
 use outrigger_core::{
     Event, Invalid, Value,
     event::{json, reference},
 };
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{
+    Deserializer as _,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
 use serde_json::{Deserializer, value::RawValue};
 use time::{OffsetDateTime, UtcDateTime};
 
@@ -74,8 +77,8 @@ impl Part {
     /// # Errors
     /// When there are too many.
     pub(super) fn list(&self) -> Result<Vec<Self>, Invalid> {
-        struct Members<'l, 'a>(&'l mut Vec<&'a RawValue>);
-        impl<'a> Visitor<'a> for Members<'_, 'a> {
+        struct List<'l, 'a>(&'l mut Vec<&'a RawValue>);
+        impl<'a> Visitor<'a> for List<'_, 'a> {
             type Value = ();
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -90,14 +93,18 @@ impl Part {
                 Ok(())
             }
         }
-        use serde::Deserializer as _;
         let mut members = Vec::new();
         // It ends in an error where there are more.
-        let _ = Deserializer::from_str(self.json()).deserialize_seq(Members(&mut members));
+        let _ = Deserializer::from_str(self.json()).deserialize_seq(List(&mut members));
         if members.len() > MEMBERS_MAX {
             return Err(Invalid::says("list", "has more than 65536 members"));
         }
         Ok(members.into_iter().map(|raw| Self(self.0.slice_ref(raw.get().as_bytes()))).collect())
+    }
+
+    /// The members of an object, to be asked for several of them.
+    pub(super) fn members(&self) -> Members<'_> {
+        Members(serde_json::from_str(self.json()).unwrap_or_default())
     }
 
     /// The members of an object that maps names to lists, all in a row.
@@ -105,9 +112,7 @@ impl Part {
     /// # Errors
     /// When there are too many.
     pub(super) fn lists_within(&self) -> Result<Vec<Self>, Invalid> {
-        let lists: std::collections::BTreeMap<Cow<'_, str>, &RawValue> =
-            serde_json::from_str(self.json()).unwrap_or_default();
-        let lists = lists.into_values().map(|raw| Self(self.0.slice_ref(raw.get().as_bytes())));
+        let lists = self.members().0.into_values().map(|raw| Self(self.0.slice_ref(raw.get().as_bytes())));
         let mut all = Vec::new();
         for list in lists.filter(Part::is_list) {
             all.extend(list.list()?);
@@ -121,6 +126,20 @@ impl Part {
     /// When an attribute breaks a rule of the specification.
     pub(super) fn event(&self, id: &str, source: &str, ty: &str) -> Result<Event, Invalid> {
         Event::new(id, &reference(source), ty)?.with_data("application/json", self.0.clone())
+    }
+}
+
+/// The members of an object, by name.
+pub(super) struct Members<'p>(BTreeMap<Cow<'p, str>, &'p RawValue>);
+
+impl Members<'_> {
+    /// Whether there is one at this path; `null` is none.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        let Some((first, rest)) = path.split_first() else { return false };
+        self.0.get(*first).is_some_and(|raw| match rest {
+            [] => raw.get() != "null",
+            rest => json::member(raw.get(), rest).is_some(),
+        })
     }
 }
 
@@ -138,13 +157,12 @@ pub(super) fn set(event: &mut Event, name: &str, text: Option<impl AsRef<str>>) 
 /// A time as RFC 3339 writes it: AWS leaves the colon out of offsets (`+0000`) in places.
 pub(super) fn timestamp(text: Cow<'_, str>) -> Cow<'_, str> {
     let bytes = text.as_bytes();
-    let Some((rest, [sign @ (b'+' | b'-'), h1, h2, m1, m2])) = bytes.split_last_chunk::<5>() else {
+    let Some((rest, [b'+' | b'-', h1, h2, m1, m2])) = bytes.split_last_chunk::<5>() else {
         return text;
     };
     if !rest.contains(&b'T') || ![h1, h2, m1, m2].into_iter().all(u8::is_ascii_digit) {
         return text;
     }
-    let _ = sign;
     let (before, minutes) = text.split_at(text.len() - 2);
     Cow::Owned(format!("{before}:{minutes}"))
 }

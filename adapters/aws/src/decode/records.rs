@@ -42,12 +42,11 @@ fn dynamodb(part: &Part) -> Result<Event, Invalid> {
     let every = "every record of DynamoDB";
     let id = part.needed(&["eventID"], every)?;
     let name = part.needed(&["eventName"], every)?;
-    let source = match part.text(&["eventSourceARN"]) {
-        Some(arn) => arn.into_owned(),
-        None => {
-            let (region, table) = (part.needed(&["awsRegion"], every)?, part.needed(&["tableName"], every)?);
-            format!("aws:dynamodb.{region}.{table}")
-        }
+    let source = if let Some(arn) = part.text(&["eventSourceARN"]) {
+        arn.into_owned()
+    } else {
+        let (region, table) = (part.needed(&["awsRegion"], every)?, part.needed(&["tableName"], every)?);
+        format!("aws:dynamodb.{region}.{table}")
     };
     let mut event = part.event(&id, &source, &format!("com.amazonaws.dynamodb.{name}"))?;
     let changed = part.text(&["dynamodb", "ApproximateCreationDateTime"]);

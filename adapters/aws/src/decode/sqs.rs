@@ -5,6 +5,8 @@
 //! EventBridge, S3 or SNS, is that event. Any other is one of type `com.amazonaws.sqs.message`, whose data is the body. A
 //! message group, which SQS keeps in order, is the `partitionkey`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use outrigger_core::{
@@ -32,34 +34,45 @@ const KEY: &str = "partitionkey";
 /// When something is missing that every message has, an attribute breaks a rule of the specification, or the body is
 /// another service's event and is wrong.
 pub(super) fn event(part: &Part, queue: Option<&str>) -> Result<Event, Invalid> {
-    let of = |lower: &'static str, upper: &'static str| part.text(&[lower]).or_else(|| part.text(&[upper]));
-    let missing = |name: &str| Invalid::says(name, &format!("is missing; {EVERY} has it"));
-    let body = of("body", "Body").ok_or_else(|| missing("body"))?;
-    let body = match body {
-        std::borrow::Cow::Borrowed(text) => part.bytes().slice_ref(text.as_bytes()),
-        std::borrow::Cow::Owned(text) => Bytes::from(text),
+    let body = match either(part, "body", "Body").ok_or_else(|| missing("body"))? {
+        Cow::Borrowed(text) => part.bytes().slice_ref(text.as_bytes()),
+        Cow::Owned(text) => Bytes::from(text),
     };
-    let attribute =
-        |name: &str| part.text(&["attributes", name]).or_else(|| part.text(&["Attributes", name]));
     let mut event = match inner(&body)? {
         Some(event) => event,
-        None => {
-            let id = of("messageId", "MessageId").ok_or_else(|| missing("messageId"))?;
-            let arn = part.text(&["eventSourceARN"]);
-            let source = arn.as_deref().or(queue).unwrap_or(NOWHERE);
-            let event = Event::new(&id, &reference(source), MESSAGE)?;
-            let mut event = event.with_data(content_type(&body), body)?;
-            let sent = attribute("SentTimestamp").map(|ms| since_1970(&ms, 1000)).transpose()?;
-            set(&mut event, "time", sent)?;
-            event
-        }
+        None => message(part, body, queue)?,
     };
-    if let Some(group) = attribute("MessageGroupId")
+    if let Some(group) = attribute(part, "MessageGroupId")
         && event.get(KEY).is_none()
     {
         event.set(KEY, Value::String(&group))?;
     }
     Ok(event)
+}
+
+/// The event of a message whose body is nobody's.
+fn message(part: &Part, body: Bytes, queue: Option<&str>) -> Result<Event, Invalid> {
+    let id = either(part, "messageId", "MessageId").ok_or_else(|| missing("messageId"))?;
+    let arn = part.text(&["eventSourceARN"]);
+    let source = arn.as_deref().or(queue).unwrap_or(NOWHERE);
+    let event = Event::new(&id, &reference(source), MESSAGE)?;
+    let mut event = event.with_data(content_type(&body), body)?;
+    let sent = attribute(part, "SentTimestamp").map(|ms| since_1970(&ms, 1000)).transpose()?;
+    set(&mut event, "time", sent)?;
+    Ok(event)
+}
+
+fn missing(name: &str) -> Invalid {
+    Invalid::says(name, &format!("is missing; {EVERY} has it"))
+}
+
+/// A member by the name that triggers give it, or the one of the API.
+fn either<'p>(part: &'p Part, trigger: &str, api: &str) -> Option<Cow<'p, str>> {
+    part.text(&[trigger]).or_else(|| part.text(&[api]))
+}
+
+fn attribute<'p>(part: &'p Part, name: &str) -> Option<Cow<'p, str>> {
+    part.text(&["attributes", name]).or_else(|| part.text(&["Attributes", name]))
 }
 
 /// The event that a body is by itself.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::record;
 use crate::{
     cli::{NormalizeArgs, Origin},
-    config::From,
+    config::Service,
     ingress::plain::Ids,
     registry::normalize::{self as adapters, Messages, Records},
 };
@@ -35,7 +35,7 @@ enum Kind {
         read: Messages,
         subscription: Option<String>,
     },
-    /// What comes by HTTP, with the type of documents that do not say theirs; a list is one, or several.
+    /// What comes by HTTP.
     Pushed {
         inbound: Arc<dyn Inbound>,
         lists: Lists,
@@ -47,6 +47,8 @@ enum Kind {
 enum Lists {
     /// One request, which the adapter reads.
     Whole,
+    /// The same of Event Grid, which also answers with events where a namespace is asked for them.
+    WholeOrAnswer,
     /// A request each.
     Each,
 }
@@ -93,6 +95,12 @@ impl Reader {
                     })
                     .collect())
             }
+            Kind::Pushed { lists: Lists::WholeOrAnswer, inbound } => {
+                match adapters::eventgrid_answer(document) {
+                    Some(items) => Ok(items.into_iter().map(told).collect()),
+                    None => self.pushed(&**inbound, document),
+                }
+            }
             Kind::Pushed { inbound, lists: Lists::Whole } => self.pushed(&**inbound, document),
             Kind::Pushed { inbound, lists: Lists::Each } => {
                 let members = record::members(document)?;
@@ -107,9 +115,6 @@ impl Reader {
             Some(request) => (request.headers, request.body),
             None => (self.headers.clone(), document.clone()),
         };
-        if let Some(items) = adapters::eventgrid_answer(&body).filter(|_| body.starts_with(b"{")) {
-            return Ok(items.into_iter().map(told).collect());
-        }
         match inbound.decode(&parts(headers, &body), body) {
             Ok(Inbox::Events { items, .. }) => Ok(items.into_iter().map(told).collect()),
             Ok(Inbox::Answer(_) | Inbox::Confirm { .. }) => {
@@ -144,7 +149,7 @@ fn fits(args: &NormalizeArgs) -> Result<(), String> {
 fn kind(args: &NormalizeArgs) -> outrigger_core::Result<Kind> {
     let whole = |inbound| Kind::Pushed { inbound, lists: Lists::Whole };
     let each = |inbound| Kind::Pushed { inbound, lists: Lists::Each };
-    let aws = |from| adapters::aws(from, args.source.clone()).map(whole);
+    let aws = |service| adapters::aws(service, args.source.clone()).map(whole);
     let invalid = |why: String| outrigger_core::Error::new(outrigger_core::Kind::Invalid, why);
     match args.from {
         Origin::Kafka => Ok(Kind::Kafka {
@@ -162,12 +167,14 @@ fn kind(args: &NormalizeArgs) -> outrigger_core::Result<Kind> {
             })?;
             adapters::pubsub_push(topic).map(each)
         }
-        Origin::Eventgrid => adapters::eventgrid().map(whole),
-        Origin::Eventbridge => aws(From::EventBridge),
-        Origin::S3 => aws(From::S3),
-        Origin::Sns => aws(From::Sns),
-        Origin::Sqs => aws(From::Sqs),
-        Origin::Lambda => aws(From::Lambda),
+        Origin::Eventgrid => {
+            Ok(Kind::Pushed { inbound: adapters::eventgrid()?, lists: Lists::WholeOrAnswer })
+        }
+        Origin::Eventbridge => aws(Service::EventBridge),
+        Origin::S3 => aws(Service::S3),
+        Origin::Sns => aws(Service::Sns),
+        Origin::Sqs => aws(Service::Sqs),
+        Origin::Lambda => aws(Service::Lambda),
         Origin::Github => Ok(each(adapters::github())),
         Origin::Http => {
             let text = |given: &Option<String>, otherwise: &str| {

@@ -247,7 +247,7 @@ fn event_grids_own_schema_is_written_by_its_mapping() {
     assert_eq!(
         lines,
         [
-            r##"{"id":"1","subject":"x","eventType":"t","eventTime":"2026-01-31T12:00:00Z","dataVersion":"2","data":{"a":1}}"##
+            r#"{"id":"1","subject":"x","eventType":"t","eventTime":"2026-01-31T12:00:00Z","dataVersion":"2","data":{"a":1}}"#
         ]
     );
     let binary = r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","datacontenttype":"application/x","data_base64":"/w=="}"#;

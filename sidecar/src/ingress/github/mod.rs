@@ -1,7 +1,7 @@
 //! Webhooks of GitHub, by the adapter of the CloudEvents project.
 //!
 //! The id is that of the delivery, the type `com.github.<event>` with what happened after it; source, subject and time are
-//! those of [`table`]. The data is the body, byte for byte. GitHub signs it: the path's secret is that of the webhook.
+//! those of `table`. The data is the body, byte for byte. GitHub signs it: the path's secret is that of the webhook.
 //! It never sends a delivery again by itself, so what is refused is told, and its page of recent deliveries shows it.
 
 mod table;
@@ -33,12 +33,10 @@ pub struct GitHub {
 
 impl Inbound for GitHub {
     /// # Errors
-    /// Status 400 when it is no webhook of GitHub, 415 when its content type is another than JSON.
+    /// Status 400 when it is no webhook of GitHub in JSON.
     fn decode(&self, parts: &Parts, body: Bytes) -> Result<Inbox> {
         let event = decode(&parts.headers, body);
-        let event = event.map_err(|invalid| {
-            Error::status(if invalid.unsupported() { 415 } else { 400 }, None, invalid.to_string())
-        })?;
+        let event = event.map_err(|invalid| Error::status(400, None, invalid.to_string()))?;
         Ok(Inbox::Events { items: vec![Ok(event)], batch: false })
     }
 
