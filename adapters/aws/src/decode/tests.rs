@@ -246,6 +246,22 @@ fn a_record_of_kafka_is_what_the_source_makes_of_it() {
 }
 
 #[test]
+fn an_alarm_and_a_record_of_a_log_are_events_by_what_tells_them_apart() {
+    let alarm = r#"{"source":"aws.cloudwatch","alarmArn":"arn:aws:cloudwatch:us-east-1:1:alarm:cpu","accountId":"1",
+        "time":"2023-08-04T12:36:15.490+0000","region":"us-east-1",
+        "alarmData":{"alarmName":"cpu","state":{"value":"ALARM","timestamp":"2023-08-04T12:36:15.490+0000"}}}"#;
+    let event = one(Origin::Lambda, alarm);
+    assert_eq!(event.id(), "arn:aws:cloudwatch:us-east-1:1:alarm:cpu/2023-08-04T12:36:15.490+0000");
+    assert_eq!((event.ty(), event.subject()), ("com.amazonaws.cloudwatch.alarm.ALARM", Some("cpu")));
+    assert_eq!(event.time(), Some("2023-08-04T12:36:15.490+00:00"));
+    assert_eq!(event.data().unwrap(), alarm);
+    let message = r#"{"eventSource":"aws:rmq","eventSourceArn":"arn:aws:mq:r:1:b","rmqMessagesByQueue":{"q::/":[
+        {"basicProperties":{"messageId":"7"},"data":"e30="},{"basicProperties":{"messageId":null}}]}}"#;
+    let items = read(Origin::Lambda, message).unwrap();
+    assert_eq!((items[0].as_ref().unwrap().id(), items[1].is_err()), ("7", true));
+}
+
+#[test]
 fn what_is_no_event_is_refused_by_its_name() {
     for (body, said) in [
         (

@@ -99,8 +99,8 @@ impl<'b> Documents<'b> {
                 Some(Err(why)) => return Ok(Err(why)),
                 Some(Ok(next)) => next,
             };
-            // A line that is an object by itself, right after one that is broken, is no part of it.
-            let is_next = self.line == started + 1 && text != b"[" && next.starts_with(b"{");
+            // A line that is an object by itself, right after one that breaks off, is no part of it.
+            let is_next = self.line == started + 1 && breaks_off(&text) && next.starts_with(b"{");
             if is_next && whole(&next).is_ok() {
                 self.by_line = true;
                 self.kept = Some(next);
@@ -133,6 +133,11 @@ fn whole(text: &[u8]) -> Result<(), NotWhole> {
             text: format!("no JSON: {error}"),
         }),
     }
+}
+
+/// Whether a line that is not whole ends where no writer of documents begins another.
+fn breaks_off(line: &[u8]) -> bool {
+    !matches!(line.last(), Some(b'{' | b'[' | b',' | b':'))
 }
 
 /// How deep a document is open, as far as it was read.
@@ -211,7 +216,7 @@ mod tests {
         );
         assert_eq!(read(b"no\n{\"a\":1}"), [(1, None), good(2, "{\"a\":1}")]);
         assert_eq!(
-            read(b"{\"b\": [\n{\"c\":3}\n{\"d\":4}"),
+            read(b"{\"b\": [1\n{\"c\":3}\n{\"d\":4}"),
             [(1, None), good(2, "{\"c\":3}"), good(3, "{\"d\":4}")]
         );
         assert_eq!(read(b"{\"b\": \"x\n{\"c\":3}"), [(1, None), good(2, "{\"c\":3}")]);
@@ -223,6 +228,8 @@ mod tests {
         let second = "[\n{\"b\":2}\n]";
         let both = format!("{first}\n{second}\n");
         assert_eq!(read(both.as_bytes()), [good(1, first), good(7, second)]);
+        let listed = "{\"Records\": [\n{\"a\":1}\n]}";
+        assert_eq!(read(listed.as_bytes()), [good(1, listed)]);
         assert_eq!(read(b"{\n\"a\": 1\n"), [(1, None)]);
         assert_eq!(read(b"{\n\"a\": }\n}\n{\n}"), [(1, None), (3, None), good(4, "{\n}")]);
     }

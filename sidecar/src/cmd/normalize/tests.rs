@@ -183,6 +183,11 @@ fn bad_input_has_a_clear_error_each() {
         assert!(error(&http, &input).starts_with(why), "{input}");
     }
     assert_eq!(error(&KAFKA, r#"{"value_base64":"a"}"#), "value is not in base64: Invalid input length: 1");
+    let key = super::tests::event(&KAFKA, r#"{"key":"a\u0000b"}"#);
+    assert_eq!(key.text("kafkakeybase64").as_deref(), Some("YQBi"));
+    let flags = ["--from", "pubsub-push", "--topic", "projects/p/topics/t"];
+    let pushed = r#"{"message":{"data":"e30=","messageId":"7","orderingKey":"a\u0000b"},"subscription":"s"}"#;
+    assert!(error(&flags, pushed).starts_with("the ordering key holds control characters"));
     let leap = event(r#""time":"2016-12-31T23:59:60Z""#);
     assert_eq!(super::tests::event(&http, &leap).time(), Some("2016-12-31T23:59:60Z"));
     let deep = "[".repeat(1 << 20) + &"]".repeat(1 << 20);
