@@ -45,7 +45,9 @@ const FURTHER_BYTES: usize = 128;
 /// # Errors
 /// When it is no JSON object, a member is there twice or of another type, or `id`, `topic` or `eventType` is missing.
 pub fn decode<'a>(raw: &'a Bytes) -> Result<Event, Invalid> {
-    let member: Member<'a> = serde_json::from_slice(raw).map_err(|error| unreadable(&error))?;
+    // Looked at once whether it is UTF-8: the parser would look at each part of it.
+    let text = str::from_utf8(raw).map_err(|_| Invalid::says("event", "is not UTF-8"))?;
+    let member: Member<'a> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
     let given = |text: Option<Text<'a>>| text.map(|Text(text)| text).filter(|text| !text.is_empty());
     let needed = |name: &str, text: Option<Text<'a>>| {
         given(text)
