@@ -6,7 +6,9 @@
 pub mod cloudevents;
 mod complaints;
 pub mod confirm;
+pub mod github;
 pub mod paths;
+pub mod plain;
 mod sync;
 pub mod webhook;
 

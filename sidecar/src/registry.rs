@@ -11,6 +11,7 @@ mod eventgrid;
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub mod normalize;
 #[cfg(feature = "pubsub")]
 mod pubsub;
 pub mod push;

@@ -145,7 +145,10 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
                 ("Event Grid", config.ingress.eventgrid_webhook.as_ref().map(|it| (&it.path, &it.auth))),
                 ("Pub/Sub", config.ingress.pubsub_push.as_ref().map(|it| (&it.path, &it.auth))),
             ];
-            for (who, (path, auth)) in pushed.into_iter().filter_map(|(who, at)| Some((who, at?))) {
+            let origins =
+                config.ingress.origins.iter().map(|it| (it.from.name(), Some((&it.path, &it.auth))));
+            let pushed = pushed.into_iter().chain(origins);
+            for (who, (path, auth)) in pushed.filter_map(|(who, at)| Some((who, at?))) {
                 lines.push(format!("  {who} pushes to {scheme}://{}{path}; {}", http.listen, pushers(auth)));
             }
         }
@@ -217,6 +220,7 @@ fn pushers(auth: &Auth) -> String {
         _ if auth.is_open() => "anyone who can connect may send".to_owned(),
         Some(oidc) if auth.secret.is_none() => format!("tokens of {} are let in", oidc.issuer),
         Some(oidc) => format!("tokens of {} and a secret are let in", oidc.issuer),
+        None if auth.hmac.is_some() => "who signs the body with a secret is let in".to_owned(),
         None => "a secret is let in".to_owned(),
     }
 }

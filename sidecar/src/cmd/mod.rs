@@ -8,6 +8,7 @@ pub mod dead;
 pub mod filter;
 pub mod kafka;
 mod lines;
+pub mod normalize;
 pub mod replay;
 pub mod run;
 pub mod send;

@@ -32,6 +32,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         ingress: Ingress {
             http: values.http(&journal),
             eventgrid_webhook: values.eventgrid_webhook(),
+            origins: values.origins(),
             kafka: values.kafka_ingress(),
             pubsub: values.pubsub_ingress(),
             pubsub_push: values.pubsub_push(),

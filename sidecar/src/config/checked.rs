@@ -9,6 +9,7 @@ use super::{
     eventgrid_webhook::EventGridWebhook,
     function::{Function, Mode},
     kafka::{Ingress as KafkaIngress, Kafka},
+    origins::Origin,
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
@@ -152,6 +153,8 @@ pub struct Ingress {
     pub http: Option<Http>,
     /// Pushed by Event Grid; none where it has no path.
     pub eventgrid_webhook: Option<EventGridWebhook>,
+    /// Sent by others, each to a path of its own.
+    pub origins: Vec<Origin>,
     /// From Kafka; none where no topic is named.
     pub kafka: Option<KafkaIngress>,
     /// Pushed by Pub/Sub; none where it has no path.

@@ -18,6 +18,8 @@ mod homes;
 mod kafka;
 mod kafka_rules;
 mod kind;
+mod origins;
+mod origins_rules;
 mod places;
 mod problems;
 mod proxy;
@@ -53,6 +55,7 @@ pub use self::{
     example::{markdown, yaml},
     function::{Batch, ENV_ALWAYS, Function, FunctionMode, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
+    origins::{From, Origin, Service},
     places::Places,
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},

@@ -7,6 +7,7 @@ mod auth;
 mod eventgrid;
 mod function;
 mod kafka;
+mod origins;
 mod proxy;
 mod pubsub;
 mod push;
@@ -103,6 +104,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         "ingress.eventgrid_webhook.entra",
         "Tokens of Microsoft Entra ID, which Event Grid sends for its own application.",
     ),
+    section_or_several(origins::ORIGINS_MAX, "ingress.origins", origins::DOC),
     section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",

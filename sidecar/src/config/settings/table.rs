@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, function, kafka, proxy, pubsub, push, tls, webhook};
+use super::{Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -21,6 +21,7 @@ const ALL: &[&[Setting]] = &[
     webhook::INGRESS,
     push::EVENTGRID_WEBHOOK,
     auth::EVENTGRID_WEBHOOK,
+    origins::ORIGINS,
     kafka::SOURCE,
     pubsub::SOURCE,
     eventgrid::SOURCE,
