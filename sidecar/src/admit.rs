@@ -1,15 +1,21 @@
 //! The first step inside: what every delivery passes before its lane.
 
-use crate::dispatch::{Target, now};
-use outrigger_core::{Admit, Annotate, Delivery, Event, Key, Timeline};
+use crate::{
+    dispatch::{Target, now},
+    route::Routes,
+    telemetry::{Metrics, RuleCounts},
+};
+use outrigger_core::{Admit, Annotate, Code, Delivery, Event, Key, Reason, Settlement, Timeline};
 use std::sync::Arc;
 
-/// Lets plugins see each event, then puts it into its target's lane.
+/// Lets plugins see each event, then puts it into the lanes of its targets.
 pub struct Admission {
     /// Plugins that add attributes.
     pub annotators: Vec<Arc<dyn Annotate>>,
-    /// The one target: routes come later.
+    /// The function: where everything goes without rules.
     pub target: Arc<Target>,
+    /// The rules, where there are some.
+    pub router: Option<Router>,
 }
 
 impl Admit for Admission {
@@ -22,11 +28,85 @@ impl Admit for Admission {
         if self.target.is_observed() {
             delivery.timeline = Timeline::start(now());
         }
-        self.target.push(delivery);
+        match &self.router {
+            Some(router) => router.admit(delivery),
+            None if delivery.origin.aim().is_none() => self.target.push(delivery),
+            None => aimed(std::slice::from_ref(&self.target), delivery),
+        }
     }
 
     fn sweep(&self) {
-        self.target.sweep();
+        match &self.router {
+            Some(router) => router.targets.iter().for_each(Target::sweep),
+            None => self.target.sweep(),
+        }
+    }
+}
+
+/// Puts events into the lanes of the targets that the rules name.
+pub struct Router {
+    routes: Routes,
+    /// The function first, then the others at their places.
+    targets: Vec<Arc<Target>>,
+    counts: RuleCounts,
+}
+
+impl Router {
+    /// Goes by `routes` to `targets`, of which the first is the function.
+    #[must_use]
+    pub fn new(routes: Routes, targets: Vec<Arc<Target>>, metrics: &Metrics) -> Self {
+        let counts = RuleCounts::new(metrics, routes.rules().iter().map(|rule| &*rule.name));
+        Self { routes, targets, counts }
+    }
+
+    fn admit(&self, delivery: Delivery) {
+        let Ok(event) = &delivery.item else {
+            return self.targets[0].push(delivery); // what is no event fits no rule: it becomes a dead letter there
+        };
+        if delivery.origin.aim().is_some() {
+            return aimed(&self.targets, delivery);
+        }
+        let way = self.routes.way(event, |rule| self.counts.failed(rule));
+        self.counts.routed(way.by, way.to.is_empty());
+        match &*way.to {
+            [] => delivery.receipt.settle(Settlement::Ack(None)),
+            [only] => self.targets[*only].push(delivery),
+            several => self.fan_out(delivery, several),
+        }
+    }
+
+    /// A copy for each, which share the data; the event is settled once all are.
+    fn fan_out(&self, delivery: Delivery, places: &[usize]) {
+        let targets: Vec<_> = places.iter().map(|place| &self.targets[*place]).collect();
+        let ids: Vec<_> = targets.iter().map(|target| target.id().clone()).collect();
+        let Delivery { item, key, origin, received_ms, attempts, once, timeline, receipt } = delivery;
+        let receipts = receipt.split(&ids, Some(self.targets[0].id()));
+        for (target, receipt) in targets.into_iter().zip(receipts) {
+            target.push_shared(Delivery {
+                item: item.clone(),
+                key: key.clone(),
+                origin: origin.clone(),
+                received_ms,
+                attempts,
+                once,
+                timeline: timeline.clone(),
+                receipt,
+            });
+        }
+    }
+}
+
+/// What is for one target alone goes there. Where that one is no more, it stays a dead letter.
+fn aimed(targets: &[Arc<Target>], delivery: Delivery) {
+    let aim = delivery.origin.aim().cloned().unwrap_or_default();
+    match targets.iter().find(|target| target.id().0 == aim) {
+        Some(target) => target.push(delivery),
+        None => {
+            let detail =
+                format!("it is for the target {aim}, which the configuration does not name any more");
+            let reason = Reason { code: Code::Refused, status: None, detail };
+            targets[0].bury_uncalled(delivery, reason);
+        }
     }
 }
 
@@ -46,13 +126,10 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        dispatch::{OnPoison, Parts, Settings},
-        telemetry::Metrics,
-    };
+    use crate::dispatch::{OnPoison, Parts, Settings};
     use outrigger_core::{
         BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Observe, Origin, Position, Receipt, Reply, Result,
-        Settlement, Step, TargetId, Value,
+        Step, TargetId, Value,
         decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses},
     };
     use std::{
@@ -116,6 +193,8 @@ mod tests {
             dead: spy.clone(),
             replies: None,
             ledger: None,
+            shares: None,
+            is_one_of_several: false,
             observers: vec![spy.clone()],
             metrics: Arc::new(Metrics::new().unwrap()),
             rng: fastrand::Rng::with_seed(1),
@@ -128,7 +207,7 @@ mod tests {
         let spy = Arc::new(Spy::default());
         let target = target(&spy);
         target.set_ready(true);
-        let admission = Admission { annotators: vec![spy.clone()], target: target.clone() };
+        let admission = Admission { annotators: vec![spy.clone()], target: target.clone(), router: None };
         let (mut receipts, settled) = Receipt::batch(1);
         admission.admit(Delivery {
             item: Ok(Event::new("1", "/s", "t").unwrap()),

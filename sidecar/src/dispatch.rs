@@ -5,16 +5,18 @@
 //! (`settle.rs`); a timer starts one again when something may run.
 
 mod job;
+mod outlet;
 mod parking;
 mod parts;
 mod passage;
 mod worker;
 
 pub(crate) use job::{Job, Running};
+pub use outlet::Outlet;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
 
-use crate::{complaint::Complaint, telemetry::Metrics};
+use crate::{complaint::Complaint, telemetry::Tally};
 use fastrand::Rng;
 use outrigger_core::{
     Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
@@ -31,15 +33,17 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinSet};
 
-/// One target: the function.
+/// One target: the function, another one, or a sink.
 pub struct Target {
     pub(crate) id: TargetId,
     pub(crate) call: Arc<dyn Call>,
     pub(crate) dead: Arc<dyn DeadLetters>,
     pub(crate) replies: Option<Arc<dyn Sink>>,
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
+    pub(crate) shares: Option<Arc<dyn Ledger>>,
+    pub(crate) is_one_of_several: bool,
     pub(crate) observers: Vec<Arc<dyn Observe>>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Tally,
     state: Mutex<State>,
     workers: Mutex<JoinSet<()>>,
     alarm_moved: Notify,
@@ -96,14 +100,17 @@ impl Target {
             stopped: false,
             alarm: None,
         };
+        let metrics = Tally::new(parts.metrics, &id, parts.is_one_of_several);
         Arc::new(Self {
             id,
             call: parts.call,
             dead: parts.dead,
             replies: parts.replies,
             ledger: parts.ledger,
+            shares: parts.shares,
+            is_one_of_several: parts.is_one_of_several,
             observers: parts.observers,
-            metrics: parts.metrics,
+            metrics,
             state: Mutex::new(state),
             workers: Mutex::new(JoinSet::new()),
             alarm_moved: Notify::new(),
@@ -115,6 +122,27 @@ impl Target {
 
     /// Puts the delivery into its lane. A caller who waits is refused at once while the breaker is open.
     pub fn push(self: &Arc<Self>, delivery: Delivery) {
+        self.put(delivery, |_| {});
+    }
+
+    /// The same of a delivery that other targets get as well: asked and marked in the ledger, so that it is not sent here
+    /// again for their sake.
+    pub fn push_shared(self: &Arc<Self>, delivery: Delivery) {
+        self.put(delivery, |job| job.is_shared = true);
+    }
+
+    /// Makes the delivery a dead letter, in its lane, without a call.
+    pub fn bury_uncalled(self: &Arc<Self>, delivery: Delivery, reason: Reason) {
+        self.put(delivery, |job| job.grave = Some(Box::new(reason)));
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &TargetId {
+        &self.id
+    }
+
+    fn put(self: &Arc<Self>, delivery: Delivery, made: impl FnOnce(&mut Job)) {
         let now = now();
         let mut state = self.state();
         if delivery.once.is_some() && state.breaker.state(now) == breaker::State::Open {
@@ -124,7 +152,8 @@ impl Target {
         delivery.timeline.note(Step::Queued, now);
         let open_before = state.breaker.open_total(now);
         let key = delivery.key.clone();
-        let job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
+        let mut job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
+        made(&mut job);
         state.lanes.push(key, job);
         self.start_worker(&mut state);
     }

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Kafka(command) => cmd::kafka::run(&command, &config::Process),
         Command::Replay(args) => cmd::replay::run(&args),
         Command::Filter(args) => cmd::filter::run(&args),
+        Command::Routes(args) => cmd::routes::run(&args, &config::Process),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {

@@ -5,13 +5,16 @@ use crate::{
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Kind, Mark, Reason, Reply, Result, Retry, Settlement, Step,
+    CallCx, Code, DeadLetter, Error, Kind, Ledger, Mark, Reason, Reply, Result, Retry, Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
         verdict::{Verdict, is_down},
     },
 };
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// How long a dead letter waits for its next try while its home cannot take it.
 const GRAVE_WAIT: Duration = Duration::from_secs(1);
@@ -34,7 +37,7 @@ impl Target {
             self.metrics.ended(Ended::Duplicate);
             self.acknowledge(running, None);
         } else {
-            let started = if self.ledger.is_some() { now() } else { time };
+            let started = if self.ledger_of(running.job()).is_some() { now() } else { time };
             return self.try_once(running, started).await;
         }
         now()
@@ -59,7 +62,7 @@ impl Target {
 
     /// Whether nothing remains to be done but to settle, once the function has the event.
     fn is_all(&self, job: &Job, reply: Option<&Reply>) -> bool {
-        self.ledger.is_none() && !self.is_to_keep(job, reply)
+        self.ledger_of(job).is_none() && !self.is_to_keep(job, reply)
     }
 
     /// A caller who waits gets the reply himself.
@@ -189,8 +192,7 @@ impl Target {
 
     /// Target and reply have it: the mark, then the settlement.
     async fn done(&self, mut running: Running<'_>, reply: Option<Box<Reply>>) {
-        if let Some(mark) = self.mark_of(running.job())
-            && let Some(ledger) = &self.ledger
+        if let Some((ledger, mark)) = self.mark_of(running.job())
             && let Err(error) = ledger.mark(&mark).await
         {
             tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
@@ -205,6 +207,7 @@ impl Target {
             item: job.item.clone(),
             key: job.key.clone(),
             origin: job.origin.clone(),
+            target: self.letters_name(job),
             reason: reason.clone(),
             attempts: job.attempts,
             first_ms: job.received_ms,
@@ -222,6 +225,12 @@ impl Target {
                 running.again(&mut self.state(), now() + GRAVE_WAIT);
             }
         }
+    }
+
+    /// What never was an event fails at no target; what was for one that is no more, stays for that one.
+    fn letters_name(&self, job: &Job) -> Option<Arc<str>> {
+        job.item.as_ref().ok()?;
+        job.origin.aim().cloned().or_else(|| self.is_one_of_several.then(|| self.id.0.clone()))
     }
 
     fn acknowledge(&self, running: Running<'_>, reply: Option<Box<Reply>>) {
@@ -250,22 +259,29 @@ impl Target {
     }
 
     async fn is_done_already(&self, job: &Job) -> bool {
-        let (Some(ledger), Some(mark)) = (&self.ledger, self.mark_of(job)) else { return false };
+        let Some((ledger, mark)) = self.mark_of(job) else { return false };
         ledger.ask(&mark).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "marks cannot be asked: the event is delivered, perhaps again");
             false
         })
     }
 
-    fn mark_of(&self, job: &Job) -> Option<Mark> {
-        self.ledger.as_ref()?;
+    /// Where it is known whether this target has the event; none where nobody wants to know.
+    fn ledger_of(&self, job: &Job) -> Option<&dyn Ledger> {
+        let shares = || self.shares.as_ref().filter(|_| job.is_shared);
+        self.ledger.as_ref().or_else(shares).map(|ledger| &**ledger)
+    }
+
+    fn mark_of(&self, job: &Job) -> Option<(&dyn Ledger, Mark)> {
+        let ledger = self.ledger_of(job)?;
         let event = job.item.as_ref().ok()?;
-        Some(Mark {
+        let mark = Mark {
             receiver: job.origin.source.clone(),
             target: self.id.0.clone(),
             source: event.source().to_owned(),
             id: event.id().to_owned(),
-        })
+        };
+        Some((ledger, mark))
     }
 }
 

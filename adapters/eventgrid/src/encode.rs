@@ -129,7 +129,8 @@ fn data<'a>(event: &Event, bytes: &'a Bytes) -> Option<Data<'a>> {
 /// instead, byte for byte.
 ///
 /// What is added: `outriggercode` (one of [`Code`](outrigger_core::Code)), `outriggerreason` (one line for people),
-/// `outriggerstatus` (the function's last, if it answered), `outriggerattempts`, `outriggersource`, `outriggerposition`
+/// `outriggerstatus` (the function's last, if it answered), `outriggertarget` (the one that failed it, where there are
+/// several), `outriggerattempts`, `outriggersource`, `outriggerposition`
 /// (where the source has one), `outriggerfirstms` and `outriggerlastms` (Unix milliseconds).
 ///
 /// # Errors
@@ -155,6 +156,9 @@ fn explained(letter: &DeadLetter) -> Result<Event, Invalid> {
     add(&mut event, "outriggerreason", &letter.reason.detail)?;
     if let Some(status) = letter.reason.status {
         add(&mut event, "outriggerstatus", &status.to_string())?;
+    }
+    if let Some(target) = &letter.target {
+        add(&mut event, "outriggertarget", target)?;
     }
     add(&mut event, "outriggerattempts", &letter.attempts.to_string())?;
     add(&mut event, "outriggersource", &letter.origin.source)?;

@@ -8,6 +8,7 @@
 //! | [`call`] | [`Call`](outrigger_core::Call): encode, exchange, decode |
 //! | `decode` | what an answer is, as pure functions: a reply event, a plain body, a failure |
 //! | [`client`] | [`Exchange`](outrigger_core::Exchange): a connection, the request, the answer, within one deadline |
+//! | [`outward`] | the same to others than the function: our token, and the rules of webhooks |
 //! | `answer` | an answer's body on its way, and what becomes of its connection |
 //! | `upload` | a request's body that is passed on as it comes |
 //! | `pool`, `h2`, `connect` | idle connections of HTTP/1.1; the one of HTTP/2; new ones |
@@ -24,6 +25,7 @@
 pub mod call;
 pub mod client;
 pub mod config;
+pub mod outward;
 pub mod tuning;
 
 mod answer;

@@ -191,6 +191,7 @@ impl Writer {
                             seq,
                             event: entry.event,
                             key: entry.key,
+                            target: None,
                             attempts: 0,
                             accepted_ms: now_ms,
                             bytes,

@@ -8,6 +8,7 @@ pub mod filter;
 pub mod kafka;
 mod lines;
 pub mod replay;
+pub mod routes;
 pub mod run;
 pub mod send;
 pub mod status;

@@ -12,6 +12,7 @@ use super::{
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
+    routes::{Routes, Target},
     tls::ListenerTls,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -33,6 +34,10 @@ pub struct Config {
     pub pubsub: Pubsub,
     /// Event Grid, for whatever names a place of it.
     pub eventgrid: EventGrid,
+    /// Where events may go besides the function, in the order of the file.
+    pub targets: Vec<Target>,
+    /// Which go where; none where all go to the function.
+    pub routes: Option<Routes>,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
     /// Where events go that the function answers with.

@@ -73,6 +73,8 @@ pub struct Brokers {
     pub dead: Option<Arc<dyn DeadLetters>>,
     /// How those homes are.
     pub homes: Vec<Arc<dyn Home>>,
+    /// The targets that are topics, by their names.
+    pub targets: Vec<(String, Arc<dyn Sink>)>,
     /// Who reads a range of a topic once more.
     pub replays: Option<Arc<dyn Replays>>,
 }
@@ -91,14 +93,26 @@ impl Brokers {
             homes: homes.collect(),
             replies: replies.map(|sink| sink as _),
             dead: dead.map(|sink| sink as _),
+            targets: Vec::new(),
             replays: None,
         }
+    }
+
+    /// The same, with topics that are targets.
+    #[cfg(any(feature = "eventgrid", feature = "kafka", feature = "pubsub"))]
+    pub(super) fn with_targets<S: Sink + Home>(mut self, targets: Vec<(String, Arc<S>)>) -> Self {
+        for (name, sink) in targets {
+            self.homes.push(sink.clone());
+            self.targets.push((name, sink));
+        }
+        self
     }
 
     /// These and those. That two do not ask for the same home is a rule of the configuration.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.feeds.extend(other.feeds);
         self.homes.extend(other.homes);
+        self.targets.extend(other.targets);
         Self {
             replies: self.replies.or(other.replies),
             dead: self.dead.or(other.dead),

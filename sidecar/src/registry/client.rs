@@ -1,10 +1,14 @@
 //! The function client over HTTP.
 
 use super::{Function, Tune};
-use crate::config;
-use http::Uri;
-use outrigger_core::{Call, Exchange, Plugin, Result};
-use outrigger_net::tls::ClientTls;
+use crate::{config, dispatch::now};
+use http::{HeaderValue, Uri};
+use outrigger_core::{Call, Error, Exchange, Kind, Plugin, Result};
+use outrigger_http::outward::{Outward, Rules};
+use outrigger_net::{
+    tls::{Authorities, ClientSettings, ClientTls, TlsError, Version},
+    token::TokenFile,
+};
 use std::sync::Arc;
 
 /// The function client. `tls` is needed where the URL says https; `replies` says whether a caller waits for what the
@@ -40,6 +44,58 @@ pub fn function(
         Err(error) => tracing::error!(%error, "the function is called as before"),
     });
     Ok(Function { call, exchange, tune })
+}
+
+/// The client of a target that takes events by POST. Connects to nobody, but reads the files that are named.
+///
+/// # Errors
+/// When the URL is not what the adapter takes, or a file cannot be used, with the setting.
+pub fn target(target: &config::Target, at: &config::TargetUrl) -> Result<Arc<dyn Call>> {
+    let invalid = |what: String| Error::new(Kind::Invalid, format!("targets.{}.{what}", target.name));
+    let settings = outrigger_http::Config {
+        mode: match target.mode {
+            config::Mode::Binary => outrigger_http::Mode::Binary,
+            config::Mode::Structured => outrigger_http::Mode::Structured,
+        },
+        connect_timeout: at.connect_timeout,
+        timeout: at.timeout,
+        idle_connections_max: target.concurrency,
+        replies: outrigger_http::Replies::Ignored,
+        ..outrigger_http::Config::new(at.url.clone())
+            .map_err(|error| invalid(error.message().trim_start_matches("function.").to_owned()))?
+    };
+    let client = outrigger_http::Client::new(&settings);
+    let client = match target_tls(target, at)? {
+        Some(tls) => client.secured(tls),
+        None => client,
+    };
+    let token = at.bearer_file.as_ref().map(|file| TokenFile::open(file, now())).transpose();
+    let origin = at.webhook_origin.as_deref().map(HeaderValue::from_str).transpose();
+    let rules = Rules {
+        token: token.map_err(|error| invalid(format!("bearer_file: {error}")))?,
+        origin: origin.map_err(|error| invalid(format!("webhook: {error}")))?,
+        retired_wait: at.retired_wait,
+    };
+    let exchange = Outward::new(at.url.clone(), Arc::new(client), rules);
+    Ok(Arc::new(outrigger_http::FunctionCall::new(&settings, Arc::new(exchange))))
+}
+
+/// TLS toward a target, where its URL says https.
+fn target_tls(target: &config::Target, at: &config::TargetUrl) -> Result<Option<Arc<ClientTls>>> {
+    if at.url.scheme_str() != Some("https") {
+        return Ok(None);
+    }
+    let settings = ClientSettings {
+        section: format!("targets.{}", target.name),
+        authorities: at.ca.clone().map_or(Authorities::System, Authorities::File),
+        pair: None,
+        version_min: Version::default(),
+    };
+    let told = |error: TlsError| {
+        let lines = error.problems.into_iter().map(|(key, what)| format!("{key}: {what}"));
+        Error::new(Kind::Invalid, lines.collect::<Vec<_>>().join("; "))
+    };
+    ClientTls::open(settings).map(|tls| Some(Arc::new(tls))).map_err(told)
 }
 
 fn client_settings(config: &config::Function, url: &Uri, replies: bool) -> Result<outrigger_http::Config> {

@@ -147,6 +147,8 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
         dead: far,
         replies: None,
         ledger: None,
+        shares: None,
+        is_one_of_several: false,
         observers: Vec::new(),
         metrics: place.metrics.clone(),
         rng: fastrand::Rng::with_seed(seed ^ u64::from(incarnation) << 32),

@@ -98,6 +98,7 @@ fn letter(item: Result<Event, Malformed>) -> DeadLetter {
             position: Position::Text("t/s".into()),
             headers: Vec::new(),
         },
+        target: None,
         reason: Reason { code: Code::Exhausted, status: Some(500), detail: "no\nluck\u{fffe}".to_owned() },
         attempts: 5,
         first_ms: 1,

@@ -130,6 +130,8 @@ fn target(call: Arc<AtOnce>) -> Arc<Target> {
         dead: Arc::new(Homeless),
         replies: None,
         ledger: None,
+        shares: None,
+        is_one_of_several: false,
         observers: Vec::new(),
         metrics: Arc::new(
             Metrics::new().unwrap_or_else(|error| unreachable!("two metrics of one name: {error}")),

@@ -57,6 +57,9 @@ impl Kind {
             Self::Statuses => map(&json!({"pattern": "^[1-5](xx|[0-9]{2})$"}), &json!({"enum": VERDICTS})),
             Self::Routes => map(&json!({"pattern": ROUTE}), &json!({"enum": PLACES})),
             Self::Properties => map(&json!(true), &json!({"type": TEXT})),
+            Self::Name => scalar("^[A-Za-z0-9._-]{1,63}$"),
+            Self::Names => list(&scalar("^[a-z0-9_-]{1,63}$")),
+            Self::Filter => json!({"type": ["string", "boolean", "number", "object", "array"]}),
             Self::Rules => rules::schema(),
             Self::Or(word, kind) => json!({"anyOf": [{"enum": [word, null]}, kind.schema()]}),
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, function, kafka, proxy, pubsub, push, tls, webhook};
+use super::{Setting, auth, eventgrid, function, kafka, proxy, pubsub, push, routes, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -32,6 +32,8 @@ const ALL: &[&[Setting]] = &[
     eventgrid::REPLIES,
     kafka::DEAD_LETTERS,
     eventgrid::DEAD_LETTERS,
+    routes::TARGETS,
+    routes::ROUTES,
     proxy::PROXY,
     auth::PROXY[0],
     auth::PROXY[1],

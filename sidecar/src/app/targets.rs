@@ -1,0 +1,106 @@
+//! The function and the other targets, each made of what the configuration says.
+
+use super::{wiring, wrong};
+use crate::{
+    admit::Router,
+    cmd::Failure,
+    config::{self, Config, FUNCTION, TargetPlace},
+    dispatch::{Outlet, Parts, Target},
+    registry::{self, Brokers, Function, Homeless, Storage},
+    route::Routes,
+    telemetry::Metrics,
+};
+use fastrand::Rng;
+use http::Uri;
+use outrigger_core::{Call, DeadLetters, Plugin, TargetId};
+use outrigger_net::tls::ClientTls;
+use std::{sync::Arc, time::Instant};
+
+/// Where events may go.
+pub(super) struct Targets {
+    pub(super) function: Arc<Target>,
+    /// The others, in the order of the configuration; none where no rule leads to any.
+    pub(super) others: Vec<(Arc<Target>, config::Target)>,
+    /// The rules, where there are some.
+    routes: Option<Routes>,
+}
+
+/// What targets work with.
+pub(super) struct Around<'a> {
+    pub(super) storage: Option<&'a Storage>,
+    pub(super) brokers: &'a Brokers,
+    pub(super) dead: Option<Arc<dyn DeadLetters>>,
+    pub(super) plugins: &'a [Arc<dyn Plugin>],
+    pub(super) metrics: &'a Arc<Metrics>,
+}
+
+/// The function as a target, plugins around it, and as what requests pass through to; and the others, plain.
+pub(super) fn open(
+    config: &Config,
+    (url, tls): (&Uri, Option<Arc<ClientTls>>),
+    around: &Around<'_>,
+    mut rng: Rng,
+) -> Result<(Targets, Function), Failure> {
+    let storage = around.storage;
+    let waits = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
+    let replies = waits || around.brokers.replies.is_some();
+    let function = registry::function(&config.function, url, tls, replies, around.plugins).map_err(wrong)?;
+    let ledger = || storage.map(|storage| storage.ledger.clone());
+    let routes = Routes::new(config);
+    let is_one_of_several = routes.is_some();
+    let parts = |call: Arc<dyn Call>, rng| Parts {
+        call,
+        dead: around.dead.clone().unwrap_or_else(|| Arc::new(Homeless)),
+        replies: None,
+        ledger: around.plugins.iter().find_map(|plugin| plugin.ledger(ledger())),
+        shares: ledger().filter(|_| is_one_of_several),
+        is_one_of_several,
+        observers: around.plugins.iter().filter_map(|plugin| plugin.observe()).collect(),
+        metrics: around.metrics.clone(),
+        rng,
+    };
+    let of_function =
+        Parts { replies: around.brokers.replies.clone(), ..parts(function.call.clone(), rng.fork()) };
+    let target = Target::new(TargetId(FUNCTION.into()), wiring::settings(config), of_function);
+    let mut others = Vec::new();
+    for named in config.targets.iter().filter(|_| is_one_of_several) {
+        let call = call(named, around.brokers)?;
+        let settings = wiring::target_settings(&config.delivery, named);
+        let other = Target::new(TargetId(named.name.as_str().into()), settings, parts(call, rng.fork()));
+        other.set_ready(true); // nobody asks it first: its breaker sees to outages
+        others.push((other, named.clone()));
+    }
+    Ok((Targets { function: target, others, routes }, function))
+}
+
+fn call(target: &config::Target, brokers: &Brokers) -> Result<Arc<dyn Call>, Failure> {
+    if let TargetPlace::Url(at) = &target.place {
+        return registry::target(target, at).map_err(wrong);
+    }
+    let sink = brokers.targets.iter().find(|(name, _)| *name == target.name);
+    match sink {
+        Some((_, sink)) => Ok(Arc::new(Outlet(sink.clone()))),
+        None => Err(Failure::Wrong(format!(
+            "targets.{}: this outrigger was built without its adapter",
+            target.name
+        ))),
+    }
+}
+
+impl Targets {
+    /// All of them, the function first.
+    pub(super) fn all(&self) -> Vec<Arc<Target>> {
+        std::iter::once(&self.function).chain(self.others.iter().map(|(other, _)| other)).cloned().collect()
+    }
+
+    /// What puts events into their lanes, where there are rules.
+    pub(super) fn router(&mut self, metrics: &Metrics) -> Option<Router> {
+        self.routes.take().map(|routes| Router::new(routes, self.all(), metrics))
+    }
+}
+
+/// Lets the lanes of all finish at once. Gives back how many events were released.
+pub(super) async fn drain(targets: &[Arc<Target>], deadline: Instant) -> usize {
+    let drained = targets.iter().map(|target| target.drain(deadline));
+    futures_util::future::join_all(drained).await.into_iter().sum()
+}
