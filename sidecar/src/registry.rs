@@ -180,6 +180,7 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
     }
     check_pubsub(config)?;
     check_eventgrid(config)?;
+    http_homes(config)?;
     config.url_targets().try_for_each(|(of, at)| target(of, at).map(drop))
 }
 
@@ -226,7 +227,20 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
         Some(kafka) => kafka_brokers(config, kafka)?,
         None => Brokers::default(),
     };
-    Ok(kafka.and(pubsub_brokers(config)?).and(eventgrid_brokers(config)?))
+    Ok(kafka.and(pubsub_brokers(config)?).and(eventgrid_brokers(config)?).and(http_homes(config)?))
+}
+
+#[cfg(feature = "http")]
+fn http_homes(config: &config::Config) -> Result<Brokers> {
+    client::homes(config)
+}
+
+#[cfg(not(feature = "http"))]
+fn http_homes(config: &config::Config) -> Result<Brokers> {
+    if config.replies.url.is_some() || config.dead_letters.url.is_some() {
+        return Err(left_out("http", "leave replies.url and dead_letters.url out"));
+    }
+    Ok(Brokers::default())
 }
 
 #[cfg(feature = "pubsub")]

@@ -16,8 +16,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// How long a dead letter waits for its next try while its home cannot take it.
+/// How long a reply or a dead letter waits for its next try while its home cannot take it, at least.
 const GRAVE_WAIT: Duration = Duration::from_secs(1);
+
+/// The same where the home says for how long, up to the longest wait of any retry.
+fn grave_wait(state: &State, error: &Error) -> Duration {
+    let longest = state.settings.policy.backoff.max.max(GRAVE_WAIT);
+    error.retry_after().map_or(GRAVE_WAIT, |wait| wait.clamp(GRAVE_WAIT, longest))
+}
 
 impl Target {
     /// Takes one event through one attempt at `time`, up to its settlement or its next wait. Gives back the time.
@@ -185,7 +191,9 @@ impl Target {
                 self.complain_of_reply(&error);
                 self.metrics.reply_failed();
                 running.job().reply = Some(reply);
-                running.again(&mut self.state(), now() + GRAVE_WAIT);
+                let mut state = self.state();
+                let wait = grave_wait(&state, &error);
+                running.again(&mut state, now() + wait);
             }
         }
     }
@@ -222,7 +230,9 @@ impl Target {
                 self.complain_of_dead_letter(&error);
                 self.metrics.dead_failed();
                 job.grave = Some(Box::new(reason));
-                running.again(&mut self.state(), now() + GRAVE_WAIT);
+                let mut state = self.state();
+                let wait = grave_wait(&state, &error);
+                running.again(&mut state, now() + wait);
             }
         }
     }

@@ -1,5 +1,9 @@
 //! Dead letters: events that ended without being delivered, kept with everything that explains them.
 
+mod explained;
+
+pub use explained::{MALFORMED_TYPE, as_event};
+
 use crate::{BoxFuture, Event, Key, Malformed, Origin, Reason, Result};
 use std::sync::Arc;
 

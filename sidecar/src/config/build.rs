@@ -44,11 +44,13 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             pubsub_topic: values.some_text("replies.pubsub_topic"),
             mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
             eventgrid: values.eventgrid_topic("replies"),
+            url: values.home("replies"),
         },
         dead_letters: DeadLetters {
             kafka_topic: values.some_text("dead_letters.kafka_topic"),
             pubsub_topic: values.some_text("dead_letters.pubsub_topic"),
             eventgrid: values.eventgrid_topic("dead_letters"),
+            url: values.home("dead_letters"),
         },
         targets: values.targets(),
         routes: values.event_routes(),

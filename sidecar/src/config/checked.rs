@@ -12,7 +12,7 @@ use super::{
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
-    routes::{Routes, Target},
+    routes::{Routes, Target, Url},
     tls::ListenerTls,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -173,7 +173,7 @@ impl Ingress {
 }
 
 /// Where events go that the function answers with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Replies {
     /// A topic of Kafka. Without any place they are dropped.
     pub kafka_topic: Option<String>,
@@ -183,10 +183,12 @@ pub struct Replies {
     pub mode: Mode,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
+    /// What takes them by POST.
+    pub url: Option<Url>,
 }
 
 /// Where events go that are given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetters {
     /// A topic of Kafka. Without any place it is the journal.
     pub kafka_topic: Option<String>,
@@ -194,6 +196,8 @@ pub struct DeadLetters {
     pub pubsub_topic: Option<String>,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
+    /// What takes them by POST.
+    pub url: Option<Url>,
 }
 
 /// Events by HTTP.

@@ -203,6 +203,21 @@ impl Values {
         })
     }
 
+    /// What takes replies or dead letters by POST.
+    pub(super) fn home(&self, section: &str) -> Option<Url> {
+        let of = |name: &str| format!("{section}.{name}");
+        Some(Url {
+            url: self.url(&of("url"))?,
+            timeout: self.span(&of("timeout")),
+            connect_timeout: self.span("function.connect_timeout"),
+            statuses: BTreeMap::new(),
+            bearer_file: self.some_file(&of("bearer_file")),
+            ca: self.some_file(&of("ca_file")),
+            webhook_origin: self.some_text(&of("webhook")),
+            retired_wait: self.span(&of("retired_wait")),
+        })
+    }
+
     pub(super) fn event_routes(&self) -> Option<Routes> {
         let one = [self];
         let entries: Vec<&Self> = match self.several("routes.rules") {
@@ -234,6 +249,9 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     for entry in raw.several("targets.NAME").unwrap_or_default() {
         target(rules, entry);
     }
+    let (replies, dead) = (rules.config.replies.url.is_some(), rules.config.dead_letters.url.is_some());
+    url(rules, "replies", replies);
+    url(rules, "dead_letters", dead);
     let names: Vec<String> = raw
         .several("targets.NAME")
         .unwrap_or_default()
@@ -292,21 +310,24 @@ fn target(rules: &mut Rules<'_>, entry: &Entry) {
             [one, other, ..] => rules.wrong(&key(other), format!("a place beside {one}"), "one of both"),
             _ => {}
         }
-        if given == ["url"] {
-            return url(rules);
-        }
-        for name in OF_A_URL {
-            if rules.differs(&key(name)) {
-                rules.wrong(&key(name), "a value that nothing uses", "no value, or a url");
-            }
-        }
+        url(rules, "targets.NAME", given == ["url"]);
     });
 }
 
-fn url(rules: &mut Rules<'_>) {
-    let key = "targets.NAME.url";
+/// What belongs to a url in a section, with or without one.
+fn url(rules: &mut Rules<'_>, section: &str, is_given: bool) {
+    let at = |name: &str| format!("{section}.{name}");
+    if !is_given {
+        for key in OF_A_URL.map(at) {
+            if rules.differs(&key) {
+                rules.wrong(&key, "a value that nothing uses", "no value, or a url");
+            }
+        }
+        return;
+    }
+    let key = &at("url");
     let Some(url) = rules.says(key).and_then(|text| text.parse::<http::Uri>().ok()) else { return };
-    let (secret, webhook) = (rules.differs("targets.NAME.bearer_file"), "targets.NAME.webhook");
+    let (secret, webhook) = (rules.differs(&at("bearer_file")), &at("webhook"));
     if rules.differs(webhook) && !rules.says(webhook).is_some_and(|origin| super::webhook::is_host(&origin)) {
         let found = super::problems::quoted(&rules.says(webhook).unwrap_or_default());
         rules.wrong(webhook, found, format!("{}, or off", super::webhook::A_HOST));
@@ -314,8 +335,8 @@ fn url(rules: &mut Rules<'_>) {
     if secret {
         rules.plain(key, &url, "; the token would be read on the way");
     }
-    if url.scheme_str() == Some("http") && rules.differs("targets.NAME.ca_file") {
-        rules.wrong("targets.NAME.ca_file", "authorities for a url without TLS", "none, or an https url");
+    if url.scheme_str() == Some("http") && rules.differs(&at("ca_file")) {
+        rules.wrong(&at("ca_file"), "authorities for a url without TLS", "none, or an https url");
     }
 }
 

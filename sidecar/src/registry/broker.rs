@@ -81,7 +81,7 @@ pub struct Brokers {
 
 impl Brokers {
     /// A source of one broker, and the topics of it that replies and dead letters go to.
-    #[cfg(any(feature = "eventgrid", feature = "kafka", feature = "pubsub"))]
+    #[cfg(any(feature = "eventgrid", feature = "http", feature = "kafka", feature = "pubsub"))]
     pub(super) fn of<S: Sink + DeadLetters + Home>(
         feed: Option<Arc<dyn Feed>>,
         replies: Option<Arc<S>>,
@@ -99,7 +99,7 @@ impl Brokers {
     }
 
     /// The same, with topics that are targets.
-    #[cfg(any(feature = "eventgrid", feature = "kafka", feature = "pubsub"))]
+    #[cfg(any(feature = "eventgrid", feature = "http", feature = "kafka", feature = "pubsub"))]
     pub(super) fn with_targets<S: Sink + Home>(mut self, targets: Vec<(String, Arc<S>)>) -> Self {
         for (name, sink) in targets {
             self.homes.push(sink.clone());

@@ -1,10 +1,13 @@
 //! The function client over HTTP.
 
-use super::{Function, Tune};
+use super::{Brokers, Function, Home, Tune};
 use crate::{config, dispatch::now};
 use http::{HeaderValue, Uri};
 use outrigger_core::{Call, Error, Exchange, Kind, Plugin, Result};
-use outrigger_http::outward::{Outward, Rules};
+use outrigger_http::{
+    FunctionCall, HttpSink,
+    outward::{Outward, Rules},
+};
 use outrigger_net::{
     tls::{Authorities, ClientSettings, ClientTls, TlsError, Version},
     token::TokenFile,
@@ -34,7 +37,7 @@ pub fn function(
     for plugin in plugins {
         exchange = plugin.around_exchange(exchange);
     }
-    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange.clone()));
+    let mut call: Arc<dyn Call> = Arc::new(FunctionCall::new(&settings, exchange.clone()));
     for plugin in plugins {
         call = plugin.around_call(call);
     }
@@ -51,21 +54,52 @@ pub fn function(
 /// # Errors
 /// When the URL is not what the adapter takes, or a file cannot be used, with the setting.
 pub fn target(target: &config::Target, at: &config::TargetUrl) -> Result<Arc<dyn Call>> {
-    let invalid = |what: String| Error::new(Kind::Invalid, format!("targets.{}.{what}", target.name));
+    let section = format!("targets.{}", target.name);
+    Ok(Arc::new(outward(&section, at, target.mode, target.concurrency)?))
+}
+
+/// Where replies and dead letters go that are sent by POST. Connects to nobody, but reads the files that are named.
+///
+/// # Errors
+/// As [`target`].
+pub(super) fn homes(config: &config::Config) -> Result<Brokers> {
+    let concurrency = config.function.concurrency;
+    let home = |name, section, at: Option<&config::TargetUrl>, mode| {
+        let made = at.map(|at| outward(section, at, mode, concurrency).map(|call| HttpSink::new(name, call)));
+        made.map(|sink| sink.map(Arc::new)).transpose()
+    };
+    let (replies, dead) = (&config.replies, &config.dead_letters);
+    let replies = home("replies", "replies", replies.url.as_ref(), replies.mode)?;
+    let dead = home("dead letters", "dead_letters", dead.url.as_ref(), config::Mode::Binary)?;
+    Ok(Brokers::of(None, replies, dead))
+}
+
+impl Home for HttpSink {
+    fn name(&self) -> &str {
+        HttpSink::name(self)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        HttpSink::trouble(self)
+    }
+}
+
+fn outward(section: &str, at: &config::TargetUrl, mode: config::Mode, concurrency: usize) -> Result<FunctionCall> {
+    let invalid = |what: String| Error::new(Kind::Invalid, format!("{section}.{what}"));
     let settings = outrigger_http::Config {
-        mode: match target.mode {
+        mode: match mode {
             config::Mode::Binary => outrigger_http::Mode::Binary,
             config::Mode::Structured => outrigger_http::Mode::Structured,
         },
         connect_timeout: at.connect_timeout,
         timeout: at.timeout,
-        idle_connections_max: target.concurrency,
+        idle_connections_max: concurrency,
         replies: outrigger_http::Replies::Ignored,
         ..outrigger_http::Config::new(at.url.clone())
             .map_err(|error| invalid(error.message().trim_start_matches("function.").to_owned()))?
     };
     let client = outrigger_http::Client::new(&settings);
-    let client = match target_tls(target, at)? {
+    let client = match tls(section, at)? {
         Some(tls) => client.secured(tls),
         None => client,
     };
@@ -77,16 +111,16 @@ pub fn target(target: &config::Target, at: &config::TargetUrl) -> Result<Arc<dyn
         retired_wait: at.retired_wait,
     };
     let exchange = Outward::new(at.url.clone(), Arc::new(client), rules);
-    Ok(Arc::new(outrigger_http::FunctionCall::new(&settings, Arc::new(exchange))))
+    Ok(FunctionCall::new(&settings, Arc::new(exchange)))
 }
 
-/// TLS toward a target, where its URL says https.
-fn target_tls(target: &config::Target, at: &config::TargetUrl) -> Result<Option<Arc<ClientTls>>> {
+/// TLS toward it, where its URL says https.
+fn tls(section: &str, at: &config::TargetUrl) -> Result<Option<Arc<ClientTls>>> {
     if at.url.scheme_str() != Some("https") {
         return Ok(None);
     }
     let settings = ClientSettings {
-        section: format!("targets.{}", target.name),
+        section: section.to_owned(),
         authorities: at.ca.clone().map_or(Authorities::System, Authorities::File),
         pair: None,
         version_min: Version::default(),

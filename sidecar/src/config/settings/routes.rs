@@ -174,3 +174,52 @@ pub(super) const ROUTES: &[Setting] = &[
         "Where an event goes that fits no rule: function, names of targets, or discard.",
     ),
 ];
+
+/// The settings of a place that takes what `$section` is about by POST.
+macro_rules! home {
+    ($section:literal, $what:literal) => {
+        &[
+            setting(
+                concat!($section, ".url"),
+                Kind::Or("none", &Kind::Url),
+                "none",
+                concat!("Where ", $what, " go by POST, each as a CloudEvent; 2xx says that it is kept there."),
+            ),
+            setting(
+                concat!($section, ".timeout"),
+                TO_A_DAY,
+                "30s",
+                "How long one attempt at the url may take, from connecting to the answer's last byte.",
+            ),
+            setting(
+                concat!($section, ".bearer_file"),
+                Kind::Or("none", &Kind::File),
+                "none",
+                "The file with the token that the url is sent (Authorization: Bearer); read again when it changes.",
+            ),
+            setting(
+                concat!($section, ".ca_file"),
+                Kind::Or("system", &Kind::File),
+                "system",
+                "The authorities (PEM) of an https url; system is the system's.",
+            ),
+            setting(
+                concat!($section, ".webhook"),
+                Kind::Or("off", &Kind::Line),
+                "off",
+                "Asks the url for leave first, as targets.NAME.webhook does.",
+            ),
+            setting(
+                concat!($section, ".retired_wait"),
+                TO_A_DAY,
+                "10m",
+                "How long a url that answers 410 (it is retired) is left alone before it is asked again.",
+            ),
+        ]
+    };
+}
+
+/// Those of `replies`.
+pub(super) const REPLIES: &[Setting] = home!("replies", "replies");
+/// Those of `dead_letters`.
+pub(super) const DEAD_LETTERS: &[Setting] = home!("dead_letters", "dead letters");
