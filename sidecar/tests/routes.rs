@@ -5,7 +5,7 @@ mod common;
 
 use common::Site;
 use outrigger_function::{Action, Function, Match, Program, Record, Rule, program::Reply, server::Setup};
-use outrigger_testkit::{Mode, Outgoing, process::get};
+use outrigger_testkit::{Mode, Outgoing, place::workspace, process::get};
 use serde_json::{Value, json};
 
 /// The function, two other targets, and the folder with rules between them.
@@ -318,4 +318,27 @@ async fn a_webhook_that_is_retired_is_left_alone_and_its_events_wait() {
     assert_eq!(has(&stage.audit).last().map(String::as_str), Some("1"));
     assert!(posts(&stage.audit).len() <= before + 2, "it was left alone meanwhile");
     assert_eq!(stage.site.letters().await, [Value::Null; 0]);
+}
+
+/// The blocks of code of the README's section, in their order.
+fn blocks() -> Vec<String> {
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let section = readme.split_once("\n## Routes\n").unwrap().1;
+    let section = section.split_once("\n## ").unwrap().0;
+    let block = |(n, text): (usize, &str)| (n % 2 == 1).then(|| text.split_once('\n').unwrap().1.to_owned());
+    section.split("```").enumerate().filter_map(block).collect()
+}
+
+#[tokio::test]
+async fn the_dry_run_in_the_readme_is_what_the_verb_prints() {
+    let [config, events, shown] = &blocks()[..] else { panic!("three blocks") };
+    let site = Site::supervised(&[]);
+    std::fs::write(site.path("routes.yaml"), config).unwrap();
+    std::fs::write(site.path("events.jsonl"), events).unwrap();
+    let said = site.verb(&["routes", "routes.yaml", "--events", "events.jsonl"]).await;
+    let (command, expected) = shown.split_once('\n').unwrap();
+    assert_eq!(command, "$ outrigger routes routes.yaml --events events.jsonl");
+    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), (expected, ""));
+    let said = site.verb(&["check", "routes.yaml"]).await;
+    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""), "{said:?}");
 }

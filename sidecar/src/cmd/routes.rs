@@ -180,8 +180,10 @@ impl<O: Write, C: Write> Work<O, C> {
 
     fn table(&mut self) -> Result<(), Failure> {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(COLUMNS).add_rows(self.rows.drain(..));
-        writeln!(self.out, "{table}")?;
+        table.load_preset(presets::NOTHING).set_header(COLUMNS).add_rows(self.rows.drain(..));
+        for line in table.to_string().lines() {
+            writeln!(self.out, "{}", line.trim())?;
+        }
         Ok(())
     }
 

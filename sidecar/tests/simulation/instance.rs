@@ -46,7 +46,7 @@ impl Instance {
         };
         let target = target(place, incarnation, &settings, seed);
         target.set_ready(true);
-        let admission = Admission { annotators: Vec::new(), target: target.clone() };
+        let admission = Admission { annotators: Vec::new(), target: target.clone(), router: None };
         let gate = Gate::new(place.clone(), admission);
         let intake = Intake::new(Window::new(settings.window_events, usize::MAX), Arc::new(gate));
         let connecting = place.clone();

@@ -81,7 +81,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         all: Notify::new(),
     });
     let target = target(call.clone());
-    let admission = Arc::new(Admission { annotators: Vec::new(), target: target.clone() });
+    let admission = Arc::new(Admission { annotators: Vec::new(), target: target.clone(), router: None });
     let intake = Intake::new(Window::new(1_024, 32 << 20), admission);
     tokio::spawn(target.clone().keep_time());
     target.set_ready(true);
