@@ -5,7 +5,7 @@
 
 use crate::{
     dead_api,
-    dispatch::{OnPoison, Status, Target},
+    dispatch::{OnPoison, Spill, Status, Target},
     feed_api,
     registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
     reload::Standing,
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use outrigger_core::{Intake, decide::breaker};
+use outrigger_core::{Intake, Source as _, decide::breaker};
 use serde_json::json;
 use std::{
     fmt::Write as _,
@@ -61,6 +61,8 @@ pub struct Admin {
     pub target: Arc<Target>,
     /// The other targets.
     pub others: Vec<Arc<Target>>,
+    /// What takes what finds no room in the lanes of some of them.
+    pub spills: Vec<Arc<Spill>>,
     /// What is inside.
     pub intake: Intake,
     /// The journal's health, where there is one.
@@ -87,7 +89,7 @@ impl Admin {
     #[must_use]
     pub fn new(
         metrics: &Arc<Metrics>,
-        targets: Vec<Arc<Target>>,
+        (targets, spills): (Vec<Arc<Target>>, Vec<Arc<Spill>>),
         intake: &Intake,
         storage: Option<&Storage>,
         brokers: &Brokers,
@@ -99,6 +101,7 @@ impl Admin {
             metrics: metrics.clone(),
             target,
             others,
+            spills,
             intake: intake.clone(),
             journal: storage.map(|storage| storage.keeper.clone()),
             dead: storage.map(|storage| storage.letters.clone()),
@@ -209,7 +212,8 @@ impl Admin {
             .homes
             .iter()
             .map(|home| (home.name().to_owned(), home.trouble().map_or_else(|| Ok("ok".to_owned()), Err)));
-        let others = self.others.iter().map(|target| (format!("target {}", target.id()), held_up(target)));
+        let others =
+            self.others.iter().map(|target| (format!("target {}", target.id()), self.held_up(target)));
         for (name, state) in parts.chain(others).chain(feeds).chain(homes) {
             ready &= state.is_ok();
             let word = if state.is_ok() { "+" } else { "-" };
@@ -218,6 +222,19 @@ impl Admin {
         }
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         line(status, text.trim_end())
+    }
+
+    /// How a target beside the function is. One whose copies wait in the journal is in nobody's way.
+    fn held_up(&self, target: &Target) -> Result<String, String> {
+        let Status { breaker, queued, .. } = target.status();
+        let spill = self.spills.iter().find(|spill| spill.name() == &*target.id().0);
+        let kept = spill.map_or(0, |spill| spill.waiting());
+        let kept_too = if kept > 0 { format!("; {kept} events wait in the journal") } else { String::new() };
+        match (breaker, spill) {
+            (breaker::State::Closed, _) => Ok(format!("ok{kept_too}")),
+            (_, Some(_)) => Ok(format!("ok; down, the breaker is open, and {queued} events wait{kept_too}")),
+            (_, None) => Err(format!("down; the breaker is open, and {queued} events wait")),
+        }
     }
 
     fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
@@ -278,7 +295,7 @@ impl Admin {
         set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
         let of_feeds = self.feeds.iter().flat_map(|feed| feed.series());
         let of_homes = self.homes.iter().flat_map(|home| home.series());
-        let of_targets = (!self.others.is_empty()).then(|| targets::series(self.targets()));
+        let of_targets = (!self.others.is_empty()).then(|| targets::series(self.targets(), &self.spills));
         for series in of_feeds
             .chain(of_homes)
             .chain(of_targets.into_iter().flatten())
@@ -323,15 +340,6 @@ impl Admin {
             "parked events were released by the owner"
         );
         json_answer(StatusCode::OK, &json!({"released": count}))
-    }
-}
-
-/// How a target beside the function is.
-fn held_up(target: &Target) -> Result<String, String> {
-    let Status { breaker, queued, .. } = target.status();
-    match breaker {
-        breaker::State::Closed => Ok("ok".to_owned()),
-        _ => Err(format!("down; the breaker is open, and {queued} events wait")),
     }
 }
 

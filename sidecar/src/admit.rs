@@ -1,7 +1,7 @@
 //! The first step inside: what every delivery passes before its lane.
 
 use crate::{
-    dispatch::{Target, now},
+    dispatch::{Spill, Target, now},
     route::Routes,
     telemetry::{Metrics, RuleCounts},
 };
@@ -31,58 +31,94 @@ impl Admit for Admission {
         match &self.router {
             Some(router) => router.admit(delivery),
             None if delivery.origin.aim().is_none() => self.target.push(delivery),
-            None => aimed(std::slice::from_ref(&self.target), delivery),
+            None => aimed(&[Lanes::of(self.target.clone())], delivery),
         }
     }
 
     fn sweep(&self) {
         match &self.router {
-            Some(router) => router.targets.iter().for_each(Target::sweep),
+            Some(router) => router.lanes.iter().for_each(Lanes::sweep),
             None => self.target.sweep(),
         }
+    }
+}
+
+/// The way into the lanes of a target.
+pub struct Lanes {
+    target: Arc<Target>,
+    /// What takes what finds no room there; without one the window is the bound.
+    spill: Option<Arc<Spill>>,
+}
+
+impl Lanes {
+    /// Those of `target`, bounded by the window alone.
+    #[must_use]
+    pub fn of(target: Arc<Target>) -> Self {
+        Self { target, spill: None }
+    }
+
+    /// The same with `spill` for what finds no room.
+    #[must_use]
+    pub fn spilling(target: Arc<Target>, spill: Option<Arc<Spill>>) -> Self {
+        Self { target, spill }
+    }
+
+    fn push(&self, delivery: Delivery, is_shared: bool) {
+        match &self.spill {
+            Some(spill) => spill.push(delivery, is_shared),
+            None if is_shared => self.target.push_shared(delivery),
+            None => self.target.push(delivery),
+        }
+    }
+
+    fn sweep(&self) {
+        if let Some(spill) = &self.spill {
+            spill.sweep();
+        }
+        self.target.sweep();
     }
 }
 
 /// Puts events into the lanes of the targets that the rules name.
 pub struct Router {
     routes: Routes,
-    /// The function first, then the others at their places.
-    targets: Vec<Arc<Target>>,
+    /// Those of the function first, then the others' at their places.
+    lanes: Vec<Lanes>,
     counts: RuleCounts,
 }
 
 impl Router {
-    /// Goes by `routes` to `targets`, of which the first is the function.
+    /// Goes by `routes` into `lanes`, of which the first are the function's.
     #[must_use]
-    pub fn new(routes: Routes, targets: Vec<Arc<Target>>, metrics: &Metrics) -> Self {
+    pub fn new(routes: Routes, lanes: Vec<Lanes>, metrics: &Metrics) -> Self {
         let counts = RuleCounts::new(metrics, routes.rules().iter().map(|rule| &*rule.name));
-        Self { routes, targets, counts }
+        Self { routes, lanes, counts }
     }
 
     fn admit(&self, delivery: Delivery) {
         let Ok(event) = &delivery.item else {
-            return self.targets[0].push(delivery); // what is no event fits no rule: it becomes a dead letter there
+            return self.lanes[0].push(delivery, false); // what is no event fits no rule: it becomes a dead letter there
         };
         if delivery.origin.aim().is_some() {
-            return aimed(&self.targets, delivery);
+            return aimed(&self.lanes, delivery);
         }
         let way = self.routes.way(event, |rule| self.counts.failed(rule));
         self.counts.routed(way.by, way.to.is_empty());
         match &*way.to {
             [] => delivery.receipt.settle(Settlement::Ack(None)),
-            [only] => self.targets[*only].push(delivery),
+            [only] => self.lanes[*only].push(delivery, false),
             several => self.fan_out(delivery, several),
         }
     }
 
     /// A copy for each, which share the data; the event is settled once all are.
     fn fan_out(&self, delivery: Delivery, places: &[usize]) {
-        let targets: Vec<_> = places.iter().map(|place| &self.targets[*place]).collect();
-        let ids: Vec<_> = targets.iter().map(|target| target.id().clone()).collect();
+        let lanes: Vec<_> = places.iter().map(|place| &self.lanes[*place]).collect();
+        let ids: Vec<_> = lanes.iter().map(|lanes| lanes.target.id().clone()).collect();
         let Delivery { item, key, origin, received_ms, attempts, once, timeline, receipt } = delivery;
-        let receipts = receipt.split(&ids, Some(self.targets[0].id()));
-        for (target, receipt) in targets.into_iter().zip(receipts) {
-            target.push_shared(Delivery {
+        let receipts = receipt.split(&ids, Some(self.lanes[0].target.id()));
+        for (lanes, receipt) in lanes.into_iter().zip(receipts) {
+            let copy = Delivery {
                 item: item.clone(),
                 key: key.clone(),
                 origin: origin.clone(),
@@ -91,21 +127,22 @@ impl Router {
                 once,
                 timeline: timeline.clone(),
                 receipt,
-            });
+            };
+            lanes.push(copy, true);
         }
     }
 }
 
 /// What is for one target alone goes there. Where that one is no more, it stays a dead letter.
-fn aimed(targets: &[Arc<Target>], delivery: Delivery) {
+fn aimed(lanes: &[Lanes], delivery: Delivery) {
     let aim = delivery.origin.aim().cloned().unwrap_or_default();
-    match targets.iter().find(|target| target.id().0 == aim) {
-        Some(target) => target.push(delivery),
+    match lanes.iter().find(|lanes| lanes.target.id().0 == aim) {
+        Some(lanes) => lanes.push(delivery, false),
         None => {
             let detail =
                 format!("it is for the target {aim}, which the configuration does not name any more");
             let reason = Reason { code: Code::Refused, status: None, detail };
-            targets[0].bury_uncalled(delivery, reason);
+            lanes[0].target.bury_uncalled(delivery, reason);
         }
     }
 }

@@ -23,7 +23,7 @@ use doors::{Doors, Inside};
 use fastrand::Rng;
 use live::Live;
 use outrigger_core::{
-    DeadLetters, DrainTrigger, Error, Intake, Kind, LiveSpan, decide::window::Window, drain,
+    DeadLetters, DrainTrigger, Error, Intake, Kind, LiveSpan, Source, decide::window::Window, drain,
 };
 use std::{
     ffi::OsString,
@@ -116,6 +116,10 @@ impl App {
             storage: storing,
             brokers: &brokers,
             dead: dead.clone(),
+            waiting: match storing {
+                Some(storing) => storing.overflow.waiting().await.map_err(|error| problem(&error))?,
+                None => Vec::new(),
+            },
             plugins: &plugins,
             metrics: &metrics,
         };
@@ -130,7 +134,14 @@ impl App {
         }
 
         // Admin before the sources, so that a probe sees everything come up.
-        let admin = Arc::new(Admin::new(&metrics, targets.all(), &intake, storing, &brokers, listeners));
+        let admin = Arc::new(Admin::new(
+            &metrics,
+            (targets.all(), targets.spills.clone()),
+            &intake,
+            storing,
+            &brokers,
+            listeners,
+        ));
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -138,7 +149,8 @@ impl App {
         let (sources_stop, sources_drain) = drain::channel();
         let mut sources = JoinSet::new();
         let journal = storage.iter().map(|storage| storage.source.clone());
-        for source in journal.chain(brokers.feeds.iter().map(|feed| feed.source())) {
+        let spills = targets.spills.iter().map(|spill| spill.clone() as Arc<dyn Source>);
+        for source in spills.chain(journal).chain(brokers.feeds.iter().map(|feed| feed.source())) {
             sources.spawn(source.run(intake.clone(), sources_drain.clone()));
         }
         for work in plugins.iter().filter_map(|plugin| plugin.background(sources_drain.clone())) {

@@ -9,12 +9,14 @@ mod outlet;
 mod parking;
 mod parts;
 mod passage;
+mod spill;
 mod worker;
 
 pub(crate) use job::{Job, Running};
 pub use outlet::Outlet;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
+pub use spill::{Copy, Overflow, Spill};
 
 use crate::{complaint::Complaint, telemetry::Tally};
 use fastrand::Rng;
@@ -48,6 +50,7 @@ pub struct Target {
     workers: Mutex<JoinSet<()>>,
     alarm_moved: Notify,
     idle: Notify,
+    ebb: Notify,
     /// That replies, and that dead letters cannot be written.
     replies_fail: Mutex<Complaint>,
     dead_fail: Mutex<Complaint>,
@@ -68,6 +71,8 @@ pub(crate) struct State {
     ready: bool,
     stopped: bool,
     alarm: Option<Instant>,
+    /// Somebody is told once no more events than these wait.
+    ebb_at: Option<usize>,
 }
 
 impl State {
@@ -99,6 +104,7 @@ impl Target {
             ready: false,
             stopped: false,
             alarm: None,
+            ebb_at: None,
         };
         let metrics = Tally::new(parts.metrics, &id, parts.is_one_of_several);
         Arc::new(Self {
@@ -115,6 +121,7 @@ impl Target {
             workers: Mutex::new(JoinSet::new()),
             alarm_moved: Notify::new(),
             idle: Notify::new(),
+            ebb: Notify::new(),
             replies_fail: Mutex::default(),
             dead_fail: Mutex::default(),
         })
@@ -134,6 +141,16 @@ impl Target {
     /// Makes the delivery a dead letter, in its lane, without a call.
     pub fn bury_uncalled(self: &Arc<Self>, delivery: Delivery, reason: Reason) {
         self.put(delivery, |job| job.grave = Some(Box::new(reason)));
+    }
+
+    /// Tells [`Target::ebbed`] whenever an event is taken and no more than `at` are left in the lanes.
+    fn tell_of_ebb(&self, at: usize) {
+        self.state().ebb_at = Some(at);
+    }
+
+    /// Waits for that. Cancel safe; what was told while nobody waited is told at once.
+    async fn ebbed(&self) {
+        self.ebb.notified().await;
     }
 
     /// Its name.

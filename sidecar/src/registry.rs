@@ -25,7 +25,7 @@ pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
 
-use crate::{config, dead_api::Dead, ingress::Accept};
+use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
@@ -88,6 +88,8 @@ pub struct Storage {
     pub ledger: Arc<dyn Ledger>,
     /// Dead letters are listed, replayed and dropped here.
     pub letters: Arc<dyn Dead>,
+    /// Copies for targets whose lanes are full wait here.
+    pub overflow: Arc<dyn Overflow>,
     /// How it is, and how it ends.
     pub keeper: Arc<dyn Keeper>,
 }

@@ -5,7 +5,8 @@ use crate::{
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Kind, Ledger, Mark, Reason, Reply, Result, Retry, Settlement, Step,
+    CallCx, Code, DeadLetter, Error, Event, Kind, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
+    Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
         verdict::{Verdict, is_down},
@@ -284,14 +285,20 @@ impl Target {
 
     fn mark_of(&self, job: &Job) -> Option<(&dyn Ledger, Mark)> {
         let ledger = self.ledger_of(job)?;
-        let event = job.item.as_ref().ok()?;
-        let mark = Mark {
-            receiver: job.origin.source.clone(),
+        let mark = self.mark(&job.origin, job.item.as_ref().ok()?);
+        Some((ledger, mark))
+    }
+}
+
+impl Target {
+    /// By what it is known that this target has the event.
+    pub(crate) fn mark(&self, origin: &Origin, event: &Event) -> Mark {
+        Mark {
+            receiver: origin.source.clone(),
             target: self.id.0.clone(),
             source: event.source().to_owned(),
             id: event.id().to_owned(),
-        };
-        Some((ledger, mark))
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use outrigger_core::{
-    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, TargetId, Timeline,
+    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, TargetId,
+    Timeline,
     dead::as_event,
     decide::verdict::{Verdict, verdict},
 };

@@ -3,6 +3,7 @@
 //! - `queue`: accepted events that are not settled. No index but its sequence, so that an append writes one place.
 //! - `attempts`: how often an event of `queue` was tried, apart from it so that counting does not rewrite the event.
 //! - `aims`: which events of `queue` are for one target alone; most are not.
+//! - `overflow`: copies that wait for one target alone, as its lanes had no room.
 //! - `dead`: dead letters; what filters look at stands in columns, before the body.
 //! - `marks`: which target has which event; the oldest are the lowest.
 //! - `meta`: the counters that every writing transaction carries (see `counters`).
@@ -71,6 +72,17 @@ pub(crate) const STEPS: &[&str] = &[
         crc INTEGER NOT NULL,
         target TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE overflow (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        crc INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        accepted_ms INTEGER NOT NULL,
+        origin BLOB NOT NULL,
+        key BLOB,
+        event BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX overflow_of ON overflow (target, seq, bytes);
 ",
 ];
 

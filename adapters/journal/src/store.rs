@@ -9,6 +9,7 @@ use crate::{
     failure::Failure,
     guard::MarkFile,
     handoff::Handed,
+    overflow::Held,
     reserve::Reserve,
     rows::{RowSum, damaged, key, queue_sum},
 };
@@ -64,6 +65,7 @@ pub(crate) struct Store {
     record: Vec<u8>,
     /// Rows of `aims`: mostly none, and then a settlement need not look there.
     aims: u64,
+    pub(crate) overflow: Held,
 }
 
 impl Store {
@@ -74,10 +76,13 @@ impl Store {
         mark: MarkFile,
     ) -> Result<Self, Failure> {
         let aims = db.query_row("SELECT count(*) FROM aims", [], |row| row.get::<_, i64>(0))?.cast_unsigned();
+        let bytes =
+            db.query_row("SELECT coalesce(sum(bytes), 0) FROM overflow", [], |row| row.get::<_, i64>(0))?;
+        let overflow = Held { bytes: bytes.cast_unsigned() };
         let reserve = Reserve::open(&config);
         reserve.tighten(&mut config);
         let mark_synced = Instant::now();
-        Ok(Self { db, config, counters, reserve, mark, mark_synced, record: Vec::new(), aims })
+        Ok(Self { db, config, counters, reserve, mark, mark_synced, record: Vec::new(), aims, overflow })
     }
 
     /// Runs `change` in a transaction and makes it durable. When this fails, nothing of it was kept, unless
@@ -86,10 +91,10 @@ impl Store {
         &mut self,
         change: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let before = (self.counters, self.aims);
+        let before = (self.counters, self.aims, self.overflow);
         let written = self.transact(change);
         if written.is_err() {
-            (self.counters, self.aims) = before;
+            (self.counters, self.aims, self.overflow) = before;
             if !self.db.is_autocommit() {
                 self.db.execute_batch("ROLLBACK")?;
             }

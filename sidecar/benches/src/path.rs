@@ -70,12 +70,17 @@ pub(crate) async fn routes(bench: &Bench, report: &mut Report) -> Result<()> {
 fn rules() -> String {
     let mut rules = String::from("routes:\n  rules:\n");
     for n in 0..3 {
-        let line = |name: &str, when: &str| format!("    - {{name: {name}-{n}, when: {when}, to: function}}\n");
+        let line =
+            |name: &str, when: &str| format!("    - {{name: {name}-{n}, when: {when}, to: function}}\n");
         rules += &line("type", &format!("\"type LIKE 'com.example.shop{n}.%' AND source LIKE '%/eu'\""));
-        rules += &line("prefix", &format!("{{any: [{{prefix: {{source: /region{n}/}}}}, {{suffix: {{type: .v{n}}}}}]}}"));
+        rules += &line(
+            "prefix",
+            &format!("{{any: [{{prefix: {{source: /region{n}/}}}}, {{suffix: {{type: .v{n}}}}}]}}"),
+        );
         rules += &line("priority", &format!("\"EXISTS priority AND INT(priority) > {n}\""));
     }
-    rules + "    - {name: rest, when: \"EXISTS id AND NOT (source = '/elsewhere')\", to: function}\n  otherwise: discard\n"
+    rules
+        + "    - {name: rest, when: \"EXISTS id AND NOT (source = '/elsewhere')\", to: function}\n  otherwise: discard\n"
 }
 
 /// One round of ours, with further lines of its configuration.

@@ -1,10 +1,10 @@
 //! The numbers of each target, where there are several.
 
 use crate::{
-    dispatch::{Status, Target},
+    dispatch::{Spill, Status, Target},
     registry::Series,
 };
-use outrigger_core::decide::breaker;
+use outrigger_core::{Source as _, decide::breaker};
 use std::sync::Arc;
 
 /// A number of a target: name, help, and how it is read.
@@ -26,7 +26,10 @@ const NUMBERS: [OfTarget; 4] = [
 ];
 
 /// The numbers of these targets, by their names.
-pub(super) fn series<'t>(targets: impl Iterator<Item = &'t Arc<Target>>) -> Vec<Series> {
+pub(super) fn series<'t>(
+    targets: impl Iterator<Item = &'t Arc<Target>>,
+    spills: &[Arc<Spill>],
+) -> Vec<Series> {
     let targets: Vec<_> = targets.map(|target| (target.id().to_string(), target.status())).collect();
     let of = |(name, help, of): &OfTarget| Series {
         name,
@@ -35,5 +38,12 @@ pub(super) fn series<'t>(targets: impl Iterator<Item = &'t Arc<Target>>) -> Vec<
         is_counter: false,
         rows: targets.iter().map(|(target, status)| (vec![target.clone()], of(status) as u64)).collect(),
     };
-    NUMBERS.iter().map(of).collect()
+    let overflow = Series {
+        name: "outrigger_target_overflow_events",
+        help: "Events that wait for the target in the journal, as its lanes have no room",
+        labels: &["target"],
+        is_counter: false,
+        rows: spills.iter().map(|spill| (vec![spill.name().to_owned()], spill.waiting())).collect(),
+    };
+    NUMBERS.iter().map(of).chain((!spills.is_empty()).then_some(overflow)).collect()
 }

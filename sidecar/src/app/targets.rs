@@ -2,17 +2,17 @@
 
 use super::{wiring, wrong};
 use crate::{
-    admit::Router,
+    admit::{Lanes, Router},
     cmd::Failure,
     config::{self, Config, FUNCTION, TargetPlace},
-    dispatch::{Outlet, Parts, Target},
+    dispatch::{Outlet, Parts, Spill, Target},
     registry::{self, Brokers, Function, Homeless, Storage},
     route::Routes,
     telemetry::Metrics,
 };
 use fastrand::Rng;
 use http::Uri;
-use outrigger_core::{Call, DeadLetters, Plugin, TargetId};
+use outrigger_core::{Call, DeadLetters, Plugin, Source as _, TargetId};
 use outrigger_net::tls::ClientTls;
 use std::{sync::Arc, time::Instant};
 
@@ -21,6 +21,8 @@ pub(super) struct Targets {
     pub(super) function: Arc<Target>,
     /// The others, in the order of the configuration; none where no rule leads to any.
     pub(super) others: Vec<(Arc<Target>, config::Target)>,
+    /// What takes what finds no room in the lanes of some of those, by their names.
+    pub(super) spills: Vec<Arc<Spill>>,
     /// The rules, where there are some.
     routes: Option<Routes>,
 }
@@ -30,6 +32,8 @@ pub(super) struct Around<'a> {
     pub(super) storage: Option<&'a Storage>,
     pub(super) brokers: &'a Brokers,
     pub(super) dead: Option<Arc<dyn DeadLetters>>,
+    /// For which targets copies wait in the journal from before, and how many.
+    pub(super) waiting: Vec<(String, u64)>,
     pub(super) plugins: &'a [Arc<dyn Plugin>],
     pub(super) metrics: &'a Arc<Metrics>,
 }
@@ -62,15 +66,33 @@ pub(super) fn open(
     let of_function =
         Parts { replies: around.brokers.replies.clone(), ..parts(function.call.clone(), rng.fork()) };
     let target = Target::new(TargetId(FUNCTION.into()), wiring::settings(config), of_function);
-    let mut others = Vec::new();
+    let (mut others, mut spills) = (Vec::new(), Vec::new());
     for named in config.targets.iter().filter(|_| is_one_of_several) {
         let call = call(named, around.brokers)?;
         let settings = wiring::target_settings(&config.delivery, named);
         let other = Target::new(TargetId(named.name.as_str().into()), settings, parts(call, rng.fork()));
         other.set_ready(true); // nobody asks it first: its breaker sees to outages
+        // What waits from before comes first, also where nothing more is to wait from the next start on.
+        let waiting =
+            around.waiting.iter().find(|(name, _)| *name == named.name).map_or(0, |(_, count)| *count);
+        let lane_max = named.overflows_at.or_else(|| (waiting > 0).then_some(named.concurrency));
+        if let (Some(lane_max), Some(storage)) = (lane_max, storage) {
+            let bounds = (lane_max, waiting);
+            spills.push(Spill::new(other.clone(), storage.overflow.clone(), ledger(), bounds));
+        }
         others.push((other, named.clone()));
     }
-    Ok((Targets { function: target, others, routes }, function))
+    for (name, count) in &around.waiting {
+        if !others.iter().any(|(other, _)| *other.id().0 == **name) {
+            let what = "they stay in the journal until it names it again, and a rule is there";
+            tracing::warn!(
+                target = name,
+                count,
+                "events wait for a target that the configuration does not name; {what}"
+            );
+        }
+    }
+    Ok((Targets { function: target, others, spills, routes }, function))
 }
 
 fn call(target: &config::Target, brokers: &Brokers) -> Result<Arc<dyn Call>, Failure> {
@@ -95,7 +117,11 @@ impl Targets {
 
     /// What puts events into their lanes, where there are rules.
     pub(super) fn router(&mut self, metrics: &Metrics) -> Option<Router> {
-        self.routes.take().map(|routes| Router::new(routes, self.all(), metrics))
+        let spill =
+            |target: &Arc<Target>| self.spills.iter().find(|spill| spill.name() == &*target.id().0).cloned();
+        let lanes = self.all().into_iter().map(|target| Lanes::spilling(target.clone(), spill(&target)));
+        let lanes = lanes.collect();
+        self.routes.take().map(|routes| Router::new(routes, lanes, metrics))
     }
 }
 

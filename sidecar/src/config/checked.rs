@@ -254,6 +254,12 @@ pub struct Journal {
     pub bytes_max: u64,
     /// The most bytes of dead letters.
     pub dead_bytes_max: u64,
+    /// The most bytes of copies that wait for slow targets.
+    pub overflow_bytes_max: u64,
+    /// The most marks.
+    pub marks_max: u64,
+    /// The age at which a mark is forgotten.
+    pub marks_age_max: Duration,
     /// The age at which a dead letter goes; none keeps them.
     pub dead_age_max: Option<Duration>,
     /// How often settled events are written down.

@@ -41,6 +41,8 @@ pub struct Target {
     pub backoff_max: Option<Duration>,
     /// What a poison event does to its key; none is as for the function.
     pub on_poison: Option<OnPoison>,
+    /// The most events that wait for it in memory while the others wait in the journal; none pauses the sources.
+    pub overflows_at: Option<usize>,
 }
 
 /// What a target is.
@@ -200,6 +202,8 @@ impl Values {
                 "skip" => Some(OnPoison::Skip),
                 _ => None,
             },
+            overflows_at: (self.word("targets.NAME.overflow") == "journal")
+                .then(|| self.count("targets.NAME.lane_max")),
         })
     }
 
@@ -309,6 +313,18 @@ fn target(rules: &mut Rules<'_>, entry: &Entry) {
             }
             [one, other, ..] => rules.wrong(&key(other), format!("a place beside {one}"), "one of both"),
             _ => {}
+        }
+        let overflow = "targets.NAME.overflow";
+        let overflows = rules.says(overflow).as_deref() == Some("journal");
+        let journal = &rules.config.journal;
+        let forgets = journal.storage == super::Storage::Ephemeral && !journal.accept_loss;
+        if overflows && forgets && rules.are_read(&[overflow]) {
+            let expected = "pause; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: \
+                            accept-loss";
+            rules.wrong(overflow, "a journal that does not outlive the pod", expected);
+        }
+        if !overflows && rules.differs(&key("lane_max")) {
+            rules.wrong(&key("lane_max"), "a value that nothing uses", "no value, or overflow: journal");
         }
         url(rules, "targets.NAME", given == ["url"]);
     });

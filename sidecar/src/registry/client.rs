@@ -84,7 +84,12 @@ impl Home for HttpSink {
     }
 }
 
-fn outward(section: &str, at: &config::TargetUrl, mode: config::Mode, concurrency: usize) -> Result<FunctionCall> {
+fn outward(
+    section: &str,
+    at: &config::TargetUrl,
+    mode: config::Mode,
+    concurrency: usize,
+) -> Result<FunctionCall> {
     let invalid = |what: String| Error::new(Kind::Invalid, format!("{section}.{what}"));
     let settings = outrigger_http::Config {
         mode: match mode {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::schema;
-use outrigger_core::{Code, Key, Origin, Position, Reason};
+use outrigger_core::{Code, Key, Malformed, Origin, Position, Reason, Value};
 use time::macros::datetime;
 
 const NOW: OffsetDateTime = datetime!(2026-01-31 12:00 UTC);

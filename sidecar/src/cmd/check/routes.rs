@@ -17,7 +17,8 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         TargetPlace::Pubsub(topic) => format!("the topic {topic} of Pub/Sub"),
         TargetPlace::EventGrid(topic) => format!("the topic {} of Event Grid", topic.place),
     };
-    let targets = config.targets.iter().map(|target| format!("  {} is {}", target.name, place(&target.place)));
+    let targets =
+        config.targets.iter().map(|target| format!("  {} is {}", target.name, place(&target.place)));
     lines.extend(targets);
     lines
 }
@@ -44,7 +45,8 @@ pub(super) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
         warnings.push(("routes", told.to_owned()));
     }
     if !used(FUNCTION) {
-        warnings.push(("routes", "no event goes to the function, which is waited for all the same".to_owned()));
+        warnings
+            .push(("routes", "no event goes to the function, which is waited for all the same".to_owned()));
     }
     warnings
 }
@@ -66,15 +68,23 @@ mod tests {
         let all = "routes: {rules: [{name: x, to: [a, b]}]}\njournal: {storage: durable}\n";
         assert_eq!(warned(all), [""; 0]);
         let found = warned(&all.replace("durable", "ephemeral"));
-        assert!(found.len() == 1 && found[0].starts_with("routes: events go to several targets"), "{found:?}");
-        assert_eq!(warned("routes: {rules: [{name: x, to: a}]}\njournal: {storage: ephemeral}\n"), ["targets: no rule leads to b"]);
+        assert!(
+            found.len() == 1 && found[0].starts_with("routes: events go to several targets"),
+            "{found:?}"
+        );
+        assert_eq!(
+            warned("routes: {rules: [{name: x, to: a}]}\njournal: {storage: ephemeral}\n"),
+            ["targets: no rule leads to b"]
+        );
         let found = warned("routes: {rules: [{name: x, to: a}], otherwise: b}\n");
         assert!(found.len() == 1 && found[0].contains("no event goes to the function"), "{found:?}");
     }
 
     #[test]
     fn rules_and_targets_are_told_in_a_line_each() {
-        let text = format!("{TARGETS}routes: {{rules: [{{name: x, to: [function, a]}}, {{name: y, discard: true}}], otherwise: b}}\n");
+        let text = format!(
+            "{TARGETS}routes: {{rules: [{{name: x, to: [function, a]}}, {{name: y, discard: true}}], otherwise: b}}\n"
+        );
         let config = read(&Nothing, "f", &text, &[], Purpose::Look).unwrap();
         let expected = [
             "  events go where the first rule says that fits, of 2",

@@ -114,10 +114,23 @@ fn a_target_has_one_place_and_only_settings_that_belong_to_it() {
         ("a: {url: \"http://b/\", bearer_file: /t}", "targets.a.url: found http to another machine"),
         ("a: {url: \"http://b/\"}\n  a: {url: \"http://b/\"}", "targets.a: found the same name twice"),
         ("a: {url: \"http://b/\", webhook: \"a b\"}", "targets.a.webhook: found \"a b\""),
+        ("a: {url: \"http://b/\", lane_max: 3}", "targets.a.lane_max: found a value that nothing uses"),
         ("a: {kafka_topic: c}", "kafka.brokers: found no broker"),
     ] {
         let found = lines(&format!("targets:\n  {target}\n"));
         assert!(found.iter().any(|line| line.contains(told)), "{target}: {found:?}");
         assert!(found.len() <= 2, "{target}: {found:?}");
     }
+}
+
+#[test]
+fn a_target_overflows_only_into_a_journal_that_outlives_the_pod() {
+    let text = "targets: {a: {url: \"http://b/\", overflow: journal, lane_max: 3}}\n";
+    let config = look(&format!("{text}journal: {{storage: durable}}\n")).unwrap();
+    assert_eq!(config.targets[0].overflows_at, Some(3));
+    let found = lines(&format!("{text}journal: {{storage: ephemeral}}\n"));
+    assert!(
+        found.len() == 1 && found[0].contains("targets.a.overflow: found a journal that does not outlive"),
+        "{found:?}"
+    );
 }

@@ -132,6 +132,19 @@ pub(super) const TARGETS: &[Setting] = &[
         "inherit",
         "What a poison event does to its key there; inherit is delivery.on_poison.",
     ),
+    setting(
+        "targets.NAME.overflow",
+        Kind::Word(&["pause", "journal"]),
+        "pause",
+        "What a slow target does: pause holds up all sources once the window is full of what waits for it; journal moves \
+         its copies to the journal as they come, from where they follow in order.",
+    ),
+    setting(
+        "targets.NAME.lane_max",
+        count(1, 1_000_000),
+        "256",
+        "With overflow: journal, the most events that wait for it in memory; the others wait on disk.",
+    ),
 ];
 
 /// The rules.

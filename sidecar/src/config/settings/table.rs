@@ -233,6 +233,24 @@ const INSIDE: &[Setting] = &[
         "The most bytes of dead letters; beyond it events that fail wait until some are replayed or dropped.",
     ),
     setting(
+        "journal.overflow_bytes_max",
+        size(MIB, 1024 * GIB),
+        "1GiB",
+        "The most bytes of copies that wait for slow targets (targets.NAME.overflow: journal); beyond it sources pause.",
+    ),
+    setting(
+        "journal.marks_max",
+        count(1_000, 100_000_000),
+        "1000000",
+        "The most marks of which of several targets has which event; the oldest are forgotten first.",
+    ),
+    setting(
+        "journal.marks_age_max",
+        span(Duration::from_secs(1), YEAR),
+        "24h",
+        "The age at which a mark is forgotten: what comes again later than that is sent again.",
+    ),
+    setting(
         "journal.dead_age_max",
         Kind::Or("none", &span(Duration::from_secs(1), YEAR)),
         "none",
