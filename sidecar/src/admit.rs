@@ -136,15 +136,12 @@ impl Router {
 /// What is for one target alone goes there. Where that one is no more, it stays a dead letter.
 fn aimed(lanes: &[Lanes], delivery: Delivery) {
     let aim = delivery.origin.aim().cloned().unwrap_or_default();
-    match lanes.iter().find(|lanes| lanes.target.id().0 == aim) {
-        Some(lanes) => lanes.push(delivery, false),
-        None => {
-            let detail =
-                format!("it is for the target {aim}, which the configuration does not name any more");
-            let reason = Reason { code: Code::Refused, status: None, detail };
-            lanes[0].target.bury_uncalled(delivery, reason);
-        }
+    if let Some(lanes) = lanes.iter().find(|lanes| lanes.target.id().0 == aim) {
+        return lanes.push(delivery, false);
     }
+    let detail = format!("it is for the target {aim}, which the configuration does not name any more");
+    let reason = Reason { code: Code::Refused, status: None, detail };
+    lanes[0].target.bury_uncalled(delivery, reason);
 }
 
 /// The attributes that may be an event's ordering key; the first that it has, is.

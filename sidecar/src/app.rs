@@ -8,7 +8,6 @@ mod wiring;
 
 use crate::{
     admin::Admin,
-    admit::Admission,
     cmd::{Exit, Failure, check},
     config::{Config, Env},
     dispatch::{Target, now},
@@ -22,9 +21,7 @@ use crate::{
 use doors::{Doors, Inside};
 use fastrand::Rng;
 use live::Live;
-use outrigger_core::{
-    DeadLetters, DrainTrigger, Error, Intake, Kind, LiveSpan, Source, decide::window::Window, drain,
-};
+use outrigger_core::{DeadLetters, DrainTrigger, Error, Kind, LiveSpan, drain};
 use std::{
     ffi::OsString,
     io,
@@ -112,36 +109,14 @@ impl App {
         let plugins = registry::plugins(&config);
         let dead = home(storage.as_ref(), &brokers);
         let storing = storage.as_ref();
-        let around = Around {
-            storage: storing,
-            brokers: &brokers,
-            dead: dead.clone(),
-            waiting: match storing {
-                Some(storing) => storing.overflow.waiting().await.map_err(|error| problem(&error))?,
-                None => Vec::new(),
-            },
-            plugins: &plugins,
-            metrics: &metrics,
-        };
+        let around = Around::new(storing, &brokers, dead.clone(), &plugins, &metrics).await?;
         let tls = tls::function_client(&config.function).map_err(wrong)?;
         let (mut targets, client) = targets::open(&config, (&url, tls.clone()), &around, rng.fork())?;
-        let (target, router) = (targets.function.clone(), targets.router(&metrics));
-        let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
-        let admission = Arc::new(Admission { annotators, target: target.clone(), router });
-        let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
-        for target in targets.all() {
-            tokio::spawn(target.keep_time());
-        }
+        let (target, intake) = (targets.function.clone(), targets.intake(&config, &around));
 
         // Admin before the sources, so that a probe sees everything come up.
-        let admin = Arc::new(Admin::new(
-            &metrics,
-            (targets.all(), targets.spills.clone()),
-            &intake,
-            storing,
-            &brokers,
-            listeners,
-        ));
+        let shown = (targets.all(), targets.spills.clone());
+        let admin = Arc::new(Admin::new(&metrics, shown, &intake, storing, &brokers, listeners));
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -149,8 +124,7 @@ impl App {
         let (sources_stop, sources_drain) = drain::channel();
         let mut sources = JoinSet::new();
         let journal = storage.iter().map(|storage| storage.source.clone());
-        let spills = targets.spills.iter().map(|spill| spill.clone() as Arc<dyn Source>);
-        for source in spills.chain(journal).chain(brokers.feeds.iter().map(|feed| feed.source())) {
+        for source in targets.spilled().chain(journal).chain(brokers.feeds.iter().map(|feed| feed.source())) {
             sources.spawn(source.run(intake.clone(), sources_drain.clone()));
         }
         for work in plugins.iter().filter_map(|plugin| plugin.background(sources_drain.clone())) {
@@ -173,8 +147,7 @@ impl App {
 
         let drain = &config.drain;
         let (lame_duck, drain_deadline) = (LiveSpan::new(drain.lame_duck), LiveSpan::new(drain.deadline));
-        let tune = client.tune;
-        let others = targets.others;
+        let (tune, others) = (client.tune, targets.others);
         let changing = Live { target, others, intake, tune, proxy, lame_duck, drain_deadline };
         Ok(Self {
             live: Arc::new(changing),

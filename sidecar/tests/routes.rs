@@ -139,6 +139,7 @@ async fn an_event_that_one_target_fails_is_that_targets_dead_letter_and_is_repla
     stage.audit.set_program(Program::default());
     let said = stage.site.verb(&["dead", "replay", "--all"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
+    stage.audit.wait_for(|stats| stats.statuses.get(&200) == Some(&1)).await;
     stage.settled().await;
     assert_eq!(has(&stage.audit), ["1"]);
     assert_eq!((has(&stage.function).len(), has(&stage.copies).len()), (1, 1), "no other was sent it again");

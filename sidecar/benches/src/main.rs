@@ -154,11 +154,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     if wanted(push::NAME) {
         push::measure(&bench, &mut report).await?;
     }
-    if wanted(path::NAME) {
-        path::measure(&bench, &mut report).await?;
-    }
+    // The name of the one begins with that of the other.
     if wanted(path::ROUTES) {
-        path::routes(&bench, &mut report).await?;
+        path::measure(&bench, &mut report, wanted(path::NAME)).await?;
     }
     if wanted(post::NAME) {
         post::measure(&bench, &mut report).await?;

@@ -23,8 +23,16 @@ const UNDER_WAY: usize = 768;
 const WARM_UP: u64 = 4_000;
 const EVENTS: u64 = 40_000;
 
+/// Both figures, or that of the routes alone.
+pub(crate) async fn measure(bench: &Bench, report: &mut Report, plain: bool) -> Result<()> {
+    if plain {
+        against_baseline(bench, report).await?;
+    }
+    with_routes(bench, report).await
+}
+
 /// The baseline and ours, in turn.
-pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+async fn against_baseline(bench: &Bench, report: &mut Report) -> Result<()> {
     let (mut baseline, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let (gate, function) = function().await?;
@@ -50,7 +58,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 /// The binary with ten rules and without, in turn.
-pub(crate) async fn routes(bench: &Bench, report: &mut Report) -> Result<()> {
+async fn with_routes(bench: &Bench, report: &mut Report) -> Result<()> {
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         without.push(ours_with(bench, "").await?);

@@ -1,8 +1,8 @@
 //! The function and the other targets, each made of what the configuration says.
 
-use super::{wiring, wrong};
+use super::{problem, wiring, wrong};
 use crate::{
-    admit::{Lanes, Router},
+    admit::{Admission, Lanes, Router},
     cmd::Failure,
     config::{self, Config, FUNCTION, TargetPlace},
     dispatch::{Outlet, Parts, Spill, Target},
@@ -12,7 +12,7 @@ use crate::{
 };
 use fastrand::Rng;
 use http::Uri;
-use outrigger_core::{Call, DeadLetters, Plugin, Source as _, TargetId};
+use outrigger_core::{Call, DeadLetters, Intake, Plugin, Source, TargetId, decide::window::Window};
 use outrigger_net::tls::ClientTls;
 use std::{sync::Arc, time::Instant};
 
@@ -36,6 +36,23 @@ pub(super) struct Around<'a> {
     pub(super) waiting: Vec<(String, u64)>,
     pub(super) plugins: &'a [Arc<dyn Plugin>],
     pub(super) metrics: &'a Arc<Metrics>,
+}
+
+impl<'a> Around<'a> {
+    /// These, and what the storage tells of copies that wait.
+    pub(super) async fn new(
+        storage: Option<&'a Storage>,
+        brokers: &'a Brokers,
+        dead: Option<Arc<dyn DeadLetters>>,
+        plugins: &'a [Arc<dyn Plugin>],
+        metrics: &'a Arc<Metrics>,
+    ) -> Result<Self, Failure> {
+        let waiting = match storage {
+            Some(storage) => storage.overflow.waiting().await.map_err(|error| problem(&error))?,
+            None => Vec::new(),
+        };
+        Ok(Self { storage, brokers, dead, waiting, plugins, metrics })
+    }
 }
 
 /// The function as a target, plugins around it, and as what requests pass through to; and the others, plain.
@@ -115,8 +132,24 @@ impl Targets {
         std::iter::once(&self.function).chain(self.others.iter().map(|(other, _)| other)).cloned().collect()
     }
 
+    /// The way in to all of them; their clocks run from here on. To be called once.
+    pub(super) fn intake(&mut self, config: &Config, around: &Around<'_>) -> Intake {
+        let annotators = around.plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
+        let (target, router) = (self.function.clone(), self.router(around.metrics));
+        let admission = Arc::new(Admission { annotators, target, router });
+        for target in self.all() {
+            tokio::spawn(target.keep_time());
+        }
+        Intake::new(Window::new(config.window.events, config.window.bytes), admission)
+    }
+
+    /// What brings in copies that wait in the journal.
+    pub(super) fn spilled(&self) -> impl Iterator<Item = Arc<dyn Source>> {
+        self.spills.iter().map(|spill| spill.clone() as Arc<dyn Source>)
+    }
+
     /// What puts events into their lanes, where there are rules.
-    pub(super) fn router(&mut self, metrics: &Metrics) -> Option<Router> {
+    fn router(&mut self, metrics: &Metrics) -> Option<Router> {
         let spill =
             |target: &Arc<Target>| self.spills.iter().find(|spill| spill.name() == &*target.id().0).cloned();
         let lanes = self.all().into_iter().map(|target| Lanes::spilling(target.clone(), spill(&target)));

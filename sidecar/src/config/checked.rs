@@ -12,7 +12,7 @@ use super::{
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
-    routes::{Routes, Target, Url},
+    routes::{Posted, Routes, Target},
     tls::ListenerTls,
 };
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -184,7 +184,7 @@ pub struct Replies {
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
     /// What takes them by POST.
-    pub url: Option<Url>,
+    pub url: Option<Posted>,
 }
 
 /// Where events go that are given up.
@@ -197,7 +197,7 @@ pub struct DeadLetters {
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
     /// What takes them by POST.
-    pub url: Option<Url>,
+    pub url: Option<Posted>,
 }
 
 /// Events by HTTP.

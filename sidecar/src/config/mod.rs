@@ -61,7 +61,7 @@ pub use self::{
     pubsub_push::PubsubPush,
     reading::{Changes, Reading},
     routes::{
-        DISCARD, FUNCTION, Place as TargetPlace, Routes, Rule as RouteRule, Target, Url as TargetUrl, When,
+        DISCARD, FUNCTION, Place as TargetPlace, Posted as TargetUrl, Routes, Rule as RouteRule, Target, When,
     },
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},

@@ -49,7 +49,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {
     /// It takes events by POST.
-    Url(Box<Url>),
+    Url(Box<Posted>),
     /// A topic of Kafka.
     Kafka(String),
     /// A topic of Pub/Sub.
@@ -60,7 +60,7 @@ pub enum Place {
 
 /// What takes events by POST.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Url {
+pub struct Posted {
     /// Where.
     pub url: http::Uri,
     /// Bound of one attempt.
@@ -129,7 +129,7 @@ impl When {
 
 impl Config {
     /// The targets that take events by POST.
-    pub fn url_targets(&self) -> impl Iterator<Item = (&Target, &Url)> {
+    pub fn url_targets(&self) -> impl Iterator<Item = (&Target, &Posted)> {
         self.targets.iter().filter_map(|target| match &target.place {
             Place::Url(at) => Some((target, &**at)),
             _ => None,
@@ -169,7 +169,7 @@ impl Values {
 
     fn target(&self) -> Option<Target> {
         let place = if let Some(url) = self.url("targets.NAME.url") {
-            Place::Url(Box::new(Url {
+            Place::Url(Box::new(Posted {
                 url,
                 timeout: self.span("targets.NAME.timeout"),
                 connect_timeout: self.span("targets.NAME.connect_timeout"),
@@ -208,9 +208,9 @@ impl Values {
     }
 
     /// What takes replies or dead letters by POST.
-    pub(super) fn home(&self, section: &str) -> Option<Url> {
+    pub(super) fn home(&self, section: &str) -> Option<Posted> {
         let of = |name: &str| format!("{section}.{name}");
-        Some(Url {
+        Some(Posted {
             url: self.url(&of("url"))?,
             timeout: self.span(&of("timeout")),
             connect_timeout: self.span("function.connect_timeout"),

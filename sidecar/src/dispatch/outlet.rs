@@ -12,14 +12,14 @@ impl Call for Outlet {
     fn call<'a>(&'a self, events: &'a [Event], _cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async move {
             for event in events {
-                self.0.send(event).await.map_err(outage)?;
+                self.0.send(event).await.map_err(|error| outage(&error))?;
             }
             Ok(events.iter().map(|_| Reply { status: 204, ..Reply::default() }).collect())
         })
     }
 }
 
-fn outage(error: Error) -> Error {
+fn outage(error: &Error) -> Error {
     match error.retry() {
         Retry::Permanent => Error::new(Kind::Invalid, error.message()),
         Retry::Temporary | Retry::Persistent => Error::new(Kind::Unreachable, error.message()),
