@@ -6,6 +6,7 @@ mod dead;
 mod filter;
 mod kafka;
 mod normalize;
+mod routes;
 mod status;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use self::{
     filter::FilterVerbArgs,
     kafka::{KafkaCommand, PlaceArgs, ReplayArgs},
     normalize::{Form, NormalizeArgs, Origin},
+    routes::RoutesArgs,
     status::{ParkedArgs, ParkedCommand, StatusArgs},
 };
 use crate::config::Flag;
@@ -123,6 +125,19 @@ pub enum Command {
     /// Exit status: 0 when all became events, 1 when something did not, 2 for a wrong call.
     #[command(verbatim_doc_comment)]
     Normalize(Box<NormalizeArgs>),
+    /// Show which event would go where, and why, by the rules of a configuration
+    ///
+    /// A dry run of routes: nothing is sent. Events come as lines, each a CloudEvent in JSON. For each event
+    /// it tells the rule that decides, the targets, and what that rule asks for.
+    ///
+    /// Examples:
+    ///     outrigger routes outrigger.yaml --events events.jsonl
+    ///     outrigger routes --json < events.jsonl
+    ///
+    /// Exit status: 0 when every event could be told, 2 for a wrong call or configuration, and when a file or
+    /// a line could not be read (the other lines are told all the same).
+    #[command(verbatim_doc_comment)]
+    Routes(RoutesArgs),
     /// Find, show, replay or drop dead letters
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.

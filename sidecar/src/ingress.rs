@@ -311,6 +311,7 @@ impl Ingress {
     fn letter(&self, malformed: Malformed) -> DeadLetter {
         let now = unix_ms();
         DeadLetter {
+            target: None,
             reason: not_an_event(malformed.why.clone()),
             item: Err(malformed),
             key: None,

@@ -10,6 +10,7 @@ pub mod kafka;
 mod lines;
 pub mod normalize;
 pub mod replay;
+pub mod routes;
 pub mod run;
 pub mod send;
 pub mod status;

@@ -29,6 +29,7 @@ mod pubsub_rules;
 mod push_rules;
 mod raw;
 mod reading;
+mod routes;
 mod rules;
 mod schema;
 mod settings;
@@ -62,11 +63,16 @@ pub use self::{
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
     reading::{Changes, Reading},
+    routes::{
+        DISCARD, FUNCTION, Place as TargetPlace, Posted as TargetUrl, Routes, Rule as RouteRule, Target, When,
+    },
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
     webhook::Webhook,
 };
 
+#[cfg(test)]
+pub(crate) use self::env::Nothing;
 pub(crate) use self::problems::shown;
 
 /// What the configuration is wanted for: whether it must say where the function is.
