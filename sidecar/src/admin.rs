@@ -5,7 +5,7 @@
 
 use crate::{
     dead_api,
-    dispatch::{OnPoison, Target},
+    dispatch::{OnPoison, Spill, Status, Target},
     feed_api,
     registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
     reload::Standing,
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use outrigger_core::{Intake, decide::breaker};
+use outrigger_core::{Intake, Source as _, decide::breaker};
 use serde_json::json;
 use std::{
     fmt::Write as _,
@@ -26,6 +26,8 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+
+mod targets;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -57,6 +59,10 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The function.
     pub target: Arc<Target>,
+    /// The other targets.
+    pub others: Vec<Arc<Target>>,
+    /// What takes what finds no room in the lanes of some of them.
+    pub spills: Vec<Arc<Spill>>,
     /// What is inside.
     pub intake: Intake,
     /// The journal's health, where there is one.
@@ -79,19 +85,23 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// What is shown of these parts.
+    /// What is shown of these parts; of the targets, the first is the function.
     #[must_use]
     pub fn new(
         metrics: &Arc<Metrics>,
-        target: &Arc<Target>,
+        (targets, spills): (Vec<Arc<Target>>, Vec<Arc<Spill>>),
         intake: &Intake,
         storage: Option<&Storage>,
         brokers: &Brokers,
         listeners: Vec<Watched>,
     ) -> Self {
+        let mut others = targets;
+        let target = others.remove(0);
         Self {
             metrics: metrics.clone(),
-            target: target.clone(),
+            target,
+            others,
+            spills,
             intake: intake.clone(),
             journal: storage.map(|storage| storage.keeper.clone()),
             dead: storage.map(|storage| storage.letters.clone()),
@@ -140,9 +150,9 @@ impl Admin {
         Snapshot {
             totals: self.metrics.totals(),
             pending: self.journal.as_ref().map_or(0, |journal| journal.pending()),
-            waiting: status.queued as u64,
-            running: status.running as u64,
-            parked: status.parked as u64,
+            waiting: self.sum(|status| status.queued),
+            running: self.sum(|status| status.running),
+            parked: self.sum(|status| status.parked),
             breaker_open: status.breaker != breaker::State::Closed,
             ready: status.ready,
             configuration: self.standing().told(),
@@ -173,7 +183,7 @@ impl Admin {
         let drain = told(!self.draining.load(Ordering::Relaxed), "draining");
         let ingress = told(self.listening.load(Ordering::Relaxed), "not listening");
         let journal = self.journal.as_ref().map(|journal| journal.trouble().map_or(Ok("ok".to_owned()), Err));
-        let (full, parked) = (!self.intake.has_room(1), status.parked);
+        let (full, parked) = (!self.intake.has_room(1), self.sum(|status| status.parked));
         let lanes = match (parked, full) {
             (0, false) => "ok".to_owned(),
             (0, true) => "ok; the window is full, so sources are paused".to_owned(),
@@ -202,7 +212,9 @@ impl Admin {
             .homes
             .iter()
             .map(|home| (home.name().to_owned(), home.trouble().map_or_else(|| Ok("ok".to_owned()), Err)));
-        for (name, state) in parts.chain(feeds).chain(homes) {
+        let others =
+            self.others.iter().map(|target| (format!("target {}", target.id()), self.held_up(target)));
+        for (name, state) in parts.chain(others).chain(feeds).chain(homes) {
             ready &= state.is_ok();
             let word = if state.is_ok() { "+" } else { "-" };
             let (Ok(detail) | Err(detail)) = state;
@@ -210,6 +222,28 @@ impl Admin {
         }
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         line(status, text.trim_end())
+    }
+
+    /// How a target beside the function is. One whose copies wait in the journal is in nobody's way.
+    fn held_up(&self, target: &Target) -> Result<String, String> {
+        let Status { breaker, queued, .. } = target.status();
+        let spill = self.spills.iter().find(|spill| spill.name() == &*target.id().0);
+        let kept = spill.map_or(0, |spill| spill.waiting());
+        let kept_too = if kept > 0 { format!("; {kept} events wait in the journal") } else { String::new() };
+        match (breaker, spill) {
+            (breaker::State::Closed, _) => Ok(format!("ok{kept_too}")),
+            (_, Some(_)) => Ok(format!("ok; down, the breaker is open, and {queued} events wait{kept_too}")),
+            (_, None) => Err(format!("down; the breaker is open, and {queued} events wait")),
+        }
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        std::iter::once(&self.target).chain(&self.others)
+    }
+
+    /// A number over all targets.
+    fn sum(&self, of: impl Fn(&Status) -> usize) -> u64 {
+        self.targets().map(|target| of(&target.status()) as u64).sum()
     }
 
     fn kafka(&self) -> Option<&Arc<dyn Feed>> {
@@ -224,8 +258,16 @@ impl Admin {
     fn exposition(&self) -> Answer {
         let (status, (events, bytes)) = (self.target.status(), self.intake.held());
         let set = |name, help, value| self.metrics.set(name, help, value);
-        set("outrigger_lane_queued_events", "Events in lanes that do not run", status.queued as u64);
-        set("outrigger_lane_parked_keys", "Keys that are held by a poisoned event", status.parked as u64);
+        set(
+            "outrigger_lane_queued_events",
+            "Events in lanes that do not run",
+            self.sum(|status| status.queued),
+        );
+        set(
+            "outrigger_lane_parked_keys",
+            "Keys that are held by a poisoned event",
+            self.sum(|status| status.parked),
+        );
         set("outrigger_calls_in_flight", "Calls of the function at this moment", status.running as u64);
         set("outrigger_window_events", "Admitted events that are not settled", events as u64);
         set("outrigger_window_bytes", "Their bytes", bytes as u64);
@@ -253,7 +295,12 @@ impl Admin {
         set("outrigger_function_ready", "1 once the function takes calls", u64::from(status.ready));
         let of_feeds = self.feeds.iter().flat_map(|feed| feed.series());
         let of_homes = self.homes.iter().flat_map(|home| home.series());
-        for series in of_feeds.chain(of_homes).chain(tls::series(&self.listeners)) {
+        let of_targets = (!self.others.is_empty()).then(|| targets::series(self.targets(), &self.spills));
+        for series in of_feeds
+            .chain(of_homes)
+            .chain(of_targets.into_iter().flatten())
+            .chain(tls::series(&self.listeners))
+        {
             self.metrics.show(&series);
         }
         for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {
@@ -266,9 +313,18 @@ impl Admin {
     }
 
     fn parked(&self) -> Answer {
-        let parked = self.target.parked().into_iter();
-        let parked = parked.map(|(id, key, attempts, behind)| json!({"id": id, "key": key, "attempts": attempts, "behind": behind}));
-        json_answer(StatusCode::OK, &json!(parked.collect::<Vec<_>>()))
+        let of = |target: &Arc<Target>| {
+            let name = (!self.others.is_empty()).then(|| target.id().to_string());
+            let line = move |(id, key, attempts, behind)| {
+                let mut line = json!({"id": id, "key": key, "attempts": attempts, "behind": behind});
+                if let Some(name) = &name {
+                    line["target"] = json!(name);
+                }
+                line
+            };
+            target.parked().into_iter().map(line)
+        };
+        json_answer(StatusCode::OK, &json!(self.targets().flat_map(of).collect::<Vec<_>>()))
     }
 
     fn unpark(&self, query: Option<&str>, path: &str) -> Answer {
@@ -276,7 +332,7 @@ impl Admin {
         let id = pairs.into_iter().find_map(|(name, value)| (name == "id").then_some(value));
         let id = id.as_deref();
         let then = if path.ends_with("skip") { OnPoison::Skip } else { OnPoison::Park };
-        let count = self.target.unpark(id, then);
+        let count: usize = self.targets().map(|target| target.unpark(id, then)).sum();
         tracing::info!(
             count,
             id,

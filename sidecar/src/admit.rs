@@ -1,25 +1,31 @@
 //! The first step inside: what every delivery passes before its lane.
 
 use crate::{
-    dispatch::{Target, now},
+    dispatch::{Spill, Target, now},
+    route::Routes,
+    telemetry::{Metrics, RuleCounts},
     transform::{self, Changed},
 };
-use outrigger_core::{Admit, Annotate, Code, Delivery, Event, Key, Reason, Timeline};
+use outrigger_core::{Admit, Annotate, Code, Delivery, Event, Key, Reason, Settlement, Timeline};
 use std::sync::Arc;
 
-/// Does to each event what the rules say, lets plugins see it, then puts it into its target's lane.
+/// Does to each event what the rules say, lets plugins see it, then puts it into the lanes of its targets.
 pub struct Admission {
     /// Rules of the user.
     pub rules: Vec<transform::Rule>,
     /// Plugins that add attributes.
     pub annotators: Vec<Arc<dyn Annotate>>,
-    /// The one target: routes come later.
+    /// The function: where everything goes without rules.
     pub target: Arc<Target>,
+    /// The rules, where there are some.
+    pub router: Option<Router>,
 }
 
 impl Admit for Admission {
     fn admit(&self, mut delivery: Delivery) {
-        let ruled = if self.rules.is_empty() { Ok(()) } else { self.rule(&mut delivery) };
+        // What is for one target alone has passed them before.
+        let is_to_rule = !self.rules.is_empty() && delivery.origin.aim().is_none();
+        let ruled = if is_to_rule { self.rule(&mut delivery) } else { Ok(()) };
         if let Ok(event) = &mut delivery.item
             && ruled.is_ok()
         {
@@ -30,13 +36,56 @@ impl Admit for Admission {
         if self.target.is_observed() {
             delivery.timeline = Timeline::start(now());
         }
-        match ruled {
-            Ok(()) => self.target.push(delivery),
-            Err(reason) => self.target.give_up_untried(delivery, reason),
+        if let Err(reason) = ruled {
+            return self.target.give_up_untried(delivery, reason);
+        }
+        match &self.router {
+            Some(router) => router.admit(delivery),
+            None if delivery.origin.aim().is_none() => self.target.push(delivery),
+            None => aimed(&[Lanes::of(self.target.clone())], delivery),
         }
     }
 
     fn sweep(&self) {
+        match &self.router {
+            Some(router) => router.lanes.iter().for_each(Lanes::sweep),
+            None => self.target.sweep(),
+        }
+    }
+}
+
+/// The way into the lanes of a target.
+pub struct Lanes {
+    target: Arc<Target>,
+    /// What takes what finds no room there; without one the window is the bound.
+    spill: Option<Arc<Spill>>,
+}
+
+impl Lanes {
+    /// Those of `target`, bounded by the window alone.
+    #[must_use]
+    pub fn of(target: Arc<Target>) -> Self {
+        Self { target, spill: None }
+    }
+
+    /// The same with `spill` for what finds no room.
+    #[must_use]
+    pub fn spilling(target: Arc<Target>, spill: Option<Arc<Spill>>) -> Self {
+        Self { target, spill }
+    }
+
+    fn push(&self, delivery: Delivery, is_shared: bool) {
+        match &self.spill {
+            Some(spill) => spill.push(delivery, is_shared),
+            None if is_shared => self.target.push_shared(delivery),
+            None => self.target.push(delivery),
+        }
+    }
+
+    fn sweep(&self) {
+        if let Some(spill) = &self.spill {
+            spill.sweep();
+        }
         self.target.sweep();
     }
 }
@@ -59,6 +108,71 @@ impl Admission {
     }
 }
 
+/// Puts events into the lanes of the targets that the rules name.
+pub struct Router {
+    routes: Routes,
+    /// Those of the function first, then the others' at their places.
+    lanes: Vec<Lanes>,
+    counts: RuleCounts,
+}
+
+impl Router {
+    /// Goes by `routes` into `lanes`, of which the first are the function's.
+    #[must_use]
+    pub fn new(routes: Routes, lanes: Vec<Lanes>, metrics: &Metrics) -> Self {
+        let counts = RuleCounts::new(metrics, routes.rules().iter().map(|rule| &*rule.name));
+        Self { routes, lanes, counts }
+    }
+
+    fn admit(&self, delivery: Delivery) {
+        let Ok(event) = &delivery.item else {
+            return self.lanes[0].push(delivery, false); // what is no event fits no rule: it becomes a dead letter there
+        };
+        if delivery.origin.aim().is_some() {
+            return aimed(&self.lanes, delivery);
+        }
+        let way = self.routes.way(event, |rule| self.counts.failed(rule));
+        self.counts.routed(way.by, way.to.is_empty());
+        match &*way.to {
+            [] => delivery.receipt.settle(Settlement::Ack(None)),
+            [only] => self.lanes[*only].push(delivery, false),
+            several => self.fan_out(delivery, several),
+        }
+    }
+
+    /// A copy for each, which share the data; the event is settled once all are.
+    fn fan_out(&self, delivery: Delivery, places: &[usize]) {
+        let lanes: Vec<_> = places.iter().map(|place| &self.lanes[*place]).collect();
+        let ids: Vec<_> = lanes.iter().map(|lanes| lanes.target.id().clone()).collect();
+        let Delivery { item, key, origin, received_ms, attempts, once, timeline, receipt } = delivery;
+        let receipts = receipt.split(&ids, Some(self.lanes[0].target.id()));
+        for (lanes, receipt) in lanes.into_iter().zip(receipts) {
+            let copy = Delivery {
+                item: item.clone(),
+                key: key.clone(),
+                origin: origin.clone(),
+                received_ms,
+                attempts,
+                once,
+                timeline: timeline.clone(),
+                receipt,
+            };
+            lanes.push(copy, true);
+        }
+    }
+}
+
+/// What is for one target alone goes there. Where that one is no more, it stays a dead letter.
+fn aimed(lanes: &[Lanes], delivery: Delivery) {
+    let aim = delivery.origin.aim().cloned().unwrap_or_default();
+    if let Some(lanes) = lanes.iter().find(|lanes| lanes.target.id().0 == aim) {
+        return lanes.push(delivery, false);
+    }
+    let detail = format!("it is for the target {aim}, which the configuration does not name any more");
+    let reason = Reason { code: Code::Refused, status: None, detail };
+    lanes[0].target.give_up_untried(delivery, reason);
+}
+
 /// The attributes that may be an event's ordering key; the first that it has, is.
 #[derive(Debug, Clone)]
 pub struct Keys(pub Vec<String>);
@@ -75,13 +189,10 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        dispatch::{OnPoison, Parts, Settings},
-        telemetry::Metrics,
-    };
+    use crate::dispatch::{OnPoison, Parts, Settings};
     use outrigger_core::{
         BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Observe, Origin, Position, Receipt, Reply, Result,
-        Settlement, Step, TargetId, Value,
+        Step, TargetId, Value,
         decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses},
     };
     use std::{
@@ -146,6 +257,8 @@ mod tests {
             dead: spy.clone(),
             replies: None,
             ledger: None,
+            shares: None,
+            is_one_of_several: false,
             observers: vec![spy.clone()],
             metrics: Arc::new(Metrics::new().unwrap()),
             rng: fastrand::Rng::with_seed(1),
@@ -158,8 +271,12 @@ mod tests {
         let spy = Arc::new(Spy::default());
         let target = target(&spy);
         target.set_ready(true);
-        let admission =
-            Admission { rules: Vec::new(), annotators: vec![spy.clone()], target: target.clone() };
+        let admission = Admission {
+            rules: Vec::new(),
+            annotators: vec![spy.clone()],
+            target: target.clone(),
+            router: None,
+        };
         let (mut receipts, settled) = Receipt::batch(1);
         admission.admit(Delivery {
             item: Ok(Event::new("1", "/s", "t").unwrap()),

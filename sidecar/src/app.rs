@@ -3,16 +3,16 @@
 mod doors;
 mod live;
 mod pushed;
+mod targets;
 mod wiring;
 
 use crate::{
     admin::Admin,
-    admit::Admission,
     cmd::{Exit, Failure, check},
     config::{Config, Env},
-    dispatch::{Parts, Target, now},
+    dispatch::{Target, now},
     ready::{self, Probe},
-    registry::{self, Brokers, Function, Homeless, Homes, Storage},
+    registry::{self, Brokers, Homes, Storage},
     reload::Reload,
     supervise::{Life, Orphans, Supervisor},
     telemetry::Metrics,
@@ -20,18 +20,15 @@ use crate::{
 };
 use doors::{Doors, Inside};
 use fastrand::Rng;
-use http::Uri;
 use live::Live;
-use outrigger_core::{
-    DeadLetters, DrainTrigger, Error, Intake, Kind, LiveSpan, Plugin, TargetId, decide::window::Window, drain,
-};
-use outrigger_net::tls::ClientTls;
+use outrigger_core::{DeadLetters, DrainTrigger, Error, Kind, LiveSpan, drain};
 use std::{
     ffi::OsString,
     io,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
+use targets::Around;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{oneshot, watch},
@@ -111,17 +108,15 @@ impl App {
         let storage = wiring::open_storage(&config, fatal)?;
         let plugins = registry::plugins(&config);
         let dead = home(storage.as_ref(), &brokers);
-        let homes = (storage.as_ref(), &brokers, dead.clone());
+        let storing = storage.as_ref();
+        let around = Around::new(storing, &brokers, dead.clone(), &plugins, &metrics).await?;
         let tls = tls::function_client(&config.function).map_err(wrong)?;
-        let (target, client) = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
-        let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
-        let admission =
-            Arc::new(Admission { rules: config.transform.clone(), annotators, target: target.clone() });
-        let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
-        tokio::spawn(target.clone().keep_time());
+        let (mut targets, client) = targets::open(&config, (&url, tls.clone()), &around, rng.fork())?;
+        let (target, intake) = (targets.function.clone(), targets.intake(&config, &around));
 
         // Admin before the sources, so that a probe sees everything come up.
-        let admin = Arc::new(Admin::new(&metrics, &target, &intake, storage.as_ref(), &brokers, listeners));
+        let shown = (targets.all(), targets.spills.clone());
+        let admin = Arc::new(Admin::new(&metrics, shown, &intake, storing, &brokers, listeners));
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -129,13 +124,13 @@ impl App {
         let (sources_stop, sources_drain) = drain::channel();
         let mut sources = JoinSet::new();
         let journal = storage.iter().map(|storage| storage.source.clone());
-        for source in journal.chain(brokers.feeds.iter().map(|feed| feed.source())) {
+        for source in targets.spilled().chain(journal).chain(brokers.feeds.iter().map(|feed| feed.source())) {
             sources.spawn(source.run(intake.clone(), sources_drain.clone()));
         }
         for work in plugins.iter().filter_map(|plugin| plugin.background(sources_drain.clone())) {
             tokio::spawn(work);
         }
-        let (storing, dead) = (storage.as_ref(), dead.as_ref());
+        let dead = dead.as_ref();
         let inside = Inside { config: &config, intake: &intake, storage: storing, dead, metrics: &metrics };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
         let proxy = proxy_door.serve(&inside, &target, client.exchange, paths, &sources_drain);
@@ -152,8 +147,8 @@ impl App {
 
         let drain = &config.drain;
         let (lame_duck, drain_deadline) = (LiveSpan::new(drain.lame_duck), LiveSpan::new(drain.deadline));
-        let tune = client.tune;
-        let changing = Live { target, intake, tune, proxy, lame_duck, drain_deadline };
+        let (tune, others) = (client.tune, targets.others);
+        let changing = Live { target, others, intake, tune, proxy, lame_duck, drain_deadline };
         Ok(Self {
             live: Arc::new(changing),
             admin,
@@ -196,11 +191,11 @@ impl App {
         let patience = if is_gone { Duration::ZERO } else { self.live.drain_deadline.get() };
         let in_order = async {
             tokio::time::sleep(self.live.lame_duck.get()).await;
-            stop_lanes(&self.live.target, &self.sources_stop, now() + patience).await
+            stop_lanes(&self.live.targets(), &self.sources_stop, now() + patience).await
         };
         let released = tokio::select! {
             released = in_order => released,
-            () = signals.next() => stop_lanes(&self.live.target, &self.sources_stop, now()).await,
+            () = signals.next() => stop_lanes(&self.live.targets(), &self.sources_stop, now()).await,
         };
         for feed in &self.brokers.feeds {
             if let Err(error) = feed.source().close().await {
@@ -235,40 +230,13 @@ fn home(storage: Option<&Storage>, brokers: &Brokers) -> Option<Arc<dyn DeadLett
     }
 }
 
-/// The function as a target, plugins around it, and as what requests pass through to.
-fn target(
-    config: &Config,
-    (url, tls): (&Uri, Option<Arc<ClientTls>>),
-    (storage, brokers, dead): (Option<&Storage>, &Brokers, Option<Arc<dyn DeadLetters>>),
-    plugins: &[Arc<dyn Plugin>],
-    metrics: &Arc<Metrics>,
-    rng: Rng,
-) -> Result<(Arc<Target>, Function), Failure> {
-    let waits = storage.is_none() || config.ingress.http.as_ref().is_some_and(|http| http.sync);
-    let replies = waits || brokers.replies.is_some();
-    let function = registry::function(&config.function, url, tls, replies, plugins).map_err(wrong)?;
-    let parts = Parts {
-        call: function.call.clone(),
-        dead: dead.unwrap_or_else(|| Arc::new(Homeless)),
-        replies: brokers.replies.clone(),
-        ledger: plugins
-            .iter()
-            .find_map(|plugin| plugin.ledger(storage.map(|storage| storage.ledger.clone()))),
-        observers: plugins.iter().filter_map(|plugin| plugin.observe()).collect(),
-        metrics: metrics.clone(),
-        rng,
-    };
-    let target = Target::new(TargetId("function".into()), wiring::settings(config), parts);
-    Ok((target, function))
-}
-
 /// Stops the sources, then lets the lanes finish. Gives back how many events were released.
-async fn stop_lanes(target: &Target, sources: &DrainTrigger, deadline: Instant) -> usize {
+async fn stop_lanes(targets: &[Arc<Target>], sources: &DrainTrigger, deadline: Instant) -> usize {
     sources.start();
     if tokio::time::timeout_at(deadline.into(), sources.ended()).await.is_err() {
         tracing::warn!("some requests were still open at the drain's deadline");
     }
-    target.drain(deadline).await
+    targets::drain(targets, deadline).await
 }
 
 /// SIGTERM and Ctrl-C; none where the system gives no signals, and only SIGKILL ends it then.

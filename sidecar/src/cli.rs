@@ -5,6 +5,8 @@
 mod dead;
 mod filter;
 mod kafka;
+mod normalize;
+mod routes;
 mod status;
 
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ pub use self::{
     dead::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
     filter::FilterVerbArgs,
     kafka::{KafkaCommand, PlaceArgs, ReplayArgs},
+    normalize::{Form, NormalizeArgs, Origin},
+    routes::RoutesArgs,
     status::{ParkedArgs, ParkedCommand, StatusArgs},
 };
 use crate::config::Flag;
@@ -99,6 +103,41 @@ pub enum Command {
     /// expression, and when a file or a line could not be read (the other lines are filtered all the same).
     #[command(verbatim_doc_comment)]
     Filter(FilterVerbArgs),
+    /// Print the CloudEvents that events of another origin become
+    ///
+    /// Reads JSON lines, one document or several, whatever lines they go over, and prints a line for
+    /// each event, in the order of the input; for what is none, a line {"error","line"} with the
+    /// reason. The adapters do it that do it in production.
+    ///
+    /// A record of Kafka is {"topic","partition","offset","timestamp","key","value","headers"}, with
+    /// the timestamp in Unix milliseconds and the headers as an object or as pairs. A message of
+    /// Pub/Sub is what its API writes, its data in base64, or text as data_text. What comes by HTTP is
+    /// its body, or {"headers","body"}. A payload is text, or bytes in base64 as key_base64,
+    /// value_base64 and body_base64, or other JSON as it stands.
+    ///
+    /// Examples:
+    ///     outrigger normalize --from eventbridge event.json
+    ///     outrigger normalize --from kafka --topic orders < records.jsonl
+    ///     outrigger normalize --from github --header X-GitHub-Event:push \
+    ///         --header X-GitHub-Delivery:1 push.json
+    ///     outrigger normalize --from http --to kafka < events.jsonl
+    ///
+    /// Exit status: 0 when all became events, 1 when something did not, 2 for a wrong call.
+    #[command(verbatim_doc_comment)]
+    Normalize(Box<NormalizeArgs>),
+    /// Show which event would go where, and why, by the rules of a configuration
+    ///
+    /// A dry run of routes: nothing is sent. Events come as lines, each a CloudEvent in JSON. For each event
+    /// it tells the rule that decides, the targets, and what that rule asks for.
+    ///
+    /// Examples:
+    ///     outrigger routes outrigger.yaml --events events.jsonl
+    ///     outrigger routes --json < events.jsonl
+    ///
+    /// Exit status: 0 when every event could be told, 2 for a wrong call or configuration, and when a file or
+    /// a line could not be read (the other lines are told all the same).
+    #[command(verbatim_doc_comment)]
+    Routes(RoutesArgs),
     /// Find, show, replay or drop dead letters
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.

@@ -146,6 +146,9 @@ pub struct Summary {
     pub position: String,
     /// The ordering key, made text.
     pub key: Option<String>,
+    /// The target that failed it, where there are several; a replay goes there alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// What it takes on disk.
     pub bytes: u64,
 }
@@ -175,6 +178,9 @@ pub struct Letter {
     pub headers: Vec<(String, String)>,
     /// The ordering key, made text.
     pub key: Option<String>,
+    /// The target that failed it, where there are several; a replay goes there alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The event's attributes; empty where what came in was no event.
     pub attributes: BTreeMap<String, String>,
     /// Whether what came in was no event.
@@ -217,6 +223,7 @@ impl Letter {
             position: letter.origin.position.to_string(),
             headers,
             key: letter.key.as_ref().map(|key| key.name().into_owned()),
+            target: letter.target.as_deref().map(str::to_owned),
             attributes,
             malformed: letter.item.is_err(),
             data: data.map(|data| data.to_vec()),

@@ -5,18 +5,22 @@
 //! (`settle.rs`); a timer starts one again when something may run.
 
 mod job;
+mod outlet;
 mod parking;
 mod parts;
 mod passage;
+mod spill;
 mod worker;
 
 pub(crate) use job::{Job, Running};
+pub use outlet::Outlet;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
+pub use spill::{Copy, Overflow, Spill};
 
 use crate::{
     complaint::Complaint,
-    telemetry::{Ended, Metrics},
+    telemetry::{Ended, Tally},
 };
 use fastrand::Rng;
 use outrigger_core::{
@@ -34,19 +38,22 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinSet};
 
-/// One target: the function.
+/// One target: the function, another one, or a sink.
 pub struct Target {
     pub(crate) id: TargetId,
     pub(crate) call: Arc<dyn Call>,
     pub(crate) dead: Arc<dyn DeadLetters>,
     pub(crate) replies: Option<Arc<dyn Sink>>,
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
+    pub(crate) shares: Option<Arc<dyn Ledger>>,
+    pub(crate) is_one_of_several: bool,
     pub(crate) observers: Vec<Arc<dyn Observe>>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Tally,
     state: Mutex<State>,
     workers: Mutex<JoinSet<()>>,
     alarm_moved: Notify,
     idle: Notify,
+    ebb: Notify,
     /// That replies, and that dead letters cannot be written.
     replies_fail: Mutex<Complaint>,
     dead_fail: Mutex<Complaint>,
@@ -67,6 +74,8 @@ pub(crate) struct State {
     ready: bool,
     stopped: bool,
     alarm: Option<Instant>,
+    /// Somebody is told once no more events than these wait.
+    ebb_at: Option<usize>,
 }
 
 impl State {
@@ -98,19 +107,24 @@ impl Target {
             ready: false,
             stopped: false,
             alarm: None,
+            ebb_at: None,
         };
+        let metrics = Tally::new(parts.metrics, &id, parts.is_one_of_several);
         Arc::new(Self {
             id,
             call: parts.call,
             dead: parts.dead,
             replies: parts.replies,
             ledger: parts.ledger,
+            shares: parts.shares,
+            is_one_of_several: parts.is_one_of_several,
             observers: parts.observers,
-            metrics: parts.metrics,
+            metrics,
             state: Mutex::new(state),
             workers: Mutex::new(JoinSet::new()),
             alarm_moved: Notify::new(),
             idle: Notify::new(),
+            ebb: Notify::new(),
             replies_fail: Mutex::default(),
             dead_fail: Mutex::default(),
         })
@@ -118,13 +132,39 @@ impl Target {
 
     /// Puts the delivery into its lane. A caller who waits is refused at once while the breaker is open.
     pub fn push(self: &Arc<Self>, delivery: Delivery) {
+        self.put(delivery, |_| {});
+    }
+
+    /// The same of a delivery that other targets get as well: asked and marked in the ledger, so that it is not sent here
+    /// again for their sake.
+    pub fn push_shared(self: &Arc<Self>, delivery: Delivery) {
+        self.put(delivery, |job| job.is_shared = true);
+    }
+
+    /// Tells [`Target::ebbed`] whenever an event is taken and no more than `at` are left in the lanes.
+    fn tell_of_ebb(&self, at: usize) {
+        self.state().ebb_at = Some(at);
+    }
+
+    /// Waits for that. Cancel safe; what was told while nobody waited is told at once.
+    async fn ebbed(&self) {
+        self.ebb.notified().await;
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &TargetId {
+        &self.id
+    }
+
+    fn put(self: &Arc<Self>, delivery: Delivery, made: impl FnOnce(&mut Job)) {
         let now = now();
         let mut state = self.state();
         if delivery.once.is_some() && state.breaker.state(now) == breaker::State::Open {
             drop(state);
             return delivery.receipt.settle(Settlement::Reject(self.unavailable()));
         }
-        self.queue(&mut state, delivery, now, None);
+        self.queue(&mut state, delivery, now, made);
     }
 
     /// Gives the delivery up without an attempt: it becomes a dead letter in its lane's turn. A caller who waits is told.
@@ -134,17 +174,21 @@ impl Target {
             return delivery.receipt.settle(Settlement::Reject(reason));
         }
         tracing::warn!(id = delivery.item.as_ref().map_or("", Event::id), %reason, "the event becomes a dead letter");
-        self.queue(&mut self.state(), delivery, now(), Some(reason));
+        self.queue(&mut self.state(), delivery, now(), |job| job.grave = Some(Box::new(reason)));
     }
 
-    fn queue(self: &Arc<Self>, state: &mut State, delivery: Delivery, now: Instant, grave: Option<Reason>) {
+    fn queue(
+        self: &Arc<Self>,
+        state: &mut State,
+        delivery: Delivery,
+        now: Instant,
+        made: impl FnOnce(&mut Job),
+    ) {
         delivery.timeline.note(Step::Queued, now);
         let open_before = state.breaker.open_total(now);
         let key = delivery.key.clone();
         let mut job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
-        if let Some(reason) = grave {
-            job.grave = Some(Box::new(reason));
-        }
+        made(&mut job);
         state.lanes.push(key, job);
         self.start_worker(state);
     }

@@ -25,9 +25,11 @@ pub fn check(config: &config::Config) -> Result<()> {
     let eventgrid = config.ingress.eventgrid_webhook.as_ref();
     let eventgrid = eventgrid.map(|webhook| ("ingress.eventgrid_webhook", &webhook.auth));
     let pubsub = config.ingress.pubsub_push.as_ref().map(|push| ("ingress.pubsub_push", &push.auth));
+    let origins = config.ingress.origins.iter().map(|origin| ("ingress.origins", &origin.auth));
     let outgoing = &config.outgoing;
     ingress
         .into_iter()
+        .chain(origins)
         .chain(eventgrid)
         .chain(pubsub)
         .chain(proxy)
@@ -65,7 +67,10 @@ fn build(
     let wrong = |setting: &str, error: &dyn Display| invalid(&format!("{listener}.auth.{setting}"), error);
     let now = Instant::now();
     let bearer = auth.bearer_file.as_ref().map(|file| TokenFile::open(file, now)).transpose();
-    let signed = auth.hmac.as_ref().map(|hmac| Signed::open(&hmac.secret_file, form(hmac), now)).transpose();
+    let signed = |hmac: &config::Hmac| {
+        let opened = Signed::open(&hmac.secret_file, form(hmac), now);
+        opened.map_err(|error| invalid(&hmac.setting, &error))
+    };
     let proxies = crate::tls::proxies(outgoing).map_err(|error| Error::new(Kind::Invalid, error))?;
     let open = |oidc: &config::Oidc| {
         let opened = Oidc::new(issuer(oidc, proxies.clone()));
@@ -80,7 +85,7 @@ fn build(
         bearer: bearer.map_err(|error| wrong("bearer_file", &error))?,
         oidc: Issuers::new(issuers.clone()),
         secret: auth.secret.as_ref().map(shared).transpose()?,
-        signed: signed.map_err(|error| wrong("hmac.secret_file", &error))?,
+        signed: auth.hmac.as_ref().map(signed).transpose()?,
         certificates: certificates(&auth.certificates),
     };
     let rules = auth.allow.as_ref().map(|rules| Rules::new(rules.iter().map(rule).collect()));

@@ -6,7 +6,9 @@
 pub mod cloudevents;
 mod complaints;
 pub mod confirm;
+pub mod github;
 pub mod paths;
+pub mod plain;
 mod sync;
 pub mod webhook;
 
@@ -309,6 +311,7 @@ impl Ingress {
     fn letter(&self, malformed: Malformed) -> DeadLetter {
         let now = unix_ms();
         DeadLetter {
+            target: None,
             reason: not_an_event(malformed.why.clone()),
             item: Err(malformed),
             key: None,

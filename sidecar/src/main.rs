@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Replay(args) => cmd::replay::run(&args),
         Command::Completions { shell } => cmd::completions::run(shell),
         Command::Filter(args) => cmd::filter::run(&args),
+        Command::Normalize(args) => cmd::normalize::run(&args),
+        Command::Routes(args) => cmd::routes::run(&args, &config::Process),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {

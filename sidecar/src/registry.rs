@@ -11,6 +11,7 @@ mod eventgrid;
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub mod normalize;
 #[cfg(feature = "pubsub")]
 mod pubsub;
 pub mod push;
@@ -23,9 +24,9 @@ mod tokens;
 
 pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
-pub use self::client::function;
+pub use self::client::{function, target};
 
-use crate::{config, dead_api::Dead, ingress::Accept};
+use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
@@ -61,6 +62,15 @@ pub fn function(
     Err(left_out("http", "a function cannot be called"))
 }
 
+/// Says that there is no client for another function.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "http"))]
+pub fn target(target: &config::Target, _at: &config::TargetUrl) -> Result<Arc<dyn Call>> {
+    Err(left_out("http", &format!("targets.{}.url cannot be called", target.name)))
+}
+
 /// The plugins that the configuration turns on. None is compiled in yet: trace and cache come with their issues.
 #[must_use]
 pub fn plugins(_config: &config::Config) -> Vec<Arc<dyn Plugin>> {
@@ -79,6 +89,8 @@ pub struct Storage {
     pub ledger: Arc<dyn Ledger>,
     /// Dead letters are listed, replayed and dropped here.
     pub letters: Arc<dyn Dead>,
+    /// Copies for targets whose lanes are full wait here.
+    pub overflow: Arc<dyn Overflow>,
     /// How it is, and how it ends.
     pub keeper: Arc<dyn Keeper>,
 }
@@ -129,7 +141,7 @@ fn kafka_topic(
     mode: config::Mode,
 ) -> Result<Arc<dyn Sink>> {
     let cluster = kafka::cluster(kafka, &config.outgoing, kafka::Purpose::Connect(fastrand::Rng::new()))?;
-    Ok(kafka::sink(kafka, &cluster, ("the topic", topic, mode))?)
+    Ok(kafka::sink(kafka, &cluster, ("the topic".into(), topic, mode))?)
 }
 
 #[cfg(not(feature = "kafka"))]
@@ -170,7 +182,9 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
         check_kafka(config, kafka)?;
     }
     check_pubsub(config)?;
-    check_eventgrid(config)
+    check_eventgrid(config)?;
+    http_homes(config)?;
+    config.url_targets().try_for_each(|(of, at)| target(of, at).map(drop))
 }
 
 #[cfg(feature = "eventgrid")]
@@ -197,7 +211,8 @@ fn check_pubsub(config: &config::Config) -> Result<()> {
 fn check_kafka(config: &config::Config, kafka: &config::Kafka) -> Result<()> {
     let cluster = kafka::cluster(kafka, &config.outgoing, kafka::Purpose::Look)?;
     kafka::source(config, &cluster)?;
-    let written = [replies(config), dead_letters(config)].into_iter().flatten().next();
+    let written = [replies(config), dead_letters(config)].into_iter().flatten();
+    let written = written.chain(targets(config).map(|(_, written)| written)).next();
     written.map_or(Ok(()), |written| kafka::sink_settings(kafka, &cluster, written).check())
 }
 
@@ -215,7 +230,20 @@ pub fn brokers(config: &config::Config) -> Result<Brokers> {
         Some(kafka) => kafka_brokers(config, kafka)?,
         None => Brokers::default(),
     };
-    Ok(kafka.and(pubsub_brokers(config)?).and(eventgrid_brokers(config)?))
+    Ok(kafka.and(pubsub_brokers(config)?).and(eventgrid_brokers(config)?).and(http_homes(config)?))
+}
+
+#[cfg(feature = "http")]
+fn http_homes(config: &config::Config) -> Result<Brokers> {
+    client::homes(config)
+}
+
+#[cfg(not(feature = "http"))]
+fn http_homes(config: &config::Config) -> Result<Brokers> {
+    if config.replies.url.is_some() || config.dead_letters.url.is_some() {
+        return Err(left_out("http", "leave replies.url and dead_letters.url out"));
+    }
+    Ok(Brokers::default())
 }
 
 #[cfg(feature = "pubsub")]
@@ -226,7 +254,8 @@ fn pubsub_brokers(config: &config::Config) -> Result<Brokers> {
 #[cfg(not(feature = "pubsub"))]
 fn pubsub_brokers(config: &config::Config) -> Result<Brokers> {
     let topics = [&config.replies.pubsub_topic, &config.dead_letters.pubsub_topic];
-    if config.ingress.pubsub.is_none() && topics.iter().all(|topic| topic.is_none()) {
+    let is_target = config.pubsub_targets().next().is_some();
+    if config.ingress.pubsub.is_none() && !is_target && topics.iter().all(|topic| topic.is_none()) {
         return Ok(Brokers::default());
     }
     Err(left_out("pubsub", "leave the settings of pubsub out"))
@@ -240,7 +269,9 @@ fn eventgrid_brokers(config: &config::Config) -> Result<Brokers> {
 
 #[cfg(not(feature = "eventgrid"))]
 fn eventgrid_brokers(config: &config::Config) -> Result<Brokers> {
-    let written = config.replies.eventgrid.is_some() || config.dead_letters.eventgrid.is_some();
+    let written = config.replies.eventgrid.is_some()
+        || config.dead_letters.eventgrid.is_some()
+        || config.eventgrid_targets().next().is_some();
     if config.ingress.eventgrid.is_some() || written {
         return Err(left_out("eventgrid", "leave the settings of eventgrid out"));
     }
@@ -255,18 +286,30 @@ fn kafka_brokers(config: &config::Config, kafka: &config::Kafka) -> Result<Broke
     let sink = |written| kafka::sink(kafka, &cluster, written);
     let replies = replies(config).map(sink).transpose()?;
     let dead = dead_letters(config).map(sink).transpose()?;
+    let targets = targets(config).map(|(name, written)| Ok((name, sink(written)?)));
+    let targets = targets.collect::<Result<_>>()?;
     let replayer = replay::Replayer::new(kafka::settings(config, &cluster)?);
-    Ok(Brokers { replays: Some(Arc::new(replayer)), ..Brokers::of(feed, replies, dead) })
+    let brokers = Brokers::of(feed, replies, dead).with_targets(targets);
+    Ok(Brokers { replays: Some(Arc::new(replayer)), ..brokers })
+}
+
+/// The targets that are topics of Kafka, by their names.
+#[cfg(feature = "kafka")]
+fn targets(config: &config::Config) -> impl Iterator<Item = (String, kafka::Written<'_>)> {
+    let named = |name: &str| format!("target {name}");
+    config
+        .kafka_targets()
+        .map(move |(target, topic)| (target.name.clone(), (named(&target.name).into(), topic, target.mode)))
 }
 
 #[cfg(feature = "kafka")]
 fn replies(config: &config::Config) -> Option<kafka::Written<'_>> {
-    Some(("replies", config.replies.kafka_topic.as_deref()?, config.replies.mode))
+    Some(("replies".into(), config.replies.kafka_topic.as_deref()?, config.replies.mode))
 }
 
 #[cfg(feature = "kafka")]
 fn dead_letters(config: &config::Config) -> Option<kafka::Written<'_>> {
-    Some(("dead letters", config.dead_letters.kafka_topic.as_deref()?, config::Mode::Binary))
+    Some(("dead letters".into(), config.dead_letters.kafka_topic.as_deref()?, config::Mode::Binary))
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -5,17 +5,27 @@ use crate::{
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Event, Kind, Mark, Reason, Reply, Result, Retry, Settlement, Step,
+    CallCx, Code, DeadLetter, Error, Event, Kind, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
+    Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
         verdict::{Verdict, is_down},
     },
     event::lineage,
 };
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-/// How long a dead letter waits for its next try while its home cannot take it.
+/// How long a reply or a dead letter waits for its next try while its home cannot take it, at least.
 const GRAVE_WAIT: Duration = Duration::from_secs(1);
+
+/// The same where the home says for how long, up to the longest wait of any retry.
+fn grave_wait(state: &State, error: &Error) -> Duration {
+    let longest = state.settings.policy.backoff.max.max(GRAVE_WAIT);
+    error.retry_after().map_or(GRAVE_WAIT, |wait| wait.clamp(GRAVE_WAIT, longest))
+}
 
 impl Target {
     /// Takes one event through one attempt at `time`, up to its settlement or its next wait. Gives back the time.
@@ -35,7 +45,7 @@ impl Target {
             self.metrics.ended(Ended::Duplicate);
             self.acknowledge(running, None);
         } else {
-            let started = if self.ledger.is_some() { now() } else { time };
+            let started = if self.ledger_of(running.job()).is_some() { now() } else { time };
             return self.try_once(running, started).await;
         }
         now()
@@ -60,7 +70,7 @@ impl Target {
 
     /// Whether nothing remains to be done but to settle, once the function has the event.
     fn is_all(&self, job: &Job, reply: Option<&Reply>) -> bool {
-        self.ledger.is_none() && !self.is_to_keep(job, reply)
+        self.ledger_of(job).is_none() && !self.is_to_keep(job, reply)
     }
 
     /// A caller who waits gets the reply himself.
@@ -220,15 +230,16 @@ impl Target {
                 self.complain_of_reply(&error);
                 self.metrics.reply_failed();
                 running.job().reply = Some(reply);
-                running.again(&mut self.state(), now() + GRAVE_WAIT);
+                let mut state = self.state();
+                let wait = grave_wait(&state, &error);
+                running.again(&mut state, now() + wait);
             }
         }
     }
 
     /// Target and reply have it: the mark, then the settlement.
     async fn done(&self, mut running: Running<'_>, reply: Option<Box<Reply>>) {
-        if let Some(mark) = self.mark_of(running.job())
-            && let Some(ledger) = &self.ledger
+        if let Some((ledger, mark)) = self.mark_of(running.job())
             && let Err(error) = ledger.mark(&mark).await
         {
             tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
@@ -243,6 +254,7 @@ impl Target {
             item: job.item.clone(),
             key: job.key.clone(),
             origin: job.origin.clone(),
+            target: self.letters_name(job, &reason),
             reason: reason.clone(),
             attempts: job.attempts,
             first_ms: job.received_ms,
@@ -257,9 +269,18 @@ impl Target {
                 self.complain_of_dead_letter(&error);
                 self.metrics.dead_failed();
                 job.grave = Some(Box::new(reason));
-                running.again(&mut self.state(), now() + GRAVE_WAIT);
+                let mut state = self.state();
+                let wait = grave_wait(&state, &error);
+                running.again(&mut state, now() + wait);
             }
         }
+    }
+
+    /// What never was an event fails at no target, and neither does what a rule failed on: it passes the rules again. What
+    /// was for one that is no more, stays for that one.
+    fn letters_name(&self, job: &Job, reason: &Reason) -> Option<Arc<str>> {
+        job.item.as_ref().ok().filter(|_| reason.code != Code::Rule)?;
+        job.origin.aim().cloned().or_else(|| self.is_one_of_several.then(|| self.id.0.clone()))
     }
 
     fn acknowledge(&self, running: Running<'_>, reply: Option<Box<Reply>>) {
@@ -288,22 +309,35 @@ impl Target {
     }
 
     async fn is_done_already(&self, job: &Job) -> bool {
-        let (Some(ledger), Some(mark)) = (&self.ledger, self.mark_of(job)) else { return false };
+        let Some((ledger, mark)) = self.mark_of(job) else { return false };
         ledger.ask(&mark).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "marks cannot be asked: the event is delivered, perhaps again");
             false
         })
     }
 
-    fn mark_of(&self, job: &Job) -> Option<Mark> {
-        self.ledger.as_ref()?;
-        let event = job.item.as_ref().ok()?;
-        Some(Mark {
-            receiver: job.origin.source.clone(),
+    /// Where it is known whether this target has the event; none where nobody wants to know.
+    fn ledger_of(&self, job: &Job) -> Option<&dyn Ledger> {
+        let shares = || self.shares.as_ref().filter(|_| job.is_shared);
+        self.ledger.as_ref().or_else(shares).map(|ledger| &**ledger)
+    }
+
+    fn mark_of(&self, job: &Job) -> Option<(&dyn Ledger, Mark)> {
+        let ledger = self.ledger_of(job)?;
+        let mark = self.mark(&job.origin, job.item.as_ref().ok()?);
+        Some((ledger, mark))
+    }
+}
+
+impl Target {
+    /// By what it is known that this target has the event.
+    pub(crate) fn mark(&self, origin: &Origin, event: &Event) -> Mark {
+        Mark {
+            receiver: origin.source.clone(),
             target: self.id.0.clone(),
             source: event.source().to_owned(),
             id: event.id().to_owned(),
-        })
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod labels;
 mod made;
 mod shown;
+mod tally;
 
 use crate::ingress::webhook::Refusal;
 use hdrhistogram::Histogram as Percentiles;
@@ -21,6 +22,8 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
+use tally::Targets;
+pub use tally::{RuleCounts, Tally};
 
 const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
@@ -73,6 +76,8 @@ pub struct Metrics {
     attempt_seconds: ByLabel,
     request_seconds: ByLabel,
     pushed: IntCounterVec,
+    /// By target and by rule: empty where there are no routes.
+    targets: Targets,
     proxy_seconds: ByLabel,
     proxy_refused: IntCounterVec,
     restarts: IntCounter,
@@ -152,6 +157,7 @@ impl Metrics {
                 "http_response_status_code",
             )?,
             pushed: pushed(&made)?,
+            targets: Targets::new(&made)?,
             proxy_seconds: made.histograms(
                 "outrigger_proxy_request_duration_seconds",
                 "Requests that pass through, to the head of their answer",

@@ -1,14 +1,9 @@
 //! What is written: events in either schema, and dead letters with everything that explains them. Pure.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use outrigger_core::{DeadLetter, Error, Event, Invalid, Kind, Malformed, Result, Value, event::json};
+use outrigger_core::{DeadLetter, Error, Event, Kind, Result, event::json};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// How events are written.
@@ -20,10 +15,7 @@ pub enum Schema {
     EventGrid,
 }
 
-/// The type of a dead letter that could not be read as an event.
-pub const MALFORMED_TYPE: &str = "outrigger.malformed";
-/// The most bytes of one attribute that is added.
-const ATTRIBUTE_BYTES_MAX: usize = 4096;
+pub use outrigger_core::dead::MALFORMED_TYPE;
 
 impl Schema {
     /// The type of a body with a batch.
@@ -129,75 +121,19 @@ fn data<'a>(event: &Event, bytes: &'a Bytes) -> Option<Data<'a>> {
 /// instead, byte for byte.
 ///
 /// What is added: `outriggercode` (one of [`Code`](outrigger_core::Code)), `outriggerreason` (one line for people),
-/// `outriggerstatus` (the function's last, if it answered), `outriggerattempts`, `outriggersource`, `outriggerposition`
+/// `outriggerstatus` (the function's last, if it answered), `outriggertarget` (the one that failed it, where there are
+/// several), `outriggerattempts`, `outriggersource`, `outriggerposition`
 /// (where the source has one), `outriggerfirstms` and `outriggerlastms` (Unix milliseconds).
 ///
 /// # Errors
 /// `Invalid` where the event has no room for more attributes.
 pub fn dead_letter(letter: &DeadLetter) -> Result<Event> {
-    explained(letter).map_err(|invalid| {
+    outrigger_core::dead::as_event(letter).map_err(|invalid| {
         Error::new(
             Kind::Invalid,
             format!("eventgrid: a dead letter cannot be written as an event: {invalid}"),
         )
     })
-}
-
-fn explained(letter: &DeadLetter) -> Result<Event, Invalid> {
-    let mut event = match &letter.item {
-        Ok(event) => event.clone(),
-        Err(malformed) => as_it_came(malformed, letter)?,
-    };
-    if let Some(key) = letter.key.as_ref().filter(|_| event.text("partitionkey").is_none()) {
-        add(&mut event, "partitionkey", &key.name())?;
-    }
-    add(&mut event, "outriggercode", letter.reason.code.name())?;
-    add(&mut event, "outriggerreason", &letter.reason.detail)?;
-    if let Some(status) = letter.reason.status {
-        add(&mut event, "outriggerstatus", &status.to_string())?;
-    }
-    add(&mut event, "outriggerattempts", &letter.attempts.to_string())?;
-    add(&mut event, "outriggersource", &letter.origin.source)?;
-    add(&mut event, "outriggerposition", &letter.origin.position.to_string())?;
-    add(&mut event, "outriggerfirstms", &letter.first_ms.to_string())?;
-    add(&mut event, "outriggerlastms", &letter.last_ms.to_string())?;
-    Ok(event)
-}
-
-/// The id is the same for the same bytes received at the same time: a second copy after a crash is known by it.
-fn as_it_came(malformed: &Malformed, letter: &DeadLetter) -> Result<Event, Invalid> {
-    let mut hasher = DefaultHasher::new();
-    malformed.raw.hash(&mut hasher);
-    let id = format!("{}-{:016x}", letter.first_ms, hasher.finish());
-    let event = Event::new(&id, &format!("/outrigger/{}", letter.origin.source), MALFORMED_TYPE)?;
-    let mut event = event.with_data("application/octet-stream", malformed.raw.clone())?;
-    if let Some(key) = &malformed.key {
-        add(&mut event, "outriggerkeybase64", &STANDARD.encode(key))?;
-    }
-    if !malformed.headers.is_empty() {
-        let headers: BTreeMap<_, _> = malformed
-            .headers
-            .iter()
-            .map(|(name, value)| (name, String::from_utf8_lossy(value).into_owned()))
-            .collect();
-        add(&mut event, "outriggerheaders", &serde_json::to_string(&headers).unwrap_or_default())?;
-    }
-    Ok(event)
-}
-
-/// Adds an attribute, without what no attribute may hold; an empty one is left out.
-fn add(event: &mut Event, name: &str, text: &str) -> Result<(), Invalid> {
-    let mut text: String = text.chars().map(|c| if is_bad(c) { ' ' } else { c }).collect();
-    while text.len() > ATTRIBUTE_BYTES_MAX {
-        text.pop();
-    }
-    if text.is_empty() { Ok(()) } else { event.set(name, Value::String(&text)) }
-}
-
-/// Control characters and noncharacters (CloudEvents 1.0, "Type system").
-fn is_bad(c: char) -> bool {
-    let code = u32::from(c);
-    c.is_control() || (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
 }
 
 #[cfg(test)]

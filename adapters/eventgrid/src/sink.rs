@@ -14,6 +14,7 @@ use crate::{
 use bytes::Bytes;
 use outrigger_core::{BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink};
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     fmt, mem,
     sync::{
@@ -36,7 +37,7 @@ pub struct SinkConfig {
     /// The namespace, or the custom topic.
     pub endpoint: Endpoint,
     /// Its name in readiness, such as `replies`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The topic of the namespace; a custom topic is named by its URL alone.
     pub topic: String,
     /// How events are written; a namespace takes CloudEvents only.
@@ -52,10 +53,10 @@ pub struct SinkConfig {
 impl SinkConfig {
     /// This topic, everything else by default.
     #[must_use]
-    pub fn new(endpoint: Endpoint, name: &'static str, topic: &str) -> Self {
+    pub fn new(endpoint: Endpoint, name: impl Into<Cow<'static, str>>, topic: &str) -> Self {
         Self {
             endpoint,
-            name,
+            name: name.into(),
             topic: topic.to_owned(),
             schema: Schema::CloudEvents,
             batch_events_max: 1000,
@@ -140,8 +141,8 @@ impl EventGridSink {
 
     /// Its name in readiness.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.0.config.name
+    pub fn name(&self) -> &str {
+        &self.0.config.name
     }
 
     /// What the last write failed of, in one line; `None` after one that succeeded.

@@ -10,6 +10,8 @@
 //! | `encode`, `raw` | how an event is written into a request, as pure functions |
 //! | `decode` | what an answer is, as pure functions: a reply event, a plain body, a failure |
 //! | [`client`] | [`Exchange`](outrigger_core::Exchange): a connection, the request, the answer, within one deadline |
+//! | [`outward`] | the same to others than the function: our token, and the rules of webhooks |
+//! | [`sink`] | where replies and dead letters go by POST |
 //! | `answer` | an answer's body on its way, and what becomes of its connection |
 //! | `upload` | a request's body that is passed on as it comes |
 //! | `pool`, `h2`, `connect` | idle connections of HTTP/1.1; the one of HTTP/2; new ones |
@@ -27,6 +29,8 @@ pub mod batch;
 pub mod call;
 pub mod client;
 pub mod config;
+pub mod outward;
+pub mod sink;
 pub mod tuning;
 
 mod alarm;
@@ -43,4 +47,5 @@ pub use batch::{BatchCall, Limits};
 pub use call::FunctionCall;
 pub use client::Client;
 pub use config::{Config, Mode, Protocol, Replies};
+pub use sink::HttpSink;
 pub use tuning::Tuning;

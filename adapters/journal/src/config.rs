@@ -25,6 +25,8 @@ pub struct Config {
     pub bytes_max: u64,
     /// Most bytes of dead letters; beyond it a put fails with `Full`. Default 1 GiB, at least 64 KiB.
     pub dead_bytes_max: u64,
+    /// Most bytes of copies that wait for slow targets; beyond it they are not kept (`Full`). Default 1 GiB, at least 64 KiB.
+    pub overflow_bytes_max: u64,
     /// Dead letters older than this are discarded, counted and logged. Default none: they are kept.
     pub dead_age_max: Option<Duration>,
     /// Marks older than this are forgotten. Default 24 h.
@@ -66,6 +68,7 @@ impl Config {
             name: "journal".into(),
             bytes_max: GIB,
             dead_bytes_max: GIB,
+            overflow_bytes_max: GIB,
             dead_age_max: None,
             marks_age_max: Duration::from_hours(24),
             marks_max: 1_000_000,
@@ -90,6 +93,7 @@ impl Config {
         let bounds = [
             ("bytes_max", self.bytes_max, 64 * KIB, 1 << 50),
             ("dead_bytes_max", self.dead_bytes_max, 64 * KIB, 1 << 50),
+            ("overflow_bytes_max", self.overflow_bytes_max, 64 * KIB, 1 << 50),
             ("marks_max", self.marks_max, 1, 1 << 40),
             ("group_events_max", self.group_events_max as u64, 1, 1 << 16),
             ("group_bytes_max", self.group_bytes_max as u64, KIB, GIB),

@@ -78,6 +78,8 @@ pub struct Head {
     pub position: String,
     /// Its ordering key, for people.
     pub key: Option<String>,
+    /// The target that failed it, where there are several.
+    pub target: Option<String>,
     /// The bytes that it counts for.
     pub bytes: u64,
 }

@@ -7,7 +7,7 @@ use outrigger_core::{Event, Key};
 use std::{
     collections::BTreeMap,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -20,6 +20,8 @@ pub(crate) struct Handed {
     pub(crate) seq: u64,
     pub(crate) event: Event,
     pub(crate) key: Option<Key>,
+    /// The one target that it is for.
+    pub(crate) target: Option<Arc<str>>,
     pub(crate) attempts: u32,
     /// When it was accepted, in Unix milliseconds.
     pub(crate) accepted_ms: u64,
@@ -149,6 +151,7 @@ mod tests {
             seq,
             event: event.clone(),
             key: None,
+            target: None,
             attempts: 0,
             accepted_ms: 0,
             bytes: 100,

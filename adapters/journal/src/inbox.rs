@@ -46,6 +46,8 @@ pub(crate) struct Work {
     pub(crate) settled: Vec<(u64, u64)>,
     /// Sequences with their attempts.
     pub(crate) attempts: Vec<(u64, u32)>,
+    /// Numbers of copies that overflowed and are settled.
+    pub(crate) overflow_settled: Vec<u64>,
     pub(crate) flushes: Vec<Answer<()>>,
     /// No more will come.
     pub(crate) closed: bool,
@@ -80,6 +82,7 @@ struct State {
     flushes: Vec<Answer<()>>,
     flights: HashMap<u64, Flight>,
     settled: Vec<(u64, u64)>,
+    overflow_settled: Vec<u64>,
     /// When the first of `settled` came, or the first attempt that is not on disk was noted.
     dirty_since: Option<Instant>,
     noted_since: Option<Instant>,
@@ -184,6 +187,13 @@ impl Inbox {
         self.dirty(state);
     }
 
+    /// The copy that overflowed is settled and can be deleted.
+    pub(crate) fn overflow_settled(&self, seq: u64) {
+        let mut state = self.state();
+        state.overflow_settled.push(seq);
+        self.dirty(state);
+    }
+
     /// The event now had so many attempts.
     pub(crate) fn attempted(&self, seq: u64, attempts: u32) {
         let mut state = self.state();
@@ -244,6 +254,7 @@ impl Inbox {
         state.events -= events;
         state.bytes -= bytes;
         work.settled = mem::take(&mut state.settled);
+        work.overflow_settled = mem::take(&mut state.overflow_settled);
         let old = |since: Instant| since.elapsed() >= self.commit_every / 2;
         if !work.flushes.is_empty() || work.closed || state.noted_since.is_some_and(old) {
             work.attempts = state.unstored();
@@ -259,9 +270,10 @@ impl Inbox {
     }
 
     /// The transaction of `work` did not come about: what must not be forgotten goes back.
-    pub(crate) fn give_back(&self, settled: Vec<(u64, u64)>, attempts: &[(u64, u32)]) {
+    pub(crate) fn give_back(&self, settled: Vec<(u64, u64)>, overflow: Vec<u64>, attempts: &[(u64, u32)]) {
         let mut state = self.state();
         state.settled.extend(settled);
+        state.overflow_settled.extend(overflow);
         for (seq, _) in attempts {
             if let Some(flight) = state.flights.get_mut(seq) {
                 flight.stored = u32::MAX; // whatever it is, it is not on disk
@@ -327,7 +339,10 @@ impl Work {
 
     /// Whether there is something to write.
     pub(crate) fn writes_something(&self) -> bool {
-        !self.writes.is_empty() || !self.settled.is_empty() || !self.attempts.is_empty()
+        !self.writes.is_empty()
+            || !self.settled.is_empty()
+            || !self.attempts.is_empty()
+            || !self.overflow_settled.is_empty()
     }
 
     /// What the tables may grow by.

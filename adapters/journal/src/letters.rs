@@ -15,9 +15,9 @@ use outrigger_core::{
 };
 use rusqlite::{OptionalExtension, params};
 
-const INSERT: &str = "INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INSERT: &str = "INSERT INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const SELECT: &str = "SELECT id, crc, body_crc, bytes, malformed, first_ms, last_ms, attempts, code, status, detail, \
-                      event_id, event_source, event_type, origin, key FROM dead ";
+                      event_id, event_source, event_type, origin, key, target FROM dead ";
 /// What a letter costs beyond its body, for the bound in bytes.
 const ROW_BYTES: usize = 256;
 
@@ -36,6 +36,8 @@ pub(crate) struct Row {
     event_type: String,
     origin: Vec<u8>,
     key: Option<Vec<u8>>,
+    /// The target that failed it; none in files of before there were several.
+    target: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -72,6 +74,7 @@ impl Row {
             event_type: attribute(Event::ty),
             origin: encode_origin(&letter.origin),
             key: letter.key.as_ref().map(|key| key.as_bytes().to_vec()),
+            target: letter.target.as_deref().map(str::to_owned),
             body,
         }
     }
@@ -82,7 +85,7 @@ impl Row {
     }
 
     fn sum(&self, id: u64, bytes: u64, body_crc: u32) -> u32 {
-        RowSum::new(id)
+        let sum = RowSum::new(id)
             .number(body_crc.into())
             .number(bytes)
             .number(self.malformed.into())
@@ -96,8 +99,9 @@ impl Row {
             .bytes(self.event_source.as_bytes())
             .bytes(self.event_type.as_bytes())
             .bytes(&self.origin)
-            .optional(self.key.as_deref())
-            .finish()
+            .optional(self.key.as_deref());
+        // Without one the sum is that of a row before there were targets.
+        self.target.as_ref().map_or(sum.clone(), |target| sum.bytes(target.as_bytes())).finish()
     }
 }
 
@@ -126,6 +130,7 @@ impl Stored {
             event_type: found.get(13)?,
             origin: found.get(14)?,
             key: found.get(15)?,
+            target: found.get(16)?,
             body: Vec::new(),
         };
         Ok((found.get(1)?, Self { id, body_crc: found.get(2)?, bytes: unsigned(found, 3)?, row }))
@@ -150,6 +155,7 @@ impl Stored {
             origin: origin.source.to_string(),
             position: origin.position.to_string(),
             key: row.key.as_deref().map(|bytes| key(bytes).name().into_owned()),
+            target: row.target.clone(),
             bytes: self.bytes,
         })
     }
@@ -199,6 +205,7 @@ impl Store {
             row.origin,
             row.key,
             row.body,
+            row.target,
         ])?;
         Ok(())
     }
@@ -263,6 +270,7 @@ impl Store {
             item: self.item(stored)?,
             key: row.key.as_deref().map(key),
             origin: stored.origin()?,
+            target: row.target.as_deref().map(Into::into),
             reason: Reason { code, status: row.status, detail: row.detail.clone() },
             attempts: row.attempts,
             first_ms: row.first_ms,
@@ -293,7 +301,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves a letter back into the queue; to be called within [`Store::write`]. Returns its new sequence, or
+    /// Moves a letter back into the queue, for the target that failed it alone; to be called within [`Store::write`]. Returns its new sequence, or
     /// why it stays: it is no event, or the queue is full.
     pub(crate) fn replay(&mut self, stored: &Stored) -> Result<Result<u64, String>, Failure> {
         let event = match self.item(stored)? {
@@ -304,6 +312,9 @@ impl Store {
         let now_ms = self.now_ms();
         match self.append(std::slice::from_ref(&entry), now_ms, &mut Vec::new())? {
             Ok(before) => {
+                if let Some(target) = &stored.row.target {
+                    self.aim(before + 1, target)?;
+                }
                 self.delete_dead(stored)?;
                 Ok(Ok(before + 1))
             }

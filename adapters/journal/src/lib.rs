@@ -10,6 +10,7 @@
 //! - `inbox`, `gather`, `handoff`: the two bounded ways between the async side and the thread.
 //! - `writer`, `courier`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
 //! - `store`, `letters`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
+//! - `overflow`: copies for targets whose lanes are full, as their own queue on disk.
 //! - `reserve`, `space`: what is done when the volume is full, and the space that is kept for that.
 //! - `open`, `guard`, `wal`: one process at a time, and damage found before anything is changed.
 //! - [`stats`], `failure`: what can be seen, and what a failing disk means.
@@ -35,6 +36,7 @@ mod inbox;
 mod letters;
 mod marks;
 mod open;
+mod overflow;
 mod reserve;
 mod retain;
 mod rows;
@@ -49,6 +51,7 @@ mod writer;
 
 pub use config::Config;
 pub use open::{Cut, Opened};
+pub use overflow::Waiting;
 pub use store::Entry;
 
 use failure::Failure;

@@ -60,7 +60,7 @@ pub(crate) fn open(config: &Config) -> Result<(Lock, Store, Opened), Failure> {
         cut,
         unmarked: !created && !matches!(marked, Marked::At(_)),
     };
-    let mut store = Store::new(db, config.clone(), counters, mark);
+    let mut store = Store::new(db, config.clone(), counters, mark)?;
     if scan.has_remains() {
         clear_remains(config, &mut store, scan)?;
     }

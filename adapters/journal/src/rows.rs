@@ -8,6 +8,7 @@ use bytes::Bytes;
 use outrigger_core::{Error, Key, Kind, Malformed, Origin, Position};
 
 /// The checksum of a row. Every field goes in with its length, so that no two rows are the same bytes.
+#[derive(Clone)]
 pub(crate) struct RowSum(crc32fast::Hasher);
 
 impl RowSum {

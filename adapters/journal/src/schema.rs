@@ -2,6 +2,8 @@
 //!
 //! - `queue`: accepted events that are not settled. No index but its sequence, so that an append writes one place.
 //! - `attempts`: how often an event of `queue` was tried, apart from it so that counting does not rewrite the event.
+//! - `aims`: which events of `queue` are for one target alone; most are not.
+//! - `overflow`: copies that wait for one target alone, as its lanes had no room.
 //! - `dead`: dead letters; what filters look at stands in columns, before the body.
 //! - `marks`: which target has which event; the oldest are the lowest.
 //! - `meta`: the counters that every writing transaction carries (see `counters`).
@@ -15,7 +17,8 @@ pub(crate) const APPLICATION_ID: i32 = 0x4F55_5452;
 
 /// Step `n` leads from version `n` to version `n + 1`; an empty file has version 0. Steps that were released
 /// are never changed.
-pub(crate) const STEPS: &[&str] = &["
+pub(crate) const STEPS: &[&str] = &[
+    "
     CREATE TABLE queue (
         seq INTEGER PRIMARY KEY,
         crc INTEGER NOT NULL,
@@ -61,7 +64,27 @@ pub(crate) const STEPS: &[&str] = &["
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE dead ADD COLUMN target TEXT;
+    CREATE TABLE aims (
+        seq INTEGER PRIMARY KEY,
+        crc INTEGER NOT NULL,
+        target TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE overflow (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        crc INTEGER NOT NULL,
+        target TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        accepted_ms INTEGER NOT NULL,
+        origin BLOB NOT NULL,
+        key BLOB,
+        event BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX overflow_of ON overflow (target, seq, bytes);
+",
+];
 
 /// The version of the file; 0 when it is empty.
 ///
@@ -133,10 +156,25 @@ mod tests {
     fn a_step_that_fails_leaves_the_old_version_whole() {
         let mut db = memory();
         up(&mut db, STEPS).unwrap();
-        let broken = [STEPS[0], "CREATE TABLE later (n INTEGER)", "CREATE TABLE queue (n INTEGER)"];
+        let more = ["CREATE TABLE later (n INTEGER)", "CREATE TABLE queue (n INTEGER)"];
+        let broken: Vec<_> = STEPS.iter().copied().chain(more).collect();
         assert!(up(&mut db, &broken).is_err());
-        assert_eq!(version(&db, Path::new("the-path"), 1).unwrap(), 1);
+        assert_eq!(version(&db, Path::new("the-path"), STEPS.len()).unwrap(), STEPS.len());
         assert!(db.prepare("SELECT n FROM later").is_err());
+    }
+
+    #[test]
+    fn a_file_of_before_there_were_targets_keeps_its_dead_letters() {
+        let mut db = memory();
+        up(&mut db, &STEPS[..1]).unwrap();
+        db.execute_batch(
+            "INSERT INTO dead VALUES (1, 2, 3, 4, 0, 5, 6, 7, 'refused', NULL, '', 'a', '/s', 't', x'', NULL, x'00')",
+        )
+        .unwrap();
+        assert_eq!(up(&mut db, STEPS).unwrap(), 1);
+        let row =
+            db.query_row("SELECT event_id, target FROM dead", [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
+        assert_eq!(row, ("a".to_owned(), None::<String>));
     }
 
     #[test]

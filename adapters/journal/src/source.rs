@@ -139,7 +139,10 @@ impl Reader {
             key: row.key,
             origin: Origin {
                 source: self.journal.config.name.clone(),
-                position: Position::Sequence(row.seq),
+                position: match row.target {
+                    Some(target) => Position::For(target, row.seq),
+                    None => Position::Sequence(row.seq),
+                },
                 headers: Vec::new(),
             },
             received_ms: row.accepted_ms,

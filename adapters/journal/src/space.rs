@@ -47,7 +47,8 @@ impl Writer {
             }
             Err(Failure::Full(error)) => {
                 if !work.closed {
-                    self.shared.inbox.give_back(mem::take(&mut work.settled), &work.attempts);
+                    let overflow = mem::take(&mut work.overflow_settled);
+                    self.shared.inbox.give_back(mem::take(&mut work.settled), overflow, &work.attempts);
                 }
                 work.refuse(&error);
             }
@@ -62,6 +63,15 @@ impl Writer {
 
     /// Writes the settlements and attempts without anything else.
     fn settle(&mut self, work: &mut Work) -> Result<(), Failure> {
+        let overflow = mem::take(&mut work.overflow_settled);
+        for (n, step) in overflow.chunks(STEP).enumerate() {
+            let written = self.store.write_with_reserve(|store| store.delete_overflow(step));
+            if written.is_err() {
+                work.overflow_settled = overflow[n * STEP..].to_vec(); // the rest goes back
+            }
+            written?;
+            self.logged = Some(Instant::now());
+        }
         work.settled.sort_unstable();
         while !work.settled.is_empty() || !work.attempts.is_empty() {
             let (settled, attempts) = (work.settled.len(), work.attempts.len());

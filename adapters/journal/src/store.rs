@@ -9,6 +9,7 @@ use crate::{
     failure::Failure,
     guard::MarkFile,
     handoff::Handed,
+    overflow::Held,
     reserve::Reserve,
     rows::{RowSum, damaged, key, queue_sum},
 };
@@ -20,8 +21,8 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
 const COUNT: &str = "INSERT INTO meta VALUES ('counters', ?1) ON CONFLICT DO UPDATE SET value = ?1";
 const INSERT: &str = "INSERT INTO queue VALUES (?, ?, ?, ?, ?)";
-const SELECT: &str = "SELECT q.seq, q.crc, q.accepted_ms, q.key, q.event, a.attempts, a.crc \
-                      FROM queue q LEFT JOIN attempts a ON a.seq = q.seq ";
+const SELECT: &str = "SELECT q.seq, q.crc, q.accepted_ms, q.key, q.event, a.attempts, a.crc, i.target, i.crc \
+                      FROM queue q LEFT JOIN attempts a ON a.seq = q.seq LEFT JOIN aims i ON i.seq = q.seq ";
 /// What a row costs beyond its event and key, for the bounds in bytes.
 const ROW_BYTES: u64 = 64;
 
@@ -62,13 +63,26 @@ pub(crate) struct Store {
     mark: MarkFile,
     mark_synced: Instant,
     record: Vec<u8>,
+    /// Rows of `aims`: mostly none, and then a settlement need not look there.
+    aims: u64,
+    pub(crate) overflow: Held,
 }
 
 impl Store {
-    pub(crate) fn new(db: Connection, mut config: Config, counters: Counters, mark: MarkFile) -> Self {
+    pub(crate) fn new(
+        db: Connection,
+        mut config: Config,
+        counters: Counters,
+        mark: MarkFile,
+    ) -> Result<Self, Failure> {
+        let aims = db.query_row("SELECT count(*) FROM aims", [], |row| row.get::<_, i64>(0))?.cast_unsigned();
+        let bytes =
+            db.query_row("SELECT coalesce(sum(bytes), 0) FROM overflow", [], |row| row.get::<_, i64>(0))?;
+        let overflow = Held { bytes: bytes.cast_unsigned() };
         let reserve = Reserve::open(&config);
         reserve.tighten(&mut config);
-        Self { db, config, counters, reserve, mark, mark_synced: Instant::now(), record: Vec::new() }
+        let mark_synced = Instant::now();
+        Ok(Self { db, config, counters, reserve, mark, mark_synced, record: Vec::new(), aims, overflow })
     }
 
     /// Runs `change` in a transaction and makes it durable. When this fails, nothing of it was kept, unless
@@ -77,10 +91,10 @@ impl Store {
         &mut self,
         change: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let before = self.counters;
+        let before = (self.counters, self.aims, self.overflow);
         let written = self.transact(change);
         if written.is_err() {
-            self.counters = before;
+            (self.counters, self.aims, self.overflow) = before;
             if !self.db.is_autocommit() {
                 self.db.execute_batch("ROLLBACK")?;
             }
@@ -157,10 +171,22 @@ impl Store {
                 return Err(damaged("queue", run[0].0, &what));
             }
             attempts.execute(range)?;
+            if self.aims > 0 {
+                let mut aims = self.db.prepare_cached("DELETE FROM aims WHERE seq BETWEEN ? AND ?")?;
+                self.aims = self.aims.saturating_sub(aims.execute(range)? as u64);
+            }
             self.counters.pending -= run.len() as u64;
             let bytes: u64 = run.iter().map(|(_, bytes)| bytes).sum();
             self.counters.pending_bytes = self.counters.pending_bytes.saturating_sub(bytes);
         }
+        Ok(())
+    }
+
+    /// Has an event be for one target alone; to be called within [`Store::write`].
+    pub(crate) fn aim(&mut self, seq: u64, target: &str) -> Result<(), Failure> {
+        let mut insert = self.db.prepare_cached("INSERT INTO aims VALUES (?, ?, ?)")?;
+        insert.execute(params![signed(seq), aim_sum(seq, target), target])?;
+        self.aims += 1;
         Ok(())
     }
 
@@ -248,6 +274,10 @@ fn attempts_sum(seq: u64, attempts: u32) -> u32 {
     RowSum::new(seq).number(attempts.into()).finish()
 }
 
+fn aim_sum(seq: u64, target: &str) -> u32 {
+    RowSum::new(seq).bytes(target.as_bytes()).finish()
+}
+
 fn handed(row: &Row<'_>) -> Result<Handed, Failure> {
     let seq = unsigned(row, 0)?;
     let damage = |what: &str| damaged("queue", seq, what);
@@ -261,9 +291,14 @@ fn handed(row: &Row<'_>) -> Result<Handed, Failure> {
     if attempts.map(|attempts| attempts_sum(seq, attempts)) != row.get::<_, Option<u32>>(6)? {
         return Err(damaged("attempts", seq, "does not have its checksum"));
     }
+    let target = row.get::<_, Option<String>>(7)?;
+    if target.as_ref().map(|target| aim_sum(seq, target)) != row.get::<_, Option<u32>>(8)? {
+        return Err(damaged("aims", seq, "does not have its checksum"));
+    }
     let bytes = row_bytes(event.len(), key_bytes);
     let key = key_bytes.map(key);
     let event = record::decode(event);
     let event = event.map_err(|why| damage(&format!("holds no event that this version reads ({why})")))?;
-    Ok(Handed { seq, event, key, attempts: attempts.unwrap_or(0), accepted_ms, bytes })
+    let target = target.map(Into::into);
+    Ok(Handed { seq, event, key, target, attempts: attempts.unwrap_or(0), accepted_ms, bytes })
 }

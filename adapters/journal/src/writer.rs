@@ -132,6 +132,7 @@ impl Writer {
             let written = room.and_then(|()| {
                 self.store.write(|store| {
                     store.delete(&mut work.settled)?;
+                    store.delete_overflow(&work.overflow_settled)?;
                     for (seq, attempts) in &work.attempts {
                         store.note_attempts(*seq, *attempts)?;
                     }
@@ -191,6 +192,7 @@ impl Writer {
                             seq,
                             event: entry.event,
                             key: entry.key,
+                            target: None,
                             attempts: 0,
                             accepted_ms: now_ms,
                             bytes,

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Place, Running, acknowledge, entries, event, id, letter, malformed_letter};
-use outrigger_core::{DeadLetters, Kind, Ledger, Mark};
+use outrigger_core::{DeadLetter, DeadLetters, Kind, Ledger, Mark};
 use outrigger_journal::{
     Journal,
     dead::{Filter, Page},
@@ -123,6 +123,30 @@ async fn a_replayed_letter_comes_again_as_a_new_event_and_a_malformed_one_stays(
     acknowledge(deliveries);
     running.journal.append(entries(51..52)).await.unwrap();
     assert_eq!(id(&running.desk.next().await), 51);
+}
+
+#[tokio::test]
+async fn a_replayed_letter_of_one_target_is_for_that_target_alone_also_after_a_crash() {
+    let place = Place::new();
+    let journal = place.open();
+    let of_audit = DeadLetter { target: Some("audit".into()), ..letter(1) };
+    journal.put(&of_audit).await.unwrap();
+    journal.put(&letter(2)).await.unwrap();
+    assert_eq!(journal.get(1).await.unwrap().unwrap().target.as_deref(), Some("audit"));
+    let heads = journal.list(all(), Page::default()).await.unwrap().letters;
+    assert_eq!(heads.iter().map(|head| head.target.as_deref()).collect::<Vec<_>>(), [Some("audit"), None]);
+    journal.replay(all(), Page::default()).await.unwrap();
+    journal.append(entries(50..51)).await.unwrap();
+
+    let running = Running::start(place.crash().open(), 100);
+    let deliveries = running.desk.take(3).await;
+    let aims: Vec<_> =
+        deliveries.iter().map(|d| (id(d), d.origin.aim().map(|aim| aim.to_string()))).collect();
+    assert_eq!(aims, [(1, Some("audit".to_owned())), (2, None), (50, None)]);
+    assert_eq!(deliveries[0].origin.position.to_string(), "1");
+    acknowledge(deliveries);
+    running.journal.flush().await.unwrap();
+    assert_eq!(running.journal.stats().pending, 0);
 }
 
 #[tokio::test]

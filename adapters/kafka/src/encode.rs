@@ -34,8 +34,9 @@ pub struct Outgoing<'a> {
 /// A dead letter as a record: its event in the binary mode or what came instead, and why it was given up.
 ///
 /// The headers that are added: `outrigger_code` (one of [`Code`](outrigger_core::Code)), `outrigger_reason` (one line
-/// for people), `outrigger_status` (the function's last, if it answered), `outrigger_attempts`, `outrigger_source`,
-/// `outrigger_position` (where the source has one), `outrigger_first_ms` and `outrigger_last_ms` (Unix milliseconds).
+/// for people), `outrigger_status` (the function's last, if it answered), `outrigger_target` (the one that failed it, where there are
+/// several), `outrigger_attempts`, `outrigger_source`, `outrigger_position` (where the source has one),
+/// `outrigger_first_ms` and `outrigger_last_ms` (Unix milliseconds).
 /// The key is the ordering key, or else the one that the malformed record came with.
 #[must_use]
 pub fn dead_letter(letter: &DeadLetter) -> Outgoing<'_> {
@@ -59,6 +60,9 @@ pub fn dead_letter(letter: &DeadLetter) -> Outgoing<'_> {
     add("outrigger_reason", letter.reason.detail.as_str().into());
     if let Some(status) = letter.reason.status {
         add("outrigger_status", status.to_string().into());
+    }
+    if let Some(target) = &letter.target {
+        add("outrigger_target", (&**target).into());
     }
     add("outrigger_attempts", letter.attempts.to_string().into());
     add("outrigger_source", (&*letter.origin.source).into());

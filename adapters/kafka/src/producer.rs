@@ -17,6 +17,7 @@ use rdkafka::{
     producer::{BaseProducer, FutureProducer},
 };
 use std::{
+    borrow::Cow,
     error::Error as StdError,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -43,7 +44,7 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
     /// Its name in readiness, such as `replies`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The cluster.
     pub cluster: Cluster,
     /// The topic.
@@ -61,9 +62,9 @@ pub struct SinkConfig {
 impl SinkConfig {
     /// The topic with everything else by default: binary, lz4, 8 MiB, 30 seconds.
     #[must_use]
-    pub fn new(cluster: Cluster, name: &'static str, topic: &str) -> Self {
+    pub fn new(cluster: Cluster, name: impl Into<Cow<'static, str>>, topic: &str) -> Self {
         Self {
-            name,
+            name: name.into(),
             cluster,
             topic: topic.to_owned(),
             mode: Mode::Binary,

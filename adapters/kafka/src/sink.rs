@@ -101,8 +101,8 @@ impl KafkaSink {
 
     /// Its name in readiness.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.config.name
+    pub fn name(&self) -> &str {
+        &self.config.name
     }
 
     /// What the last write failed of, or that one waits for brokers that cannot be reached, in one line; `None` after

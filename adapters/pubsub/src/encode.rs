@@ -23,7 +23,7 @@ pub const VALUE_BYTES_MAX: usize = 1024;
 /// The most bytes of a message, as Pub/Sub counts them.
 pub const MESSAGE_BYTES_MAX: usize = 10_000_000;
 /// How many attributes a dead letter may get.
-const ADDED_MAX: usize = 9;
+const ADDED_MAX: usize = 10;
 
 /// A message to be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,8 +61,8 @@ pub fn structured(event: &Event, format: Format) -> Outgoing {
 /// A dead letter as a message: its event or what came instead, and why it was given up.
 ///
 /// The attributes that are added: `outrigger_code` (one of [`Code`](outrigger_core::Code)), `outrigger_reason` (one line
-/// for people), `outrigger_status` (the function's last, if it answered), `outrigger_attempts`, `outrigger_source`,
-/// `outrigger_position` (where the source has one), `outrigger_first_ms` and `outrigger_last_ms` (Unix milliseconds), and
+/// for people), `outrigger_status` (the function's last, if it answered), `outrigger_target` (the one that failed it, where
+/// there are several), `outrigger_attempts`, `outrigger_source`, `outrigger_position` (where the source has one), `outrigger_first_ms` and `outrigger_last_ms` (Unix milliseconds), and
 /// `outrigger_left_out`, the number of headers of another broker that no attribute can hold. The ordering key is that of
 /// the event, or else the one that the malformed message came with.
 #[must_use]
@@ -89,6 +89,9 @@ pub fn dead_letter(letter: &DeadLetter) -> Outgoing {
     explain("reason", &letter.reason.detail);
     if let Some(status) = letter.reason.status {
         explain("status", &status.to_string());
+    }
+    if let Some(target) = &letter.target {
+        explain("target", target);
     }
     explain("attempts", &letter.attempts.to_string());
     explain("source", &letter.origin.source);

@@ -8,6 +8,7 @@ use google_cloud_pubsub::{
 };
 use outrigger_core::{Error, Kind, Result};
 use std::{
+    borrow::Cow,
     collections::HashSet,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -32,7 +33,7 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
     /// Its name in readiness.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The way to Pub/Sub.
     pub link: Link,
     /// The topic: short, of the link's project, or its whole name.
@@ -50,9 +51,9 @@ pub struct SinkConfig {
 impl SinkConfig {
     /// The topic, everything else by default.
     #[must_use]
-    pub fn new(link: Link, name: &'static str, topic: &str) -> Self {
+    pub fn new(link: Link, name: impl Into<Cow<'static, str>>, topic: &str) -> Self {
         Self {
-            name,
+            name: name.into(),
             link,
             topic: topic.to_owned(),
             mode: Mode::Binary,

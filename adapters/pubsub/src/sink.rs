@@ -82,8 +82,8 @@ impl PubsubSink {
 
     /// Its name in readiness.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.config.name
+    pub fn name(&self) -> &str {
+        &self.config.name
     }
 
     /// What the last write failed of, in one line; `None` after one that succeeded.

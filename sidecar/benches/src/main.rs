@@ -1,7 +1,7 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
 //! In reading order: `report` (what a figure is), the figures (`ingress`, `push`, `path`, `lanes`, `memory`, `start`, `hop`,
-//! `token`, `filters`, `kafka`, `pubsub`, `eventgrid`), and what they are measured with: `sidecar` (the binary), `server` (the
+//! `token`, `filters`, `decode`, `kafka`, `pubsub`, `eventgrid`), and what they are measured with: `sidecar` (the binary), `server` (the
 //! baseline), `post` (the bare client), `load` (the producers), `function` (the function), `process` (what the system says of a
 //! process), `measured` (what that comes to per event). The README beside this folder explains each figure.
 //!
@@ -10,6 +10,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts of events and bytes are far below 2^52")]
 
+mod decode;
 mod eventgrid;
 mod filters;
 mod function;
@@ -147,7 +148,7 @@ async fn measure(options: Options) -> Result<ExitCode> {
         bench.outrigger.display()
     );
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
-    println!("measuring {} rounds of each figure; with five it takes about fourteen minutes", bench.rounds);
+    println!("measuring {} rounds of each figure; with five it takes about fifteen minutes", bench.rounds);
     let mut report = Report::default();
     if wanted(ingress::NAME) {
         ingress::measure(&bench, &mut report).await?;
@@ -155,8 +156,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     if wanted(push::NAME) {
         push::measure(&bench, &mut report).await?;
     }
-    if wanted(path::NAME) {
-        path::measure(&bench, &mut report).await?;
+    // The name of the one begins with that of the other.
+    if wanted(path::ROUTES) {
+        path::measure(&bench, &mut report, wanted(path::NAME)).await?;
     }
     if wanted(post::NAME) {
         post::measure(&bench, &mut report).await?;
@@ -181,6 +183,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     }
     if options.only.as_deref().is_none_or(|only| only.starts_with(filters::NAME)) {
         filters::measure(&bench, &mut report)?;
+    }
+    if options.only.as_deref().is_none_or(|only| only.starts_with(decode::NAME)) {
+        decode::measure(&bench, &mut report)?;
     }
     let only = options.only.as_deref();
     if only.is_none_or(|only| only.starts_with(hop::NAME)) {

@@ -1,4 +1,4 @@
-//! Events per CPU second on the whole path: accepted, journaled, delivered, settled.
+//! Events per CPU second on the whole path: accepted, journaled, delivered, settled; and the same with ten routes.
 
 use anyhow::Result;
 use std::{net::SocketAddr, sync::Arc};
@@ -14,6 +14,8 @@ use crate::{
 };
 
 pub(crate) const NAME: &str = "ingress to settled";
+/// Its baseline is ours without rules.
+pub(crate) const ROUTES: &str = "ingress to settled, 10 routes";
 const PRODUCERS: usize = 256;
 const IN_FLIGHT: usize = 64;
 /// Events under way at most, from sent to delivered: within the window, so that neither side builds a backlog.
@@ -21,8 +23,16 @@ const UNDER_WAY: usize = 768;
 const WARM_UP: u64 = 4_000;
 const EVENTS: u64 = 40_000;
 
+/// Both figures, or that of the routes alone.
+pub(crate) async fn measure(bench: &Bench, report: &mut Report, plain: bool) -> Result<()> {
+    if plain {
+        against_baseline(bench, report).await?;
+    }
+    with_routes(bench, report).await
+}
+
 /// The baseline and ours, in turn.
-pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+async fn against_baseline(bench: &Bench, report: &mut Report) -> Result<()> {
     let (mut baseline, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let (gate, function) = function().await?;
@@ -35,16 +45,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         baseline.push(EVENTS as f64 / (server.cpu_seconds()? - before));
         drop((server, folder, function));
 
-        let (gate, function) = self::function().await?;
-        let folder = bench.folder()?;
-        let settings = Settings { concurrency: IN_FLIGHT, ..Settings::new(function.address) };
-        let sidecar = Sidecar::start(bench, folder.path(), settings).await?;
-        send(sidecar.ingress, &gate, &function, WARM_UP).await?;
-        sidecar.settled().await?;
-        let before = sidecar.process.cpu_seconds()?;
-        send(sidecar.ingress, &gate, &function, EVENTS).await?;
-        sidecar.settled().await?;
-        ours.push(EVENTS as f64 / (sidecar.process.cpu_seconds()? - before));
+        ours.push(ours_with(bench, "").await?);
     }
     report.figure(Figure {
         name: NAME,
@@ -54,6 +55,55 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         bound: Bound::AtLeast(0.7),
     });
     Ok(())
+}
+
+/// The binary with ten rules and without, in turn.
+async fn with_routes(bench: &Bench, report: &mut Report) -> Result<()> {
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..bench.rounds {
+        without.push(ours_with(bench, "").await?);
+        with.push(ours_with(bench, &rules()).await?);
+    }
+    report.figure(Figure {
+        name: ROUTES,
+        unit: "events per CPU second",
+        ours: with,
+        baseline: without,
+        bound: Bound::AtLeast(0.95),
+    });
+    Ok(())
+}
+
+/// Nine rules of the kinds that people write, which no event of the load fits, and one that every event does.
+fn rules() -> String {
+    let mut rules = String::from("routes:\n  rules:\n");
+    for n in 0..3 {
+        let line =
+            |name: &str, when: &str| format!("    - {{name: {name}-{n}, when: {when}, to: function}}\n");
+        rules += &line("type", &format!("\"type LIKE 'com.example.shop{n}.%' AND source LIKE '%/eu'\""));
+        rules += &line(
+            "prefix",
+            &format!("{{any: [{{prefix: {{source: /region{n}/}}}}, {{suffix: {{type: .v{n}}}}}]}}"),
+        );
+        rules += &line("priority", &format!("\"EXISTS priority AND INT(priority) > {n}\""));
+    }
+    rules
+        + "    - {name: rest, when: \"EXISTS id AND NOT (source = '/elsewhere')\", to: function}\n  otherwise: discard\n"
+}
+
+/// One round of ours, with further lines of its configuration.
+async fn ours_with(bench: &Bench, more: &str) -> Result<f64> {
+    let (gate, function) = function().await?;
+    let folder = bench.folder()?;
+    let settings = Settings { concurrency: IN_FLIGHT, ..Settings::new(function.address) };
+    let mut sidecar = Sidecar::launch_reading(bench, folder.path(), settings, more)?;
+    sidecar.ready().await?;
+    send(sidecar.ingress, &gate, &function, WARM_UP).await?;
+    sidecar.settled().await?;
+    let before = sidecar.process.cpu_seconds()?;
+    send(sidecar.ingress, &gate, &function, EVENTS).await?;
+    sidecar.settled().await?;
+    Ok(EVENTS as f64 / (sidecar.process.cpu_seconds()? - before))
 }
 
 async fn function() -> Result<(Arc<Semaphore>, Function)> {

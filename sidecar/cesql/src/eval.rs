@@ -96,6 +96,17 @@ impl<'r, A: Attributes + ?Sized> Run<'r, A> {
         if self.program.node(id).is_truth() { self.truth(id).holds() } else { self.outcome(id).holds() }
     }
 
+    /// Whether an event with the node's outcome passes a filter, and whether something went wrong on the way to that.
+    pub(crate) fn judged(&self, id: Id) -> (bool, bool) {
+        if self.program.node(id).is_truth() {
+            let truth = self.truth(id);
+            (truth.holds(), truth.has_failed)
+        } else {
+            let outcome = self.outcome(id);
+            (outcome.holds(), outcome.has_failed)
+        }
+    }
+
     /// What a recorded run found at the node, if it was evaluated at all.
     pub(crate) fn recorded_outcome(&self, id: Id) -> Option<Outcome<'static>> {
         let value = self.values[id as usize].get().cloned();

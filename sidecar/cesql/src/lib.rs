@@ -62,7 +62,7 @@ pub use explain::Explanation;
 pub use expression::{Evaluation, Expression};
 pub use filter::{Comparing, Filter, FilterError};
 pub use parser::{DEPTH_MAX, Note, TEXT_BYTES_MAX};
-pub use set::Set;
+pub use set::{Judgement, Set};
 pub use value::{Attributes, Type, Value};
 
 #[cfg(test)]

@@ -76,6 +76,37 @@ impl Set {
         let roots = self.roots.iter().enumerate();
         roots.filter(move |(place, root)| candidates.has(*place) && run.holds(**root)).map(|(place, _)| place)
     }
+
+    /// The same, and between them the places of those that the event does not pass because something went wrong, such as
+    /// an attribute that it has not. Where a filter is never looked at, as it can only hold for another text, nothing can go
+    /// wrong.
+    pub fn judgements<'s, A: Attributes + ?Sized>(
+        &'s self,
+        event: &'s A,
+    ) -> impl Iterator<Item = (usize, Judgement)> + 's {
+        let run = Run::quick(self.builder.program(), event);
+        let candidates = self.index.candidates(&run);
+        let roots = self.roots.iter().enumerate();
+        roots.filter_map(move |(place, root)| {
+            if !candidates.has(place) {
+                return None;
+            }
+            match run.judged(*root) {
+                (true, _) => Some((place, Judgement::Passes)),
+                (false, true) => Some((place, Judgement::Failed)),
+                (false, false) => None,
+            }
+        })
+    }
+}
+
+/// What becomes of an event that a filter does not simply refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// It passes.
+    Passes,
+    /// It does not, because something went wrong.
+    Failed,
 }
 
 impl<'f> FromIterator<&'f Filter> for Set {

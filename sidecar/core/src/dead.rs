@@ -1,6 +1,11 @@
 //! Dead letters: events that ended without being delivered, kept with everything that explains them.
 
+mod explained;
+
+pub use explained::{MALFORMED_TYPE, as_event};
+
 use crate::{BoxFuture, Event, Key, Malformed, Origin, Reason, Result};
+use std::sync::Arc;
 
 /// One event that was given up, with its original bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +16,8 @@ pub struct DeadLetter {
     pub key: Option<Key>,
     /// Where it came from.
     pub origin: Origin,
+    /// The target that failed it, where there are several; delivered once more, it goes there alone.
+    pub target: Option<Arc<str>>,
     /// Why it was given up.
     pub reason: Reason,
     /// How many attempts the function was given.

@@ -148,6 +148,14 @@ pub struct Origin {
     pub headers: Vec<(String, String)>,
 }
 
+impl Origin {
+    /// The one target that it is for, whatever the rules say; none is for all that they name.
+    #[must_use]
+    pub fn aim(&self) -> Option<&Arc<str>> {
+        if let Position::For(target, _) = &self.position { Some(target) } else { None }
+    }
+}
+
 /// A position in a source, as people read it. Written out only when somebody does: every event has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
@@ -159,6 +167,8 @@ pub enum Position {
     Sequence(u64),
     /// A partition (`topic/partition`) and an offset in it.
     Offset(Arc<str>, i64),
+    /// A sequence of what is for one target alone, such as a dead letter of it that is delivered once more.
+    For(Arc<str>, u64),
 }
 
 impl Position {
@@ -180,7 +190,7 @@ impl fmt::Display for Position {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Place(place) => f.write_str(place),
-            Self::Sequence(sequence) => write!(f, "{sequence}"),
+            Self::Sequence(sequence) | Self::For(_, sequence) => write!(f, "{sequence}"),
             Self::Offset(partition, offset) => write!(f, "{partition}/{offset}"),
         }
     }

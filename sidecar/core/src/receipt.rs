@@ -99,9 +99,10 @@ impl Receipt {
     /// One receipt for each of `targets`; this one, the parent, is settled when all of them are.
     ///
     /// The parent acks when every child has. If any child released, the parent releases, after the longest of
-    /// their waits; else, if any rejected, it rejects with the first reason. It waits for all even so, that no
-    /// redelivery meets a sibling still at work. Only the reply of `reply_target` reaches the parent.
-    /// Without a target nothing has the event, and the parent releases.
+    /// their waits; else, if any rejected, it rejects, with the reason of `reply_target` before the first. It waits for
+    /// all even so, that no redelivery meets a sibling still at work. Only the reply of `reply_target` reaches the parent.
+    /// Its source is told the least of the attempts of those that are not settled: told more, it would give up early what
+    /// comes again. Without a target nothing has the event, and the parent releases.
     #[must_use]
     pub fn split(self, targets: &[TargetId], reply_target: Option<&TargetId>) -> Vec<Receipt> {
         let split = Arc::new(Split {
@@ -109,6 +110,7 @@ impl Receipt {
             state: Mutex::new(SplitState {
                 parent: Some(self),
                 left: targets.len(),
+                attempts: vec![Some(0); targets.len()],
                 ..SplitState::default()
             }),
         });
@@ -153,6 +155,8 @@ struct Split {
 struct SplitState {
     parent: Option<Receipt>,
     left: usize,
+    /// Of each child until it is settled.
+    attempts: Vec<Option<u32>>,
     release: Option<Longest>,
     reject: Option<Reason>,
     reply: Option<Box<Reply>>,
@@ -174,13 +178,16 @@ impl SplitState {
 impl Settler for Split {
     fn settle(&self, token: u64, settlement: Settlement) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = usize::try_from(token).unwrap_or(usize::MAX);
+        state.attempts[index] = None;
         match settlement {
-            Settlement::Ack(reply) if self.reply_token == usize::try_from(token).ok() => state.reply = reply,
+            Settlement::Ack(reply) if self.reply_token == Some(index) => state.reply = reply,
             Settlement::Ack(_) => {}
             Settlement::Release { after } => {
                 let longest = state.release.take().and_then(|Longest(known)| known).max(after);
                 state.release = Some(Longest(longest));
             }
+            Settlement::Reject(reason) if self.reply_token == Some(index) => state.reject = Some(reason),
             Settlement::Reject(reason) => state.reject = state.reject.take().or(Some(reason)),
         }
         state.left -= 1;
@@ -199,10 +206,12 @@ impl Settler for Split {
         state.parent.as_ref().is_some_and(Receipt::wanted)
     }
 
-    fn attempted(&self, _token: u64, attempts: u32) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    fn attempted(&self, token: u64, attempts: u32) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.attempts[usize::try_from(token).unwrap_or(usize::MAX)] = Some(attempts);
+        let least = state.attempts.iter().flatten().min().copied().unwrap_or(0);
         if let Some(parent) = &state.parent {
-            parent.attempted(attempts);
+            parent.attempted(least);
         }
     }
 

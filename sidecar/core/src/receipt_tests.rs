@@ -2,11 +2,15 @@ use super::*;
 use crate::Code;
 
 #[derive(Default)]
-struct Recorder(Mutex<Vec<(u64, Settlement)>>);
+struct Recorder(Mutex<Vec<(u64, Settlement)>>, Mutex<Vec<u32>>);
 
 impl Settler for Recorder {
     fn settle(&self, token: u64, settlement: Settlement) {
         self.0.lock().unwrap().push((token, settlement));
+    }
+
+    fn attempted(&self, _token: u64, attempts: u32) {
+        self.1.lock().unwrap().push(attempts);
     }
 }
 
@@ -93,7 +97,7 @@ fn a_child_that_is_dropped_releases_the_parent() {
 }
 
 #[test]
-fn a_reject_wins_over_acks_and_loses_to_a_release() {
+fn a_reject_wins_over_acks_with_the_reply_targets_reason_and_loses_to_a_release() {
     let (recorder, mut children) = split_in_three();
     children.remove(0).settle(reject("first"));
     children.remove(0).settle(reject("second"));
@@ -103,7 +107,8 @@ fn a_reject_wins_over_acks_and_loses_to_a_release() {
     drop(children);
     assert_eq!(
         (recorder.told(), other.told()),
-        (vec!["7 reject first".into()], vec!["7 release None".into()])
+        (vec!["7 reject second".into()], vec!["7 release None".into()]),
+        "the second is the reply target's"
     );
 }
 
@@ -161,4 +166,44 @@ fn a_split_member_of_a_batch_settles_its_place() {
     }
     let told = futures_util::FutureExt::now_or_never(outcome).unwrap();
     assert!(matches!(told[..], [Settlement::Ack(None)]));
+}
+
+#[test]
+fn the_source_of_a_split_is_told_the_least_attempts_of_those_that_are_not_settled() {
+    let (recorder, mut children) = split_in_three();
+    children[0].attempted(3);
+    children[1].attempted(1);
+    children[2].attempted(2);
+    children.remove(1).settle(Settlement::Ack(None));
+    children[0].attempted(4);
+    assert_eq!(*recorder.1.lock().unwrap(), [0, 0, 1, 2]);
+}
+
+proptest::proptest! {
+    /// However its children end, a parent is settled once, when all have ended, and acknowledged only if all were.
+    #[test]
+    fn a_split_settles_its_parent_once_and_acks_only_what_all_have(ends in proptest::collection::vec(0_u8..4, 0..8)) {
+        let recorder = Arc::new(Recorder::default());
+        let names: Vec<_> = (0..ends.len()).map(|i| TargetId(format!("t{i}").into())).collect();
+        let children = Receipt::new(recorder.clone(), 1).split(&names, names.last());
+        let last = ends.len().saturating_sub(1);
+        for (i, (child, end)) in children.into_iter().zip(&ends).enumerate() {
+            proptest::prop_assert!(recorder.told().is_empty(), "{} of {} are open", ends.len() - i, ends.len());
+            match end {
+                0 => child.settle(ack(200 + u16::try_from(i).unwrap())),
+                1 => child.settle(Settlement::Release { after: None }),
+                2 => child.settle(reject(&i.to_string())),
+                _ => drop(child),
+            }
+        }
+        let rejected: Vec<_> = (0..ends.len()).filter(|i| ends[*i] == 2).collect();
+        let expected = if ends.is_empty() || ends.iter().any(|end| matches!(end, 1 | 3)) {
+            "1 release None".to_owned()
+        } else if let Some(first) = rejected.first() {
+            format!("1 reject {}", if rejected.contains(&last) { last } else { *first })
+        } else {
+            format!("1 ack Some({})", 200 + last)
+        };
+        proptest::prop_assert_eq!(recorder.told(), [expected]);
+    }
 }

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use subtle::ConstantTimeEq;
 
 use crate::{stamp::Stamp, watched::Watched};
@@ -89,6 +89,17 @@ impl TokenFile {
         let presented = presented(headers)?;
         if self.0.with(now, |secret| secret.is(presented)) { Ok(()) } else { Err(Refusal::Wrong) }
     }
+
+    /// The token as we send it: `Bearer …`, marked as what no log may show. Asks the file system as [`TokenFile::check`]
+    /// does.
+    #[must_use]
+    pub fn authorization(&self, now: Instant) -> HeaderValue {
+        let text = self.0.with(now, |secret| [b"Bearer ", &secret.padded[..secret.len]].concat());
+        // What cannot be sent was refused when it was read.
+        let mut value = HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        value.set_sensitive(true);
+        value
+    }
 }
 
 impl fmt::Debug for TokenFile {
@@ -154,7 +165,6 @@ fn read(path: &Path) -> Result<(Secret, Stamp), TokenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use std::time::Duration;
 
     struct Fixture {

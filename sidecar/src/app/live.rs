@@ -4,13 +4,20 @@
 //! the table (`config/settings`); what is not marked needs a restart.
 
 use super::wiring;
-use crate::{config::Config, dispatch::Target, proxy, registry::Tune};
+use crate::{
+    config::{self, Config},
+    dispatch::Target,
+    proxy,
+    registry::Tune,
+};
 use outrigger_core::{Intake, LiveSpan};
 use std::sync::Arc;
 
 /// The parts whose settings may change.
 pub(super) struct Live {
     pub(super) target: Arc<Target>,
+    /// The others, each as it is configured: what is its own needs a restart, what it inherits does not.
+    pub(super) others: Vec<(Arc<Target>, config::Target)>,
     pub(super) intake: Intake,
     pub(super) tune: Tune,
     /// Not the proxy itself: who holds that holds the drain.
@@ -22,11 +29,19 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// All targets, the function first.
+    pub(super) fn targets(&self) -> Vec<Arc<Target>> {
+        std::iter::once(&self.target).chain(self.others.iter().map(|(other, _)| other)).cloned().collect()
+    }
+
     /// Goes by `config` from here on. Takes each part's lock for a moment at most.
     pub(super) fn apply(&self, config: &Config) {
         (self.tune)(&config.function);
         self.intake.resize(config.window.events, config.window.bytes);
         self.target.treat(wiring::settings(config));
+        for (target, own) in &self.others {
+            target.treat(wiring::target_settings(&config.delivery, own));
+        }
         if let (Some(proxy), Some(settings)) = (&self.proxy, &config.proxy) {
             proxy.set(settings);
         }

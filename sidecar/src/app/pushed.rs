@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// One path.
 pub(super) struct Pushed {
-    name: &'static str,
+    name: String,
     path: String,
     guard: Arc<Guard>,
     inbound: Arc<dyn Inbound>,
@@ -30,14 +30,14 @@ pub(super) struct Pushed {
 
 /// Those that the configuration names. Within a runtime; keys of issuers are fetched from now on.
 pub(super) fn open(config: &Config, jitter: &dyn Fn() -> Rng) -> Result<Vec<Pushed>, Failure> {
-    let guard = |name: &'static str, auth: &Auth| {
+    let guard = |name: &str, auth: &Auth| {
         guard::start(&format!("ingress.{name}"), auth, &config.outgoing, jitter()).map_err(wrong)
     };
     let mut pushed = Vec::new();
     if let Some(webhook) = &config.ingress.eventgrid_webhook {
         let name = "eventgrid_webhook";
         pushed.push(Pushed {
-            name,
+            name: name.to_owned(),
             path: webhook.path.clone(),
             guard: guard(name, &webhook.auth)?,
             inbound: push::eventgrid(webhook).map_err(wrong)?,
@@ -49,13 +49,24 @@ pub(super) fn open(config: &Config, jitter: &dyn Fn() -> Rng) -> Result<Vec<Push
     if let Some(of_pubsub) = &config.ingress.pubsub_push {
         let name = "pubsub_push";
         pushed.push(Pushed {
-            name,
+            name: name.to_owned(),
             path: of_pubsub.path.clone(),
             guard: guard(name, &of_pubsub.auth)?,
             inbound: push::pubsub(of_pubsub).map_err(wrong)?,
             handshake: Webhook::default(),
             confirmer: None,
             body_bytes_max: of_pubsub.body_bytes_max,
+        });
+    }
+    for origin in &config.ingress.origins {
+        pushed.push(Pushed {
+            name: origin.name(),
+            path: origin.path.clone(),
+            guard: guard("origins", &origin.auth)?,
+            inbound: push::origin(origin, jitter()).map_err(wrong)?,
+            handshake: Webhook::default(),
+            confirmer: Confirmer::of_sns(origin, &config.outgoing).map_err(wrong)?,
+            body_bytes_max: origin.body_bytes_max,
         });
     }
     Ok(pushed)
@@ -71,7 +82,7 @@ impl Pushed {
         receiving: Arc<Budget>,
     ) -> Arc<Ingress> {
         if !self.guard.is_open() {
-            inside.metrics.guarded(self.name);
+            inside.metrics.guarded(&self.name);
         }
         tracing::info!(name = self.name, path = self.path, "events are taken that are pushed");
         Arc::new(Ingress {

@@ -3,7 +3,7 @@
 use super::{problem, wrong};
 use crate::{
     cmd::Failure,
-    config::{Config, Meaning, OnPoison},
+    config::{Config, Delivery, Meaning, OnPoison, Target, TargetPlace},
     dispatch,
     registry::{self, Storage},
     supervise,
@@ -18,6 +18,7 @@ use outrigger_core::{
         verdict::{Statuses, Verdict},
     },
 };
+use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
 /// The port that a COMMAND is told, and the URL that is called.
@@ -58,9 +59,40 @@ pub(super) fn open_storage(
 
 /// How the function is treated.
 pub(super) fn settings(config: &Config) -> dispatch::Settings {
-    let (delivery, function) = (&config.delivery, &config.function);
+    let function = &config.function;
+    dispatch::Settings {
+        statuses: statuses(&function.statuses),
+        concurrency: function.concurrency,
+        per_second: function.rate,
+        hops_max: config.replies.hops_max,
+        ..by_delivery(&config.delivery)
+    }
+}
+
+/// How another target is treated: as the function, but for what is its own.
+pub(super) fn target_settings(delivery: &Delivery, target: &Target) -> dispatch::Settings {
+    let of = by_delivery(delivery);
+    let backoff_max = target.backoff_max.unwrap_or(delivery.backoff.max);
+    dispatch::Settings {
+        policy: Policy {
+            attempts_max: target.attempts_max.unwrap_or(delivery.attempts_max),
+            deadline: target.deadline.unwrap_or(delivery.deadline),
+            backoff: Backoff { initial: delivery.backoff.initial.min(backoff_max), max: backoff_max },
+        },
+        statuses: match &target.place {
+            TargetPlace::Url(at) => statuses(&at.statuses),
+            _ => Statuses::default(),
+        },
+        on_poison: target.on_poison.map_or(of.on_poison, on_poison),
+        concurrency: target.concurrency,
+        per_second: target.rate,
+        ..of
+    }
+}
+
+fn statuses(overruled: &BTreeMap<String, Meaning>) -> Statuses {
     let mut statuses = Statuses::default();
-    for (status, meaning) in &function.statuses {
+    for (status, meaning) in overruled {
         let verdict = match meaning {
             Meaning::Delivered => Verdict::Delivered,
             Meaning::Retry => Verdict::Retry,
@@ -71,20 +103,29 @@ pub(super) fn settings(config: &Config) -> dispatch::Settings {
             Err(_) => statuses.overrule_class(u16::from(status.as_bytes()[0] - b'0'), verdict),
         }
     }
+    statuses
+}
+
+fn on_poison(on_poison: OnPoison) -> dispatch::OnPoison {
+    match on_poison {
+        OnPoison::Skip => dispatch::OnPoison::Skip,
+        OnPoison::Park => dispatch::OnPoison::Park,
+    }
+}
+
+/// What one event at a time, without a bound on its rate, is treated like.
+fn by_delivery(delivery: &Delivery) -> dispatch::Settings {
     dispatch::Settings {
         policy: Policy {
             attempts_max: delivery.attempts_max,
             deadline: delivery.deadline,
             backoff: Backoff { initial: delivery.backoff.initial, max: delivery.backoff.max },
         },
-        statuses,
-        on_poison: match delivery.on_poison {
-            OnPoison::Skip => dispatch::OnPoison::Skip,
-            OnPoison::Park => dispatch::OnPoison::Park,
-        },
-        concurrency: function.concurrency,
-        per_second: function.rate,
-        hops_max: config.replies.hops_max,
+        statuses: Statuses::default(),
+        on_poison: on_poison(delivery.on_poison),
+        concurrency: 1,
+        per_second: None,
+        hops_max: u32::MAX, // others have no replies
         retry_budget: (
             delivery.retry_budget.ratio,
             delivery.retry_budget.per_second_min,

@@ -2,6 +2,7 @@
 
 mod loops;
 mod proxy;
+mod routes;
 
 use std::{
     io::{self, Write},
@@ -78,6 +79,7 @@ pub(crate) fn findings(config: &Config) -> Vec<(String, String)> {
 pub(crate) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
     let mut warnings = proxy::warnings(config);
     warnings.extend(loops::warnings(config));
+    warnings.extend(routes::warnings(config));
     warnings
 }
 
@@ -145,7 +147,10 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
                 ("Event Grid", config.ingress.eventgrid_webhook.as_ref().map(|it| (&it.path, &it.auth))),
                 ("Pub/Sub", config.ingress.pubsub_push.as_ref().map(|it| (&it.path, &it.auth))),
             ];
-            for (who, (path, auth)) in pushed.into_iter().filter_map(|(who, at)| Some((who, at?))) {
+            let origins =
+                config.ingress.origins.iter().map(|it| (it.from.name(), Some((&it.path, &it.auth))));
+            let pushed = pushed.into_iter().chain(origins);
+            for (who, (path, auth)) in pushed.filter_map(|(who, at)| Some((who, at?))) {
                 lines.push(format!("  {who} pushes to {scheme}://{}{path}; {}", http.listen, pushers(auth)));
             }
         }
@@ -154,6 +159,7 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
     }
     lines.extend(brokers(config));
     lines.extend(written(config));
+    lines.extend(routes::lines(config));
     lines.extend(proxy::lines(config));
     lines.push(match &config.function.url {
         Some(url) => format!("  the function is called at {}", shown(&url.to_string())),
@@ -208,7 +214,10 @@ fn written(config: &Config) -> impl Iterator<Item = String> {
         ("dead letters", in_event_grid(&dead.eventgrid), " of Event Grid"),
     ];
     let named = topics.into_iter().filter_map(|(what, topic, of)| Some((what, topic?, of)));
-    named.map(|(what, topic, of)| format!("  {what} go into the topic {topic}{of}"))
+    let posted = [("replies", &replies.url), ("dead letters", &dead.url)];
+    let posted = posted.into_iter().filter_map(|(what, at)| Some((what, at.as_ref()?)));
+    let posted = posted.map(|(what, at)| format!("  {what} go to {}", shown(&at.url.to_string())));
+    named.map(|(what, topic, of)| format!("  {what} go into the topic {topic}{of}")).chain(posted)
 }
 
 /// Rules of these are made by the settings, so only the ways in are told.
@@ -217,6 +226,7 @@ fn pushers(auth: &Auth) -> String {
         _ if auth.is_open() => "anyone who can connect may send".to_owned(),
         Some(oidc) if auth.secret.is_none() => format!("tokens of {} are let in", oidc.issuer),
         Some(oidc) => format!("tokens of {} and a secret are let in", oidc.issuer),
+        None if auth.hmac.is_some() => "who signs the body with a secret is let in".to_owned(),
         None => "a secret is let in".to_owned(),
     }
 }

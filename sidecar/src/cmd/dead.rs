@@ -4,7 +4,7 @@
 //! page by page.
 
 pub(crate) mod live;
-mod show;
+pub(super) mod show;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},

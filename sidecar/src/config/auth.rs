@@ -54,6 +54,8 @@ pub struct Oidc {
 /// Signed bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hmac {
+    /// The setting that names the file.
+    pub setting: String,
     /// The file that holds the secrets.
     pub secret_file: PathBuf,
     /// The header.
@@ -185,6 +187,7 @@ impl Values {
     fn hmac(&self, section: &str) -> Option<Hmac> {
         let at = |name: &str| format!("{section}.{name}");
         Some(Hmac {
+            setting: at("secret_file"),
             secret_file: self.some_file(&at("secret_file"))?,
             header: self.header(&at("header")),
             prefix: self.some_text(&at("prefix")).unwrap_or_default(),

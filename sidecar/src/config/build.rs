@@ -15,7 +15,8 @@ use super::{
     kafka::Start,
     kind::Value,
     problems::Problems,
-    raw::Raw,
+    raw::{Entry, Raw},
+    routes::When,
     settings::{SECTIONS, SETTINGS},
 };
 
@@ -32,6 +33,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         ingress: Ingress {
             http: values.http(&journal),
             eventgrid_webhook: values.eventgrid_webhook(),
+            origins: values.origins(),
             kafka: values.kafka_ingress(),
             pubsub: values.pubsub_ingress(),
             pubsub_push: values.pubsub_push(),
@@ -47,12 +49,16 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             mode: Mode::of(values.word("replies.mode")),
             eventgrid: values.eventgrid_topic("replies"),
             hops_max: values.count("replies.hops_max"),
+            url: values.home("replies"),
         },
         dead_letters: DeadLetters {
             kafka_topic: values.some_text("dead_letters.kafka_topic"),
             pubsub_topic: values.some_text("dead_letters.pubsub_topic"),
             eventgrid: values.eventgrid_topic("dead_letters"),
+            url: values.home("dead_letters"),
         },
+        targets: values.targets(),
+        routes: values.event_routes(),
         journal,
         admin: Admin {
             listen: values.listen("admin.listen"),
@@ -96,15 +102,24 @@ pub(super) struct Values {
     given: HashMap<&'static str, Value>,
     /// Those of sections that stand in a list, each with nothing but its own.
     several: HashMap<&'static str, Vec<Values>>,
+    /// The name that the file gives it; empty where it gives none.
+    pub(super) name: String,
 }
 
 impl Values {
     pub(super) fn read(raw: &Raw, problems: &mut Problems) -> Self {
         let mut values = Self::below("", raw, problems);
-        for section in SECTIONS.iter().filter(|section| section.several_max > 0) {
+        for section in SECTIONS.iter().filter(|section| section.several_max > 0 || section.named_max > 0) {
             if let Some(entries) = raw.several(section.path) {
-                let entries = entries.iter().map(|entry| Self::below(section.path, &entry.raw, problems));
-                values.several.insert(section.path, entries.collect());
+                let mut read = |entry: &Entry| {
+                    let before = problems.list.len();
+                    let values = Self::below(section.path, &entry.raw, problems);
+                    for problem in &mut problems.list[before..] {
+                        problem.key = section.in_words(&entry.name, &problem.key);
+                    }
+                    Self { name: entry.name.clone(), ..values }
+                };
+                values.several.insert(section.path, entries.iter().map(&mut read).collect());
             }
         }
         values
@@ -124,7 +139,7 @@ impl Values {
             };
             values.insert(setting.path, value);
         }
-        Self { given: values, several: HashMap::new() }
+        Self { given: values, several: HashMap::new(), name: String::new() }
     }
 
     /// Whether both say the same of a setting.
@@ -205,6 +220,9 @@ impl Values {
             accept_loss: self.word("journal.ephemeral") == "accept-loss",
             bytes_max: self.size("journal.bytes_max"),
             dead_bytes_max: self.size("journal.dead_bytes_max"),
+            overflow_bytes_max: self.size("journal.overflow_bytes_max"),
+            marks_max: self.count("journal.marks_max"),
+            marks_age_max: self.span("journal.marks_age_max"),
             dead_age_max: self.some_span("journal.dead_age_max"),
             commit_every: self.span("journal.commit_every"),
             group_events_max: self.count("journal.group_events_max"),
@@ -259,6 +277,7 @@ readers! {
     header -> http::HeaderName { Value::Header(name) => name.clone() }
     some_header -> Option<http::HeaderName> { Value::Header(name) => Some(name.clone()), Value::Absent => None }
     transforms -> Vec<transform::Rule> { Value::Transforms(rules) => rules.clone(), Value::Absent => Vec::new() }
+    filter -> When { Value::Filter(when) => when.clone() }
     rules -> Option<Vec<Rule>> { Value::Rules(rules) => Some(rules.clone()), Value::Absent => None }
     statuses -> std::collections::BTreeMap<String, Meaning> {
         Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), Meaning::of(word))).collect(),

@@ -9,9 +9,11 @@ use super::{
     eventgrid_webhook::EventGridWebhook,
     function::{Function, Mode},
     kafka::{Ingress as KafkaIngress, Kafka},
+    origins::Origin,
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
+    routes::{Posted, Routes, Target},
     tls::ListenerTls,
 };
 use crate::transform;
@@ -36,6 +38,10 @@ pub struct Config {
     pub pubsub: Pubsub,
     /// Event Grid, for whatever names a place of it.
     pub eventgrid: EventGrid,
+    /// Where events may go besides the function, in the order of the file.
+    pub targets: Vec<Target>,
+    /// Which go where; none where all go to the function.
+    pub routes: Option<Routes>,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
     /// Where events go that the function answers with.
@@ -152,6 +158,8 @@ pub struct Ingress {
     pub http: Option<Http>,
     /// Pushed by Event Grid; none where it has no path.
     pub eventgrid_webhook: Option<EventGridWebhook>,
+    /// Sent by others, each to a path of its own.
+    pub origins: Vec<Origin>,
     /// From Kafka; none where no topic is named.
     pub kafka: Option<KafkaIngress>,
     /// Pushed by Pub/Sub; none where it has no path.
@@ -171,7 +179,7 @@ impl Ingress {
 }
 
 /// Where events go that the function answers with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Replies {
     /// A topic of Kafka. Without any place they are dropped.
     pub kafka_topic: Option<String>,
@@ -183,10 +191,12 @@ pub struct Replies {
     pub eventgrid: Option<EventGridTopic>,
     /// How long a line of replies to replies may get.
     pub hops_max: u32,
+    /// What takes them by POST.
+    pub url: Option<Posted>,
 }
 
 /// Where events go that are given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetters {
     /// A topic of Kafka. Without any place it is the journal.
     pub kafka_topic: Option<String>,
@@ -194,6 +204,8 @@ pub struct DeadLetters {
     pub pubsub_topic: Option<String>,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
+    /// What takes them by POST.
+    pub url: Option<Posted>,
 }
 
 /// Events by HTTP.
@@ -250,6 +262,12 @@ pub struct Journal {
     pub bytes_max: u64,
     /// The most bytes of dead letters.
     pub dead_bytes_max: u64,
+    /// The most bytes of copies that wait for slow targets.
+    pub overflow_bytes_max: u64,
+    /// The most marks.
+    pub marks_max: u64,
+    /// The age at which a mark is forgotten.
+    pub marks_age_max: Duration,
     /// The age at which a dead letter goes; none keeps them.
     pub dead_age_max: Option<Duration>,
     /// How often settled events are written down.

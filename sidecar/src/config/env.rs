@@ -52,7 +52,7 @@ fn is_volatile(filesystem_type: u64) -> bool {
 
 /// An environment with nothing in it.
 #[cfg(test)]
-pub(super) struct Nothing;
+pub(crate) struct Nothing;
 
 #[cfg(test)]
 impl Env for Nothing {

@@ -163,7 +163,7 @@ impl Values {
         let of = |name: &str| format!("{section}.eventgrid_{name}");
         let place = self.some_text(&of("topic"))?;
         // Dead letters have attributes that say why: the Event Grid schema has no place for them.
-        let is_event_grid_schema = section == "replies" && self.word(&of("schema")) == "eventgrid";
+        let is_event_grid_schema = section != "dead_letters" && self.word(&of("schema")) == "eventgrid";
         Some(Topic {
             place,
             is_event_grid_schema,

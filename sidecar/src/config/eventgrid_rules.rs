@@ -35,6 +35,8 @@ fn namespace_user(rules: &Rules<'_>) -> Option<&'static str> {
         Some("replies.eventgrid_topic")
     } else if in_namespace(&rules.config.dead_letters.eventgrid) {
         Some("dead_letters.eventgrid_topic")
+    } else if rules.config.eventgrid_targets().any(|(_, topic)| topic.url().is_none()) {
+        Some("an eventgrid_topic of targets")
     } else {
         None
     }

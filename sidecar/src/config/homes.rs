@@ -5,8 +5,8 @@ use super::{
     rules::Rules,
 };
 
-/// The topics that a section may name, each with whether it does.
-type Named = [(&'static str, bool); 3];
+/// The places that a section may name, each with whether it does.
+type Named = [(&'static str, bool); 4];
 
 /// Checks those that could be read.
 pub(super) fn check(rules: &mut Rules<'_>) {
@@ -15,7 +15,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         if let (Some(one), Some(other)) = (given.next(), given.next())
             && rules.are_read(&[one, other])
         {
-            rules.wrong(other, format!("a topic beside {one}"), "one of both");
+            rules.wrong(other, format!("a place beside {one}"), "one of both");
         }
     }
     outlives_the_pod(rules);
@@ -27,6 +27,7 @@ fn replies(config: &Config) -> Named {
         ("replies.kafka_topic", replies.kafka_topic.is_some()),
         ("replies.pubsub_topic", replies.pubsub_topic.is_some()),
         ("replies.eventgrid_topic", replies.eventgrid.is_some()),
+        ("replies.url", replies.url.is_some()),
     ]
 }
 
@@ -36,6 +37,7 @@ fn dead_letters(config: &Config) -> Named {
         ("dead_letters.kafka_topic", dead.kafka_topic.is_some()),
         ("dead_letters.pubsub_topic", dead.pubsub_topic.is_some()),
         ("dead_letters.eventgrid_topic", dead.eventgrid.is_some()),
+        ("dead_letters.url", dead.url.is_some()),
     ]
 }
 

@@ -14,6 +14,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         ("ingress.kafka.topics", rules.config.ingress.kafka.is_some()),
         ("replies.kafka_topic", rules.config.replies.kafka_topic.is_some()),
         ("dead_letters.kafka_topic", rules.config.dead_letters.kafka_topic.is_some()),
+        ("a kafka_topic of targets", rules.config.kafka_targets().next().is_some()),
     ] {
         if wanted && rules.config.kafka.is_none() && rules.are_read(&[BROKERS]) {
             rules.wrong(BROKERS, "no broker", format!("host:port of a broker, as {topic} is given"));

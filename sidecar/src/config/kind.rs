@@ -3,6 +3,7 @@
 //! Pure, and knows no setting by name: those are in the table ([`super::settings`]).
 
 mod phrases;
+mod routes;
 mod rules;
 mod schema;
 mod transforms;
@@ -18,10 +19,11 @@ use super::{
     kafka::Start,
     problems::{Place, Problem, nearest, quoted},
     raw::{Node, Shape},
+    routes::When,
     units, webhook,
 };
 use crate::transform;
-use phrases::{A_PEER, A_SPIFFE_ID, A_SUBJECT, A_TOPIC};
+use phrases::{A_PEER, A_SPIFFE_ID, A_SUBJECT, A_TARGET, A_TOPIC};
 
 /// What may stand at a key. Every bound includes its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,6 +119,12 @@ pub(crate) enum Kind {
     Hosts,
     /// Paths, with a method before them or not, to where requests go.
     Routes,
+    /// The name of a rule.
+    Name,
+    /// Names of targets.
+    Names,
+    /// Which events: CESQL, or a filter of the Subscriptions API.
+    Filter,
     /// The word, which stands for the absence of a value, or what the kind says.
     Or(&'static str, &'static Kind),
 }
@@ -142,6 +150,7 @@ pub(crate) enum Value {
     Header(http::HeaderName),
     Rules(Vec<Rule>),
     Transforms(Vec<transform::Rule>),
+    Filter(When),
     /// The word of [`Kind::Or`].
     Absent,
 }
@@ -181,6 +190,8 @@ impl Kind {
             Self::Origins => list(key, node, "a list of origins", webhook::is_origin, webhook::AN_ORIGIN),
             Self::Hosts => list(key, node, "a list of hosts", webhook::is_host, webhook::A_HOST),
             Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
+            Self::Filter => routes::filter(key, node),
+            Self::Names => list(key, node, "a list of targets", routes::is_target, A_TARGET),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
             Self::Topics => list(key, node, "a list of topics", is_topics, A_TOPIC),
@@ -232,6 +243,7 @@ impl Kind {
             Self::Listen => text.parse().ok().map(Value::Listen),
             Self::Issuer => rules::is_issuer(text).then(|| Value::Text(text.to_owned())),
             Self::Header => text.parse().ok().map(Value::Header),
+            Self::Name => routes::is_name(text).then(|| Value::Text(text.to_owned())),
             _ => None,
         }
     }

@@ -18,6 +18,8 @@ mod homes;
 mod kafka;
 mod kafka_rules;
 mod kind;
+mod origins;
+mod origins_rules;
 mod places;
 mod problems;
 mod proxy;
@@ -27,6 +29,7 @@ mod pubsub_rules;
 mod push_rules;
 mod raw;
 mod reading;
+mod routes;
 mod rules;
 mod schema;
 mod settings;
@@ -53,17 +56,23 @@ pub use self::{
     example::{markdown, yaml},
     function::{Batch, ENV_ALWAYS, Function, FunctionMode, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
+    origins::{From, Origin, Service},
     places::Places,
     problems::{Place, Problem, Problems},
     proxy::{Proxy, Route, To},
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
     reading::{Changes, Reading},
+    routes::{
+        DISCARD, FUNCTION, Place as TargetPlace, Posted as TargetUrl, Routes, Rule as RouteRule, Target, When,
+    },
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
     webhook::Webhook,
 };
 
+#[cfg(test)]
+pub(crate) use self::env::Nothing;
 pub(crate) use self::problems::shown;
 
 /// What the configuration is wanted for: whether it must say where the function is.

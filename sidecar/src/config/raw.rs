@@ -10,7 +10,7 @@ use serde_saphyr::{MessageFormatter as _, Spanned};
 
 use super::{
     problems::{Place, Problem, Problems, nearest, quoted},
-    settings::{SECTIONS, SETTINGS, Setting},
+    settings::{EXAMPLE_NAME, SECTIONS, SETTINGS, Section, Setting},
 };
 
 /// The largest file that is read, in bytes.
@@ -53,7 +53,7 @@ pub(crate) struct Name {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Raw {
     given: HashMap<&'static str, Node>,
-    /// What stands in a list in place of one section.
+    /// What stands in a list in place of one section, or below names of its own.
     several: HashMap<&'static str, Vec<Entry>>,
 }
 
@@ -62,6 +62,8 @@ pub(crate) struct Raw {
 pub(crate) struct Entry {
     /// Where it stands.
     pub place: Place,
+    /// Its own name; empty in a list.
+    pub name: String,
     /// Its settings, by their whole paths.
     pub raw: Raw,
 }
@@ -100,6 +102,9 @@ impl Raw {
     }
 
     fn section(&mut self, prefix: &str, entries: Vec<(Name, Node)>, problems: &mut Problems) {
+        if let Some(section) = SECTIONS.iter().find(|section| section.is_of_each(prefix)) {
+            return self.named(section, entries, problems);
+        }
         for (name, node) in entries {
             let path = if prefix.is_empty() { name.name.clone() } else { format!("{prefix}.{}", name.name) };
             if let Some(setting) = SETTINGS.iter().find(|setting| setting.path == path) {
@@ -141,6 +146,47 @@ impl Raw {
     }
 }
 
+impl Raw {
+    /// What stands below names that the file gives.
+    fn named(&mut self, section: &'static Section, entries: Vec<(Name, Node)>, problems: &mut Problems) {
+        let known = self.several.entry(section.path).or_default();
+        for (Name { place, name }, node) in entries {
+            let path = section.named(&name);
+            let wrong = |found: String, expected: String| Problem::new(place, &path, found, expected);
+            if !is_entry_name(&name) {
+                let expected = "a name of small letters, digits, - and _, at most 63 of them";
+                problems.push(wrong(quoted(&name), expected.to_owned()));
+            } else if known.iter().any(|entry| entry.name == name) {
+                problems.push(wrong("the same name twice".to_owned(), "each name once".to_owned()));
+            } else if known.len() == section.named_max {
+                problems.push(wrong(
+                    format!("more than {} names", section.named_max),
+                    "fewer of them".to_owned(),
+                ));
+            } else {
+                let node = if node.shape == Shape::Null {
+                    Node { shape: Shape::Map(Vec::new()), ..node }
+                } else {
+                    node
+                };
+                let before = problems.list.len();
+                if let Some(entry) = self::entry(section.path, node, problems) {
+                    known.push(Entry { place, name: name.clone(), ..entry });
+                }
+                for problem in &mut problems.list[before..] {
+                    problem.key = section.in_words(&name, &problem.key);
+                }
+            }
+        }
+    }
+}
+
+/// A name that a file may give: as it stands in labels of metrics and in dead letters.
+fn is_entry_name(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=63).contains(&name.len()) && (name.bytes().all(good) || name == EXAMPLE_NAME)
+}
+
 /// One of several sections at `path`.
 fn entry(path: &str, node: Node, problems: &mut Problems) -> Option<Entry> {
     let Shape::Map(entries) = node.shape else {
@@ -149,7 +195,7 @@ fn entry(path: &str, node: Node, problems: &mut Problems) -> Option<Entry> {
     };
     let mut raw = Raw::default();
     raw.section(path, entries, problems);
-    Some(Entry { place: node.place, raw })
+    Some(Entry { place: node.place, name: String::new(), raw })
 }
 
 fn unknown(prefix: &str, name: &Name) -> Problem {

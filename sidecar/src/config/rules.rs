@@ -7,7 +7,7 @@ use super::{
     checked::{Config, Http, Storage},
     problems::{Place, Problem, Problems, quoted},
     raw::{Entry, Node, Raw, printable},
-    settings::SETTINGS,
+    settings::{EXAMPLE_NAME, SETTINGS},
     units::{duration_text, size_text},
 };
 
@@ -18,7 +18,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     if unread.iter().any(String::is_empty) {
         return; // nothing of the file could be read
     }
-    let mut rules = Rules { config, raw, whole: Place::Whole, unread, problems };
+    let mut rules = Rules { config, raw, whole: Place::Whole, unread, named: None, problems };
     rules.in_order();
     rules.window();
     rules.addresses();
@@ -32,8 +32,10 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::pubsub_rules::check(&mut rules);
     super::eventgrid_rules::check(&mut rules);
     super::homes::check(&mut rules);
+    super::routes::check(&mut rules);
     super::proxy::check(&mut rules);
     super::push_rules::check(&mut rules);
+    super::origins_rules::check(&mut rules);
     super::tls::check(&mut rules);
 }
 
@@ -44,6 +46,8 @@ pub(super) struct Rules<'a> {
     whole: Place,
     /// The paths with a mistake.
     unread: Vec<String>,
+    /// The path that the table has for what is checked, and the one that the file has.
+    named: Option<(String, String)>,
     problems: &'a mut Problems,
 }
 
@@ -53,13 +57,37 @@ impl Rules<'_> {
             Place::Whole => self.whole,
             place => place,
         };
-        self.problems.push(Problem::new(place, key, found, expected));
+        let rest =
+            self.named.as_ref().and_then(|(table, file)| Some((file, key.strip_prefix(table.as_str())?)));
+        let key = rest.map_or_else(|| key.to_owned(), |(file, rest)| format!("{file}{rest}"));
+        self.problems.push(Problem::new(place, &key, found, expected));
     }
 
     /// What `check` finds by what one of several sections says in place of the file.
-    pub(super) fn within(&mut self, Entry { place, raw }: &Entry, check: impl FnOnce(&mut Rules<'_>)) {
+    pub(super) fn within(&mut self, Entry { place, raw, .. }: &Entry, check: impl FnOnce(&mut Rules<'_>)) {
         let unread = self.unread.clone();
-        check(&mut Rules { config: self.config, raw, whole: *place, unread, problems: self.problems });
+        check(&mut Rules {
+            config: self.config,
+            raw,
+            whole: *place,
+            unread,
+            named: None,
+            problems: self.problems,
+        });
+    }
+
+    /// The same of one that has a name below `parent`.
+    pub(super) fn within_named(
+        &mut self,
+        parent: &str,
+        Entry { place, raw, name }: &Entry,
+        check: impl FnOnce(&mut Rules<'_>),
+    ) {
+        let (table, file) = (format!("{parent}.{EXAMPLE_NAME}"), format!("{parent}.{name}"));
+        let in_table = |path: &String| path.strip_prefix(&file).map(|rest| format!("{table}{rest}"));
+        let unread = self.unread.iter().filter_map(in_table).collect();
+        let named = Some((table.clone(), file.clone()));
+        check(&mut Rules { config: self.config, raw, whole: *place, unread, named, problems: self.problems });
     }
 
     /// The same of something within a setting.

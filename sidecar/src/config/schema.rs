@@ -23,6 +23,14 @@ fn json() -> Json {
 
 /// The map of what stands directly under a section, or nothing: all lines below a key may be commented out.
 fn object(path: &str) -> Json {
+    if let Some(section) = SECTIONS.iter().find(|section| section.is_of_each(path)) {
+        return json!({
+            "type": ["object", "null"],
+            "propertyNames": {"pattern": "^([a-z0-9_-]{1,63}|NAME)$"},
+            "additionalProperties": of_section(section),
+            "maxProperties": section.named_max,
+        });
+    }
     let sections = SECTIONS.iter().filter(|section| parent(section.path) == path);
     let settings = SETTINGS.iter().filter(|setting| parent(setting.path) == path);
     let sections = sections.map(|section| (last(section.path), of_section(section)));

@@ -7,9 +7,11 @@ mod auth;
 mod eventgrid;
 mod function;
 mod kafka;
+mod origins;
 mod proxy;
 mod pubsub;
 mod push;
+mod routes;
 mod table;
 mod tls;
 mod webhook;
@@ -32,6 +34,9 @@ pub(crate) struct Section {
     pub word: Option<&'static str>,
     /// How many of it may stand in its place, as a list; 0 is no list.
     pub several_max: usize,
+    /// How many may stand below its parent, each under a name of its own, for which the last part of the path stands; 0
+    /// where that part is the name itself.
+    pub named_max: usize,
 }
 
 /// One setting.
@@ -50,7 +55,7 @@ pub(crate) struct Setting {
 }
 
 const fn section(path: &'static str, doc: &'static str) -> Section {
-    Section { path, doc, word: None, several_max: 0 }
+    Section { path, doc, word: None, several_max: 0, named_max: 0 }
 }
 
 const fn section_or(word: &'static str, path: &'static str, doc: &'static str) -> Section {
@@ -59,6 +64,10 @@ const fn section_or(word: &'static str, path: &'static str, doc: &'static str) -
 
 const fn section_or_several(most: usize, path: &'static str, doc: &'static str) -> Section {
     Section { several_max: most, ..section(path, doc) }
+}
+
+const fn section_of_each(most: usize, path: &'static str, doc: &'static str) -> Section {
+    Section { named_max: most, ..section(path, doc) }
 }
 
 /// Every section, in the order of the example.
@@ -103,6 +112,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         "ingress.eventgrid_webhook.entra",
         "Tokens of Microsoft Entra ID, which Event Grid sends for its own application.",
     ),
+    section_or_several(origins::ORIGINS_MAX, "ingress.origins", origins::DOC),
     section(
         "ingress.kafka",
         "Events from Kafka: CloudEvents in both modes, and plain records, which become events.",
@@ -136,6 +146,18 @@ pub(crate) static SECTIONS: &[Section] = &[
     ),
     section("replies", "Where events go that the function answers with; without a place they are dropped."),
     section("dead_letters", "Where events go that are given up, if not into the journal."),
+    section("targets", "Where events may go besides the function, each place by a name of its own."),
+    section_of_each(
+        routes::TARGETS_MAX,
+        "targets.NAME",
+        "NAME is the target's own: small letters, digits, - and _. It has one place: a url or a topic.",
+    ),
+    section("routes", "Which events go where; without rules all go to the function."),
+    section_or_several(
+        routes::RULES_MAX,
+        "routes.rules",
+        "A list of rules, each with a name, when, and either to or discard.",
+    ),
     section("proxy", "HTTP requests that pass through to the function, or by its rules to the ingress."),
     section_or(
         "none",
@@ -152,6 +174,32 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("log", "Log lines, on standard error."),
     section("runtime", "The process itself."),
 ];
+
+/// What stands in the table for a name that a file gives.
+pub(crate) const EXAMPLE_NAME: &str = "NAME";
+
+impl Section {
+    /// Whether it stands below `parent`, once for each name that the file gives there.
+    pub(crate) fn is_of_each(&self, parent: &str) -> bool {
+        self.named_max > 0
+            && self.path.strip_suffix(EXAMPLE_NAME).and_then(|path| path.strip_suffix('.')) == Some(parent)
+    }
+
+    /// The path of the one of that name.
+    pub(crate) fn named(&self, name: &str) -> String {
+        self.in_words(name, self.path)
+    }
+
+    /// A path of the table as the file has it, for what stands below that name.
+    pub(crate) fn in_words(&self, name: &str, path: &str) -> String {
+        match path.strip_prefix(self.path) {
+            Some(rest) if self.named_max > 0 => {
+                format!("{}{}{rest}", self.path.trim_end_matches(EXAMPLE_NAME), raw::printable(name))
+            }
+            _ => path.to_owned(),
+        }
+    }
+}
 
 impl Setting {
     /// The same, as one whose change counts without a restart.

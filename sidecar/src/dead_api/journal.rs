@@ -69,6 +69,7 @@ fn summary(head: dead::Head) -> Summary {
         origin: head.origin,
         position: head.position,
         key: head.key,
+        target: head.target,
         bytes: head.bytes,
     }
 }

@@ -52,6 +52,7 @@ fn dead_letter() -> DeadLetter {
             position: outrigger_core::Position::Sequence(9),
             headers: Vec::new(),
         },
+        target: None,
         reason: Reason { code: Code::Refused, status: Some(422), detail: "no such order".to_owned() },
         attempts: 1,
         first_ms: 1,

@@ -19,6 +19,8 @@ pub(crate) struct Job {
     /// Those of them that are deliveries of which the broker tells no more.
     pub(crate) carried: u32,
     pub(crate) failures: u32,
+    /// Other targets get it as well.
+    pub(crate) is_shared: bool,
     pub(crate) received_ms: u64,
     pub(crate) admitted: Instant,
     /// How long the breaker had been open in all when it was admitted, in ns: a [`Duration`] is twice as large.
@@ -47,6 +49,7 @@ impl Job {
             attempts: if is_deliveries { carried } else { delivery.attempts },
             carried,
             failures: 0,
+            is_shared: false,
             received_ms: delivery.received_ms,
             admitted: now,
             open_before_ns: nanos(open_before),

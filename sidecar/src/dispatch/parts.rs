@@ -46,8 +46,12 @@ pub struct Parts {
     pub dead: Arc<dyn DeadLetters>,
     /// Where events go that it answers with; none drops them.
     pub replies: Option<Arc<dyn Sink>>,
-    /// What is already done; asked only where deduplication is on.
+    /// What is already done; asked of every event, only where deduplication is on.
     pub ledger: Option<Arc<dyn Ledger>>,
+    /// The same of events that go to several targets at once: what one has is not sent it again for another's sake.
+    pub shares: Option<Arc<dyn Ledger>>,
+    /// Whether there are other targets: then numbers and dead letters name this one.
+    pub is_one_of_several: bool,
     /// Who sees finished events.
     pub observers: Vec<Arc<dyn Observe>>,
     /// What is counted.

@@ -153,6 +153,8 @@ impl Bench {
             dead: book.clone(),
             replies,
             ledger: None,
+            shares: None,
+            is_one_of_several: false,
             observers: Vec::new(),
             metrics: Arc::new(Metrics::new().unwrap()),
             rng: Rng::with_seed(7),

@@ -73,6 +73,9 @@ impl Target {
                 if state.lanes.is_ready(now) {
                     self.start_worker(&mut state);
                 }
+                if state.ebb_at.is_some_and(|at| state.lanes.len() <= at) {
+                    self.ebb.notify_one();
+                }
                 return Some(Running { target: self, ticket, probe, job: Some(job) });
             }
             Take::Until(at) => self.set_alarm(&mut state, at),

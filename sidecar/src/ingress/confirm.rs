@@ -1,7 +1,7 @@
 //! Confirms handshakes: a GET of a URL that an adapter found fit, after the answer to the request that brought it.
 
 use crate::{
-    config::{EventGridWebhook, Outgoing, Validation},
+    config::{EventGridWebhook, Origin, Outgoing, Validation},
     tls,
 };
 use http::Uri;
@@ -32,12 +32,28 @@ impl Confirmer {
         if webhook.validation != Validation::Follow {
             return Ok(None);
         }
-        let invalid = |why: String| Error::new(Kind::Invalid, why);
         let trust = webhook.validation_ca.as_deref().map_or(Trust::System, Trust::File);
-        let client = Client::new(trust, webhook.validation_timeout, ANSWER_BYTES_MAX)
-            .map_err(|error| invalid(format!("ingress.eventgrid_webhook.validation_ca_file: {error}")))?;
+        let setting = "ingress.eventgrid_webhook.validation_ca_file";
+        Self::new(trust, setting, webhook.validation_timeout, outgoing).map(Some)
+    }
+
+    /// The one that confirms subscriptions of SNS; none where no topic is named.
+    ///
+    /// # Errors
+    /// When the proxy on the way cannot be used.
+    pub fn of_sns(origin: &Origin, outgoing: &Outgoing) -> Result<Option<Self>> {
+        if origin.topics.is_empty() {
+            return Ok(None);
+        }
+        Self::new(Trust::System, "ingress.origins", origin.confirm_timeout, outgoing).map(Some)
+    }
+
+    fn new(trust: Trust<'_>, setting: &str, timeout: Duration, outgoing: &Outgoing) -> Result<Self> {
+        let invalid = |why: String| Error::new(Kind::Invalid, why);
+        let client = Client::new(trust, timeout, ANSWER_BYTES_MAX)
+            .map_err(|error| invalid(format!("{setting}: {error}")))?;
         let client = Arc::new(client.through(tls::proxies(outgoing).map_err(invalid)?));
-        Ok(Some(Self { client, turns: Arc::new(Semaphore::new(AT_ONCE_MAX)) }))
+        Ok(Self { client, turns: Arc::new(Semaphore::new(AT_ONCE_MAX)) })
     }
 
     /// Asks for `url` once, in the background, and says what came of it. Within a runtime.

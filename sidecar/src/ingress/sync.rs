@@ -90,6 +90,7 @@ impl Ingress {
             }
             let now = unix_ms();
             let letter = DeadLetter {
+                target: None,
                 reason: reason.clone(),
                 key: self.keys.of(&self.name, &event),
                 item: Ok(event),

@@ -73,13 +73,15 @@ pub struct Brokers {
     pub dead: Option<Arc<dyn DeadLetters>>,
     /// How those homes are.
     pub homes: Vec<Arc<dyn Home>>,
+    /// The targets that are topics, by their names.
+    pub targets: Vec<(String, Arc<dyn Sink>)>,
     /// Who reads a range of a topic once more.
     pub replays: Option<Arc<dyn Replays>>,
 }
 
 impl Brokers {
     /// A source of one broker, and the topics of it that replies and dead letters go to.
-    #[cfg(any(feature = "eventgrid", feature = "kafka", feature = "pubsub"))]
+    #[cfg(any(feature = "eventgrid", feature = "http", feature = "kafka", feature = "pubsub"))]
     pub(super) fn of<S: Sink + DeadLetters + Home>(
         feed: Option<Arc<dyn Feed>>,
         replies: Option<Arc<S>>,
@@ -91,14 +93,26 @@ impl Brokers {
             homes: homes.collect(),
             replies: replies.map(|sink| sink as _),
             dead: dead.map(|sink| sink as _),
+            targets: Vec::new(),
             replays: None,
         }
+    }
+
+    /// The same, with topics that are targets.
+    #[cfg(any(feature = "eventgrid", feature = "http", feature = "kafka", feature = "pubsub"))]
+    pub(super) fn with_targets<S: Sink + Home>(mut self, targets: Vec<(String, Arc<S>)>) -> Self {
+        for (name, sink) in targets {
+            self.homes.push(sink.clone());
+            self.targets.push((name, sink));
+        }
+        self
     }
 
     /// These and those. That two do not ask for the same home is a rule of the configuration.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.feeds.extend(other.feeds);
         self.homes.extend(other.homes);
+        self.targets.extend(other.targets);
         Self {
             replies: self.replies.or(other.replies),
             dead: self.dead.or(other.dead),

@@ -1,10 +1,17 @@
 //! The function client over HTTP.
 
-use super::{Function, Tune};
-use crate::config;
-use http::Uri;
-use outrigger_core::{Call, Exchange, Plugin, Result};
-use outrigger_net::tls::ClientTls;
+use super::{Brokers, Function, Home, Tune};
+use crate::{config, dispatch::now};
+use http::{HeaderValue, Uri};
+use outrigger_core::{Call, Error, Exchange, Kind, Plugin, Result};
+use outrigger_http::{
+    FunctionCall, HttpSink,
+    outward::{Outward, Rules},
+};
+use outrigger_net::{
+    tls::{Authorities, ClientSettings, ClientTls, TlsError, Version},
+    token::TokenFile,
+};
 use std::sync::Arc;
 
 /// The function client. `tls` is needed where the URL says https; `replies` says whether a caller waits for what the
@@ -30,7 +37,7 @@ pub fn function(
     for plugin in plugins {
         exchange = plugin.around_exchange(exchange);
     }
-    let alone = outrigger_http::FunctionCall::new(&settings, exchange.clone());
+    let alone = FunctionCall::new(&settings, exchange.clone());
     let mut call: Arc<dyn Call> = match config.batch {
         None => Arc::new(alone),
         Some(config::Batch { events_max, bytes_max, wait }) => {
@@ -47,6 +54,95 @@ pub fn function(
         Err(error) => tracing::error!(%error, "the function is called as before"),
     });
     Ok(Function { call, exchange, tune })
+}
+
+/// The client of a target that takes events by POST. Connects to nobody, but reads the files that are named.
+///
+/// # Errors
+/// When the URL is not what the adapter takes, or a file cannot be used, with the setting.
+pub fn target(target: &config::Target, at: &config::TargetUrl) -> Result<Arc<dyn Call>> {
+    let section = format!("targets.{}", target.name);
+    Ok(Arc::new(outward(&section, at, target.mode, target.concurrency)?))
+}
+
+/// Where replies and dead letters go that are sent by POST. Connects to nobody, but reads the files that are named.
+///
+/// # Errors
+/// As [`target`].
+pub(super) fn homes(config: &config::Config) -> Result<Brokers> {
+    let concurrency = config.function.concurrency;
+    let home = |name, section, at: Option<&config::TargetUrl>, mode| {
+        let made = at.map(|at| outward(section, at, mode, concurrency).map(|call| HttpSink::new(name, call)));
+        made.map(|sink| sink.map(Arc::new)).transpose()
+    };
+    let (replies, dead) = (&config.replies, &config.dead_letters);
+    let replies = home("replies", "replies", replies.url.as_ref(), replies.mode)?;
+    let dead = home("dead letters", "dead_letters", dead.url.as_ref(), config::Mode::Binary)?;
+    Ok(Brokers::of(None, replies, dead))
+}
+
+impl Home for HttpSink {
+    fn name(&self) -> &str {
+        HttpSink::name(self)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        HttpSink::trouble(self)
+    }
+}
+
+fn outward(
+    section: &str,
+    at: &config::TargetUrl,
+    mode: config::Mode,
+    concurrency: usize,
+) -> Result<FunctionCall> {
+    let invalid = |what: String| Error::new(Kind::Invalid, format!("{section}.{what}"));
+    let settings = outrigger_http::Config {
+        mode: match mode {
+            config::Mode::Binary => outrigger_http::Mode::Binary,
+            config::Mode::Structured => outrigger_http::Mode::Structured,
+            config::Mode::Protobuf => outrigger_http::Mode::Protobuf,
+        },
+        connect_timeout: at.connect_timeout,
+        timeout: at.timeout,
+        idle_connections_max: concurrency,
+        replies: outrigger_http::Replies::Ignored,
+        ..outrigger_http::Config::new(at.url.clone())
+            .map_err(|error| invalid(error.message().trim_start_matches("function.").to_owned()))?
+    };
+    let client = outrigger_http::Client::new(&settings);
+    let client = match tls(section, at)? {
+        Some(tls) => client.secured(tls),
+        None => client,
+    };
+    let token = at.bearer_file.as_ref().map(|file| TokenFile::open(file, now())).transpose();
+    let origin = at.webhook_origin.as_deref().map(HeaderValue::from_str).transpose();
+    let rules = Rules {
+        token: token.map_err(|error| invalid(format!("bearer_file: {error}")))?,
+        origin: origin.map_err(|error| invalid(format!("webhook: {error}")))?,
+        retired_wait: at.retired_wait,
+    };
+    let exchange = Outward::new(at.url.clone(), Arc::new(client), rules);
+    Ok(FunctionCall::new(&settings, Arc::new(exchange)))
+}
+
+/// TLS toward it, where its URL says https.
+fn tls(section: &str, at: &config::TargetUrl) -> Result<Option<Arc<ClientTls>>> {
+    if at.url.scheme_str() != Some("https") {
+        return Ok(None);
+    }
+    let settings = ClientSettings {
+        section: section.to_owned(),
+        authorities: at.ca.clone().map_or(Authorities::System, Authorities::File),
+        pair: None,
+        version_min: Version::default(),
+    };
+    let told = |error: TlsError| {
+        let lines = error.problems.into_iter().map(|(key, what)| format!("{key}: {what}"));
+        Error::new(Kind::Invalid, lines.collect::<Vec<_>>().join("; "))
+    };
+    ClientTls::open(settings).map(|tls| Some(Arc::new(tls))).map_err(told)
 }
 
 fn client_settings(config: &config::Function, url: &Uri, replies: bool) -> Result<outrigger_http::Config> {

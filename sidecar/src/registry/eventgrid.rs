@@ -13,7 +13,7 @@ use outrigger_net::{
     client_credentials::{ClientCredentials, Named, Settings},
     tls::{Authorities, ClientSettings, ClientTls, TlsError, Version},
 };
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// The machine's own endpoint for identities of Azure's virtual machines and clusters.
 const MACHINE_ENDPOINT: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
@@ -33,7 +33,8 @@ pub(super) enum Purpose {
 /// `Invalid` with the setting, when a file cannot be used.
 pub(super) fn brokers(config: &Config, purpose: Purpose) -> Result<Brokers> {
     let (replies, dead) = (&config.replies.eventgrid, &config.dead_letters.eventgrid);
-    if config.ingress.eventgrid.is_none() && replies.is_none() && dead.is_none() {
+    let is_target = config.eventgrid_targets().next().is_some();
+    if config.ingress.eventgrid.is_none() && replies.is_none() && dead.is_none() && !is_target {
         return Ok(Brokers::default());
     }
     let jitter = match &purpose {
@@ -42,10 +43,16 @@ pub(super) fn brokers(config: &Config, purpose: Purpose) -> Result<Brokers> {
     };
     let places = Places::new(config, purpose)?;
     let feed = places.source(config, jitter)?.map(|source| Arc::new(EventGridFeed(source)) as Arc<dyn Feed>);
-    let sink = |name, topic: &Option<config::EventGridTopic>| -> Result<_> {
-        topic.as_ref().map(|topic| places.sink(name, topic).map(Arc::new)).transpose()
-    };
-    Ok(Brokers::of(feed, sink("replies", replies)?, sink("dead letters", dead)?))
+    let sink =
+        |name: &'static str, section: &'static str, topic: &Option<config::EventGridTopic>| -> Result<_> {
+            topic.as_ref().map(|topic| places.sink(name.into(), section, topic).map(Arc::new)).transpose()
+        };
+    let (replies, dead) = (sink("replies", "replies", replies)?, sink("dead letters", "dead_letters", dead)?);
+    let targets = config.eventgrid_targets().map(|(target, topic)| {
+        let name = format!("target {}", target.name);
+        Ok((target.name.clone(), Arc::new(places.sink(name.into(), "targets", topic)?)))
+    });
+    Ok(Brokers::of(feed, replies, dead).with_targets(targets.collect::<Result<_>>()?))
 }
 
 /// What all places have in common.
@@ -142,8 +149,12 @@ impl<'c> Places<'c> {
         Ok(Some(EventGrid::new(settings)))
     }
 
-    fn sink(&self, name: &'static str, topic: &config::EventGridTopic) -> Result<EventGridSink> {
-        let section = if name == "replies" { "replies" } else { "dead_letters" };
+    fn sink(
+        &self,
+        name: Cow<'static, str>,
+        section: &'static str,
+        topic: &config::EventGridTopic,
+    ) -> Result<EventGridSink> {
         let (endpoint, topic_name) = match topic.url() {
             Some(url) => (self.endpoint(&url, Place::Topic, topic.secret.as_ref(), section)?, ""),
             None => (self.namespace()?, &*topic.place),
@@ -168,8 +179,9 @@ fn delay(seconds: u16) -> Delay {
 
 /// TLS toward Event Grid: the system's authorities, those of a file, or none where nothing is https.
 fn tls(config: &Config) -> Result<Arc<ClientTls>> {
-    let urls = [&config.replies.eventgrid, &config.dead_letters.eventgrid];
-    let urls = urls.into_iter().flatten().filter_map(config::EventGridTopic::url);
+    let topics = [&config.replies.eventgrid, &config.dead_letters.eventgrid].into_iter().flatten();
+    let topics = topics.chain(config.eventgrid_targets().map(|(_, topic)| topic));
+    let urls = topics.filter_map(config::EventGridTopic::url);
     let mut urls = urls.chain(config.eventgrid.endpoint.clone());
     let authorities = match &config.eventgrid.ca {
         Some(file) => Authorities::File(file.clone()),

@@ -1,9 +1,13 @@
 //! The journal behind the sidecar's own traits.
 
 use super::{Keeper, Storage};
-use crate::{config, ingress::Accept};
+use crate::{
+    config,
+    dispatch::{Copy, Overflow},
+    ingress::Accept,
+};
 use outrigger_core::{BoxFuture, DeadLetter, Error, Event, Key, Result};
-use outrigger_journal::{Config, Entry, Journal, stats::Health};
+use outrigger_journal::{Config, Entry, Journal, Waiting, stats::Health};
 use std::sync::Arc;
 
 pub(super) fn open(
@@ -13,6 +17,9 @@ pub(super) fn open(
     let settings = Config {
         bytes_max: config.bytes_max,
         dead_bytes_max: config.dead_bytes_max,
+        overflow_bytes_max: config.overflow_bytes_max,
+        marks_max: config.marks_max,
+        marks_age_max: config.marks_age_max,
         dead_age_max: config.dead_age_max,
         commit_every: config.commit_every,
         group_events_max: config.group_events_max,
@@ -32,7 +39,8 @@ pub(super) fn open(
         source: journal.clone(),
         dead: journal.clone(),
         ledger: journal.clone(),
-        letters: journal,
+        letters: journal.clone(),
+        overflow: journal,
         keeper: shared,
     })
 }
@@ -52,6 +60,29 @@ impl Accept for Shared {
     }
 }
 
+impl Overflow for Journal {
+    fn keep(&self, target: &Arc<str>, copies: Vec<Copy>) -> BoxFuture<'_, Result<()>> {
+        let row = |Copy { event, key, origin, received_ms }| Waiting { event, key, origin, received_ms };
+        Box::pin(self.overflow(target.clone(), copies.into_iter().map(row).collect()))
+    }
+
+    fn read(&self, target: &Arc<str>, after: u64) -> BoxFuture<'_, Result<Vec<(u64, Copy)>>> {
+        let copy = |(seq, Waiting { event, key, origin, received_ms })| {
+            (seq, Copy { event, key, origin, received_ms })
+        };
+        let target = target.clone();
+        Box::pin(async move { Ok(self.overflowed(target, after).await?.into_iter().map(copy).collect()) })
+    }
+
+    fn waiting(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
+        Box::pin(self.overflow_targets())
+    }
+
+    fn settled(&self, seq: u64) {
+        self.overflow_settled(seq);
+    }
+}
+
 impl Keeper for Shared {
     fn trouble(&self) -> Option<String> {
         match self.0.health() {
@@ -67,6 +98,11 @@ impl Keeper for Shared {
             ("outrigger_journal_pending_bytes", "Their bytes", stats.pending_bytes),
             ("outrigger_journal_dead_letters", "Dead letters that are kept", stats.dead),
             ("outrigger_journal_dead_bytes", "Their bytes", stats.dead_bytes),
+            (
+                "outrigger_journal_marks",
+                "Marks of events that a target has, where they go to several",
+                stats.marks,
+            ),
             ("outrigger_journal_commits", "Commits since the start, each with one fsync", stats.commits),
             (
                 "outrigger_journal_discarded",

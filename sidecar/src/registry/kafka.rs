@@ -12,6 +12,7 @@ use outrigger_kafka::{
     Status, Tls, decode::Plain,
 };
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -119,7 +120,7 @@ pub(super) fn settings(config: &Config, cluster: &Cluster) -> Result<outrigger_k
 }
 
 /// A topic that is written: its name in readiness, the topic, and how.
-pub(super) type Written<'a> = (&'static str, &'a str, config::Mode);
+pub(super) type Written<'a> = (Cow<'static, str>, &'a str, config::Mode);
 
 /// A topic that is written.
 pub(super) fn sink(kafka: &config::Kafka, cluster: &Cluster, written: Written<'_>) -> Result<Arc<KafkaSink>> {

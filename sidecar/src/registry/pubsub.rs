@@ -6,7 +6,7 @@ use outrigger_core::{BoxFuture, Error, Kind, Result, Source};
 use outrigger_pubsub::{
     Credentials, Link, Mode, Order, Pubsub, PubsubSink, SinkConfig, Status, SubscriptionStatus,
 };
-use std::{path::Path, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 /// The largest file of credentials, in bytes.
 const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
@@ -18,7 +18,15 @@ pub(super) fn brokers(config: &Config) -> Result<Brokers> {
     let sink = |written| -> Result<Arc<PubsubSink>> { PubsubSink::new(settings(config, &link, written)) };
     let replies = replies(config).map(sink).transpose()?;
     let dead = dead_letters(config).map(sink).transpose()?;
-    Ok(Brokers::of(feed, replies, dead))
+    let targets = targets(config).map(|(name, written)| Ok((name, sink(written)?)));
+    Ok(Brokers::of(feed, replies, dead).with_targets(targets.collect::<Result<_>>()?))
+}
+
+/// The targets that are topics, by their names.
+fn targets(config: &Config) -> impl Iterator<Item = (String, Written<'_>)> {
+    config.pubsub_targets().map(|(target, topic)| {
+        (target.name.clone(), (format!("target {}", target.name).into(), topic, target.mode))
+    })
 }
 
 /// Whether names are names, and the credentials what Google's libraries take.
@@ -27,28 +35,30 @@ pub(super) fn check(config: &Config) -> Result<()> {
     if let Some(ingress) = &config.ingress.pubsub {
         read_as(config, ingress, &link).check()?;
     }
-    for written in [replies(config), dead_letters(config)].into_iter().flatten() {
+    let written = [replies(config), dead_letters(config)].into_iter().flatten();
+    for written in written.chain(targets(config).map(|(_, written)| written)) {
         settings(config, &link, written).check()?;
     }
     Ok(())
 }
 
 /// A topic that is written: its name in readiness, the topic, and how.
-type Written<'a> = (&'static str, &'a str, config::Mode);
+type Written<'a> = (Cow<'static, str>, &'a str, config::Mode);
 
 fn replies(config: &Config) -> Option<Written<'_>> {
-    Some(("replies", config.replies.pubsub_topic.as_deref()?, config.replies.mode))
+    Some(("replies".into(), config.replies.pubsub_topic.as_deref()?, config.replies.mode))
 }
 
 fn dead_letters(config: &Config) -> Option<Written<'_>> {
-    Some(("dead letters", config.dead_letters.pubsub_topic.as_deref()?, config::Mode::Binary))
+    Some(("dead letters".into(), config.dead_letters.pubsub_topic.as_deref()?, config::Mode::Binary))
 }
 
 /// The way to Pub/Sub where anything of it is wanted, its credentials checked.
 fn wanted_link(config: &Config) -> Result<Option<Link>> {
     let wanted = config.ingress.pubsub.is_some()
         || config.replies.pubsub_topic.is_some()
-        || config.dead_letters.pubsub_topic.is_some();
+        || config.dead_letters.pubsub_topic.is_some()
+        || config.pubsub_targets().next().is_some();
     if !wanted {
         return Ok(None);
     }

@@ -181,6 +181,15 @@ impl Site {
         line.unwrap_or_else(|| panic!("there is no metric {name} in:\n{text}"))
     }
 
+    /// Waits until an unlabelled metric is as wanted.
+    pub async fn until_metric(&self, name: &str, wanted: impl Fn(f64) -> bool) {
+        let deadline = Instant::now() + WAIT_MAX;
+        while !wanted(self.metric(name).await) {
+            assert!(Instant::now() < deadline, "{name} is {}", self.metric(name).await);
+            sleep(POLL_INTERVAL).await;
+        }
+    }
+
     /// `GET /status` of the owner's socket.
     pub async fn status(&self) -> Value {
         self.ask_socket("/status").await.expect("the owner's socket answers")

@@ -5,6 +5,7 @@ mod common;
 
 mod eventgrid;
 mod faults;
+mod origins;
 mod pubsub;
 mod rig;
 mod service;

@@ -46,7 +46,8 @@ impl Instance {
         };
         let target = target(place, incarnation, &settings, seed);
         target.set_ready(true);
-        let admission = Admission { rules: Vec::new(), annotators: Vec::new(), target: target.clone() };
+        let admission =
+            Admission { rules: Vec::new(), annotators: Vec::new(), target: target.clone(), router: None };
         let gate = Gate::new(place.clone(), admission);
         let intake = Intake::new(Window::new(settings.window_events, usize::MAX), Arc::new(gate));
         let connecting = place.clone();
@@ -148,6 +149,8 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
         dead: far,
         replies: None,
         ledger: None,
+        shares: None,
+        is_one_of_several: false,
         observers: Vec::new(),
         metrics: place.metrics.clone(),
         rng: fastrand::Rng::with_seed(seed ^ u64::from(incarnation) << 32),

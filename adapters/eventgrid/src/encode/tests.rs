@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::schema;
-use outrigger_core::{Code, Key, Origin, Position, Reason};
+use outrigger_core::{Code, Key, Malformed, Origin, Position, Reason, Value};
 use time::macros::datetime;
 
 const NOW: OffsetDateTime = datetime!(2026-01-31 12:00 UTC);
@@ -98,6 +98,7 @@ fn letter(item: Result<Event, Malformed>) -> DeadLetter {
             position: Position::Text("t/s".into()),
             headers: Vec::new(),
         },
+        target: None,
         reason: Reason { code: Code::Exhausted, status: Some(500), detail: "no\nluck\u{fffe}".to_owned() },
         attempts: 5,
         first_ms: 1,

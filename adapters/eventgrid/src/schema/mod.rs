@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use outrigger_core::{Event, Invalid, Value};
+use outrigger_core::{Event, Invalid, Value, event::reference};
 use serde::{Deserialize, Deserializer};
 use serde_json::{error::Category, value::RawValue};
 
@@ -15,20 +15,27 @@ use serde_json::{error::Category, value::RawValue};
 #[serde(rename_all = "camelCase")]
 struct Member<'a> {
     #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow)]
-    topic: Option<Cow<'a, str>>,
+    topic: Option<Text<'a>>,
     #[serde(borrow)]
-    subject: Option<Cow<'a, str>>,
+    subject: Option<Text<'a>>,
     #[serde(borrow)]
-    event_type: Option<Cow<'a, str>>,
+    event_type: Option<Text<'a>>,
     #[serde(borrow)]
-    event_time: Option<Cow<'a, str>>,
+    event_time: Option<Text<'a>>,
     #[serde(borrow)]
-    data_version: Option<Cow<'a, str>>,
+    data_version: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
 }
+
+/// Within an option, only a type of its own is borrowed.
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What is set besides what every event has: subject, time, version and the data's type, of usual lengths.
+const FURTHER_BYTES: usize = 128;
 
 /// Reads one event, whose data shares the memory of `raw`.
 ///
@@ -37,18 +44,23 @@ struct Member<'a> {
 ///
 /// # Errors
 /// When it is no JSON object, a member is there twice or of another type, or `id`, `topic` or `eventType` is missing.
-pub fn decode(raw: &Bytes) -> Result<Event, Invalid> {
-    let member: Member<'_> = serde_json::from_slice(raw).map_err(|error| unreadable(&error))?;
-    let needed = |name: &str, value: Option<Cow<'_, str>>| {
-        let given = value.filter(|text| !text.is_empty()).map(Cow::into_owned);
-        given.ok_or_else(|| Invalid::says(name, "is missing; every event of the EventGrid schema has it"))
+pub fn decode<'a>(raw: &'a Bytes) -> Result<Event, Invalid> {
+    // Looked at once whether it is UTF-8: the parser would look at each part of it.
+    let text = str::from_utf8(raw).map_err(|_| Invalid::says("event", "is not UTF-8"))?;
+    let member: Member<'a> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+    let given = |text: Option<Text<'a>>| text.map(|Text(text)| text).filter(|text| !text.is_empty());
+    let needed = |name: &str, text: Option<Text<'a>>| {
+        given(text)
+            .ok_or_else(|| Invalid::says(name, "is missing; every event of the EventGrid schema has it"))
     };
     let (id, topic) = (needed("id", member.id)?, needed("topic", member.topic)?);
     let mut event = Event::new(&id, &reference(&topic), &needed("eventType", member.event_type)?)?;
-    let version = member.data_version.filter(|version| !version.is_empty());
-    let version = version.map(|version| Cow::Owned(format!("#{}", reference(&version))));
-    for (name, text) in [("subject", member.subject), ("time", member.event_time), ("dataschema", version)] {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
+    event.reserve(FURTHER_BYTES);
+    let version = given(member.data_version).map(|version| Cow::Owned(format!("#{}", reference(&version))));
+    let further =
+        [("subject", given(member.subject)), ("time", given(member.event_time)), ("dataschema", version)];
+    for (name, text) in further {
+        if let Some(text) = text {
             event.set(name, Value::String(&text))?;
         }
     }
@@ -71,32 +83,6 @@ fn unreadable(error: &serde_json::Error) -> Invalid {
 /// A member that is there, also where it is `null`.
 fn present<'de, D: Deserializer<'de>>(json: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(json).map(Some)
-}
-
-/// The text as a URI may hold it.
-fn reference(text: &str) -> Cow<'_, str> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=/:@?%".contains(&byte);
-    if text.bytes().all(fits) && is_encoded_well(text) {
-        return Cow::Borrowed(text);
-    }
-    let mut reference = String::with_capacity(text.len() + 16);
-    for byte in text.bytes() {
-        if fits(byte) && byte != b'%' {
-            reference.push(char::from(byte));
-        } else {
-            reference.push('%');
-            let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase();
-            reference.extend([digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    Cow::Owned(reference)
-}
-
-/// Whether every `%` begins an encoded byte.
-fn is_encoded_well(text: &str) -> bool {
-    let is_hex =
-        |part: &str| part.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-    text.split('%').skip(1).all(is_hex)
 }
 
 #[cfg(test)]

@@ -181,6 +181,7 @@ async fn a_dead_letter_is_an_event_with_its_reason() {
         item: Ok(events(1).pop().unwrap()),
         key: None,
         origin: Origin { source: "http".into(), position: Position::none(), headers: Vec::new() },
+        target: None,
         reason: Reason { code: outrigger_core::Code::Refused, status: Some(400), detail: "no".to_owned() },
         attempts: 1,
         first_ms: 1,

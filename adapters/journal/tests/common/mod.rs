@@ -100,6 +100,7 @@ pub fn letter(id: u64) -> DeadLetter {
             position: outrigger_core::Position::Text(id.to_string()),
             headers: vec![("traceparent".to_owned(), "00-1".to_owned())],
         },
+        target: None,
         reason: Reason { code: Code::Exhausted, status: Some(500), detail: format!("no luck with {id}") },
         attempts: 5,
         first_ms: 1_000,

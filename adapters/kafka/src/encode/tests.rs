@@ -13,6 +13,7 @@ fn letter(item: Result<Event, Malformed>) -> DeadLetter {
             position: Position::Text("orders/1/5".to_owned()),
             headers: Vec::new(),
         },
+        target: None,
         reason: Reason { code: Code::Refused, status: Some(422), detail: "no such order".to_owned() },
         attempts: 3,
         first_ms: 1000,

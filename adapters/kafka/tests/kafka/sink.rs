@@ -87,6 +87,7 @@ fn letter(item: Result<Event, Malformed>, key: Option<&[u8]>) -> DeadLetter {
             position: Position::Offset("orders/3".into(), 17),
             headers: Vec::new(),
         },
+        target: None,
         reason: Reason {
             code: Code::Refused,
             status: Some(422),

@@ -32,6 +32,7 @@ fn letter(item: Result<Event, Malformed>, detail: &str) -> DeadLetter {
             position: Position::Text("projects/p/subscriptions/s/42".to_owned()),
             headers: vec![("CloudPubSubDeadLetterSourceDeliveryCount".to_owned(), "5".to_owned())],
         },
+        target: None,
         reason: Reason { code: Code::Exhausted, status: Some(500), detail: detail.to_owned() },
         attempts: 3,
         first_ms: 1,

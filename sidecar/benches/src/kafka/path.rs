@@ -81,7 +81,12 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         all: Notify::new(),
     });
     let target = target(call.clone());
-    let admission = Arc::new(Admission { rules: Vec::new(), annotators: Vec::new(), target: target.clone() });
+    let admission = Arc::new(Admission {
+        rules: Vec::new(),
+        annotators: Vec::new(),
+        target: target.clone(),
+        router: None,
+    });
     let intake = Intake::new(Window::new(1_024, 32 << 20), admission);
     tokio::spawn(target.clone().keep_time());
     target.set_ready(true);
@@ -131,6 +136,8 @@ fn target(call: Arc<AtOnce>) -> Arc<Target> {
         dead: Arc::new(Homeless),
         replies: None,
         ledger: None,
+        shares: None,
+        is_one_of_several: false,
         observers: Vec::new(),
         metrics: Arc::new(
             Metrics::new().unwrap_or_else(|error| unreachable!("two metrics of one name: {error}")),

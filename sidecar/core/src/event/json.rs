@@ -9,8 +9,11 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Event, Invalid};
 
+mod pick;
 mod read;
 mod write;
+
+pub use pick::{member, text};
 
 /// The `Content-Type` of one event in JSON.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";

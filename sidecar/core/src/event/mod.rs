@@ -32,6 +32,7 @@ use attrs::Attributes;
 pub use attrs::postmark::Postmark;
 pub use format::Format;
 pub use invalid::Invalid;
+pub use uri::reference;
 use value::Kind;
 pub use value::Value;
 

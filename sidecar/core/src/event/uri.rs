@@ -2,6 +2,8 @@
 //!
 //! Only the generic grammar: no scheme's own rules, no normalizing. A URI may end with a fragment.
 
+use std::borrow::Cow;
+
 /// A URI: with a scheme (RFC 3986, section 3).
 pub(super) fn is_uri(text: &str) -> bool {
     match split_scheme(text) {
@@ -26,6 +28,35 @@ pub(super) fn is_uri_reference(text: &str) -> bool {
     // Most are a path from the root and no more.
     let is_path = text.starts_with('/') && !text.starts_with("//") && is_plain_path(text);
     is_path || is_any_reference(text)
+}
+
+/// The text as a URI may hold it: a name that others chose may have any character.
+///
+/// What no URI may have is percent-encoded; a percent sign stays where every one of them begins an encoded byte.
+#[must_use]
+pub fn reference(text: &str) -> Cow<'_, str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=/:@?%".contains(&byte);
+    if text.bytes().all(fits) && is_encoded_well(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut reference = String::with_capacity(text.len() + 16);
+    for byte in text.bytes() {
+        if fits(byte) && byte != b'%' {
+            reference.push(char::from(byte));
+        } else {
+            reference.push('%');
+            let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            reference.extend([digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    Cow::Owned(reference)
+}
+
+/// Whether every `%` begins an encoded byte.
+fn is_encoded_well(text: &str) -> bool {
+    let is_hex =
+        |part: &str| part.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).all(is_hex)
 }
 
 fn is_any_reference(text: &str) -> bool {

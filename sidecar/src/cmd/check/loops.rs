@@ -1,6 +1,6 @@
 //! What is written to where it is read from: each event would bring the next.
 
-use crate::config::Config;
+use crate::config::{Config, TargetPlace};
 
 /// What leads back into a source: the setting's name, and what. A reply may be meant to, as long as some answer none.
 pub(super) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
@@ -18,10 +18,21 @@ pub(super) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
         ),
     ];
     let written = topics.into_iter().filter_map(|(key, broker, topic)| Some((key, broker, topic?)));
+    let routed = config.targets.iter().filter_map(|target| match &target.place {
+        TargetPlace::Url(_) => None,
+        TargetPlace::Kafka(topic) => Some(("targets", Broker::Kafka, topic.as_str())),
+        TargetPlace::Pubsub(topic) => Some(("targets", Broker::Pubsub, topic.as_str())),
+        TargetPlace::EventGrid(topic) => Some(("targets", Broker::EventGrid, &*topic.place)),
+    });
     written
+        .chain(routed)
         .filter_map(|(key, broker, topic)| {
             let by = read_by(config, broker, topic)?;
-            let what = if key.starts_with("replies") { "reply" } else { "dead letter" };
+            let what = match key.split('.').next() {
+                Some("replies") => "reply",
+                Some("targets") => "event that is routed there",
+                _ => "dead letter",
+            };
             Some((key, format!("each {what} comes back in as an event by {by}, and may bring the next; name another topic")))
         })
         .collect()

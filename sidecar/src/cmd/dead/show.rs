@@ -32,6 +32,9 @@ pub(crate) fn letter(out: &mut dyn Write, letter: &Letter) -> io::Result<()> {
     writeln!(out, "dead letter {}", letter.id)?;
     let detail = if letter.detail.is_empty() { String::new() } else { format!(": {}", letter.detail) };
     line(out, "reason", format!("{}{detail}", reason(&letter.reason, letter.status)))?;
+    if let Some(target) = &letter.target {
+        line(out, "target", target)?;
+    }
     line(out, "attempts", letter.attempts)?;
     line(out, "received", when(letter.first_ms))?;
     line(out, "given up", when(letter.last_ms))?;
@@ -127,6 +130,7 @@ mod tests {
             origin: "http".to_owned(),
             position: String::new(),
             key: None,
+            target: None,
             bytes: 9,
         }
     }
@@ -166,6 +170,7 @@ mod tests {
             position: "9".to_owned(),
             headers: vec![("traceparent".to_owned(), "00-1".to_owned())],
             key: Some("k".to_owned()),
+            target: Some("audit".to_owned()),
             attributes: BTreeMap::from([("id".to_owned(), "e".to_owned())]),
             malformed: false,
             data: Some(b"{\n}".to_vec()),
@@ -173,7 +178,7 @@ mod tests {
         let text = shown(|out| letter(out, &found));
         assert_eq!(
             text,
-            "dead letter 7\n  reason           refused (422): bad  [31m\n  attempts         2\n  \
+            "dead letter 7\n  reason           refused (422): bad  [31m\n  target           audit\n  attempts         2\n  \
              received         1970-01-01T00:00:00Z\n  given up         1970-01-01T00:00:00Z\n  \
              origin           journal at 9\n  key              k\nattributes\n  id               e\nheaders\n  \
              traceparent      00-1\ndata, 3 bytes\n{\n}\n"

@@ -9,6 +9,8 @@ pub(super) const A_TOPIC: &str = "the name of a topic, or a pattern that begins 
 pub(super) const A_PEER: &str = "any, spiffe://ID, or subject:, dns:, uri: or email: and a pattern";
 /// A subject as [`Kind::Subjects`] reads it.
 pub(super) const A_SUBJECT: &str = "a whole subject such as \"CN=billing,O=Example\"";
+/// A target as [`Kind::Names`] reads it.
+pub(super) const A_TARGET: &str = "function, or the name of one of targets";
 /// A SPIFFE id as [`Kind::SpiffeIds`] reads it.
 pub(super) const A_SPIFFE_ID: &str =
     "a SPIFFE id such as spiffe://example.org/billing, or spiffe://example.org/* for all below";
@@ -96,6 +98,9 @@ impl Kind {
             }
             Self::Origins => format!("{}, or a list of them", webhook::AN_ORIGIN),
             Self::Hosts => format!("{}, or a list of them", webhook::A_HOST),
+            Self::Name => "a name of letters, digits, ., - and _, at most 63 of them".to_owned(),
+            Self::Names => format!("{A_TARGET}, or a list of them"),
+            Self::Filter => "CESQL, a filter of the Subscriptions API, or a list of filters".to_owned(),
             Self::Or(word, kind) => format!("{}, or {word}", kind.expected()),
         }
     }

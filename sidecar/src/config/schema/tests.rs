@@ -3,7 +3,7 @@ use std::mem::{Discriminant, discriminant};
 use jsonschema::Validator;
 
 use super::*;
-use crate::config::{kind::Kind, yaml};
+use crate::config::{kind::Kind, settings::EXAMPLE_NAME, yaml};
 
 /// Of every kind, a setting, what may stand there and what may not: the reader and the schema agree on these.
 const CASES: &[(&str, &[&str], &[&str])] = &[
@@ -34,6 +34,13 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         "ingress.http.auth.oidc.issuer",
         &["https://accounts.google.com", "http://a/b"],
         &["accounts.google.com", "https://a/?b", "https://a/#b"],
+    ),
+    ("routes.rules.name", &["a.b-C_1", "7"], &["a b", "[a]", "{}"]),
+    ("routes.otherwise", &["function", "[a, b-1]", "discard"], &["A", "a b", "[]", "{a: b}"]),
+    (
+        "routes.rules.when",
+        &["\"type LIKE 'a.%'\"", "true", "{exact: {type: a}}", "[{not: {prefix: {id: a}}}]"],
+        &[""],
     ),
     ("ingress.http.listen", &["127.0.0.1:0", "\"[::1]:80\"", "off"], &["localhost:80", "127.0.0.1", "80"]),
     ("kafka.client_id", &["me", "7", "true"], &["\"\"", "\"a\\tb\"", "[me]", ""]),
@@ -115,6 +122,8 @@ const CHECK_ALONE: &[(&str, &str)] = &[
     ("transform", "[{name: a, when: \"1 +\"}]"),
     ("transform", "[{name: a, drop: id}]"),
     ("function.rate", "1000001/s"),
+    ("routes.rules.when", "\"type LIKE 5\""),
+    ("routes.rules.when", "{prefx: {type: a}}"),
     ("ingress.eventgrid_webhook.validation_hosts", "169.254.169.254"),
 ];
 
@@ -258,7 +267,9 @@ fn pointer(path: &str) -> String {
     let mut pointer = String::new();
     let mut so_far = String::new();
     for name in path.split('.') {
-        pointer = format!("{pointer}/properties/{name}");
+        let is_named = SECTIONS.iter().any(|section| name == EXAMPLE_NAME && section.is_of_each(&so_far));
+        let step = if is_named { "additionalProperties".to_owned() } else { format!("properties/{name}") };
+        pointer = format!("{pointer}/{step}");
         so_far = if so_far.is_empty() { name.to_owned() } else { format!("{so_far}.{name}") };
         let replaced = |section: &Section| section.word.is_some() || section.several_max > 0;
         if SECTIONS.iter().any(|section| section.path == so_far && replaced(section)) {

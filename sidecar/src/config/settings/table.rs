@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, function, kafka, proxy, pubsub, push, tls, webhook};
+use super::{Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, webhook};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -21,6 +21,7 @@ const ALL: &[&[Setting]] = &[
     webhook::INGRESS,
     push::EVENTGRID_WEBHOOK,
     auth::EVENTGRID_WEBHOOK,
+    origins::ORIGINS,
     kafka::SOURCE,
     pubsub::SOURCE,
     eventgrid::SOURCE,
@@ -31,8 +32,12 @@ const ALL: &[&[Setting]] = &[
     eventgrid::NAMESPACE,
     kafka::REPLIES,
     eventgrid::REPLIES,
+    routes::REPLIES,
     kafka::DEAD_LETTERS,
     eventgrid::DEAD_LETTERS,
+    routes::DEAD_LETTERS,
+    routes::TARGETS,
+    routes::ROUTES,
     proxy::PROXY,
     auth::PROXY[0],
     auth::PROXY[1],
@@ -236,6 +241,24 @@ const INSIDE: &[Setting] = &[
         size(MIB, 1024 * GIB),
         "1GiB",
         "The most bytes of dead letters; beyond it events that fail wait until some are replayed or dropped.",
+    ),
+    setting(
+        "journal.overflow_bytes_max",
+        size(MIB, 1024 * GIB),
+        "1GiB",
+        "The most bytes of copies that wait for slow targets (targets.NAME.overflow: journal); beyond it sources pause.",
+    ),
+    setting(
+        "journal.marks_max",
+        count(1_000, 100_000_000),
+        "1000000",
+        "The most marks of which of several targets has which event; the oldest are forgotten first.",
+    ),
+    setting(
+        "journal.marks_age_max",
+        span(Duration::from_secs(1), YEAR),
+        "24h",
+        "The age at which a mark is forgotten: what comes again later than that is sent again.",
     ),
     setting(
         "journal.dead_age_max",

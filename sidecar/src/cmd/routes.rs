@@ -1,0 +1,304 @@
+//! `outrigger routes`: which event would go where, and why, by the code that decides it in production.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+};
+
+use comfy_table::{Table, presets};
+use outrigger_core::{Event, event::json};
+use serde_json::json;
+
+use super::{
+    Exit, Failure,
+    dead::show::clean,
+    lines::{self, AN_EVENT, Line, too_large},
+};
+use crate::{
+    cli::RoutesArgs,
+    config::{Env, FUNCTION, Purpose, load, locate},
+    filter::Attributed,
+    route::Routes,
+};
+
+const COLUMNS: [&str; 5] = ["event", "type", "goes to", "by rule", "why"];
+/// The rows of one table: what is printed before the next events are read.
+const ROWS_MAX: usize = 1_000;
+/// The most characters of a cell; JSON has all of them.
+const CELL_CHARS_MAX: usize = 96;
+
+/// Prints a table of what becomes of each event, or a JSON object for each.
+///
+/// # Errors
+/// [`Failure::Wrong`] when the configuration has mistakes, before anything is read; [`Failure::Io`] when standard output
+/// cannot be written. A file or line that cannot be read is told on standard error, and the rest goes on.
+pub fn run(args: &RoutesArgs, env: &dyn Env) -> Result<Exit, Failure> {
+    let out = io::BufWriter::new(io::stdout().lock());
+    routes(args, env, &mut io::stdin().lock(), out, io::stderr().lock())
+}
+
+fn routes(
+    args: &RoutesArgs,
+    env: &dyn Env,
+    stdin: &mut dyn BufRead,
+    out: impl Write,
+    complaints: impl Write,
+) -> Result<Exit, Failure> {
+    let file = locate(env, args.config.as_deref());
+    let config = load(env, file.as_deref(), &[], Purpose::Look)
+        .map_err(|problems| Failure::Wrong(problems.to_string()))?;
+    let others = config.targets.iter().map(|target| target.name.clone());
+    let names = std::iter::once(FUNCTION.to_owned()).chain(others).collect();
+    let (routes, counts) = (Routes::new(&config), BTreeMap::new());
+    let mut work = Work {
+        routes,
+        names,
+        json: args.json,
+        out,
+        complaints,
+        rows: Vec::new(),
+        counts,
+        events: 0,
+        unread: 0,
+    };
+    if args.events.is_empty() {
+        work.stream("standard input", stdin)?;
+    }
+    for path in &args.events {
+        if path.as_os_str() == "-" {
+            work.stream("standard input", stdin)?;
+        } else {
+            work.file(path)?;
+        }
+    }
+    work.end()
+}
+
+struct Work<O, C> {
+    /// None sends all to the function.
+    routes: Option<Routes>,
+    /// The targets' names at their places.
+    names: Vec<String>,
+    json: bool,
+    out: O,
+    complaints: C,
+    rows: Vec<[String; 5]>,
+    /// How many events go to each target, and how many each rule discards.
+    counts: BTreeMap<String, u64>,
+    events: u64,
+    unread: u64,
+}
+
+/// What becomes of one event.
+struct Told {
+    targets: Vec<String>,
+    rule: Option<String>,
+    why: String,
+    /// Of each rule: its name, whether it fits, its words, and what went wrong.
+    rules: Vec<serde_json::Value>,
+}
+
+impl<O: Write, C: Write> Work<O, C> {
+    fn file(&mut self, path: &Path) -> Result<(), Failure> {
+        let name = path.display().to_string();
+        match fs::File::open(path) {
+            Ok(file) => self.stream(&name, &mut BufReader::new(file)),
+            Err(error) => self.unreadable(&name, &error.to_string()),
+        }
+    }
+
+    fn stream(&mut self, name: &str, bytes: &mut dyn BufRead) -> Result<(), Failure> {
+        for number in 1_u64.. {
+            let place = format!("{name}:{number}");
+            let line = match lines::next(bytes) {
+                Ok(None) => break,
+                Err(error) => return self.unreadable(name, &error.to_string()),
+                Ok(Some(Line::TooLarge)) => return self.unreadable(&place, &too_large(AN_EVENT)),
+                Ok(Some(Line::Text(line))) if line.is_empty() => continue,
+                Ok(Some(Line::Text(line))) => line,
+            };
+            match json::decode(line) {
+                Ok(event) => self.event(&place, &event)?,
+                Err(invalid) => self.unreadable(&place, &format!("no CloudEvent: {invalid}"))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, place: &str, event: &Event) -> Result<(), Failure> {
+        let told = self.told(event);
+        self.events += 1;
+        for target in &told.targets {
+            *self.counts.entry(target.clone()).or_default() += 1;
+        }
+        if told.targets.is_empty() {
+            let by = told.rule.as_deref().unwrap_or("otherwise");
+            *self.counts.entry(format!("discarded by {by}")).or_default() += 1;
+        }
+        if self.json {
+            let object = json!({
+                "place": place, "id": event.id(), "source": event.source(), "type": event.ty(),
+                "rule": told.rule, "targets": told.targets, "discarded": told.targets.is_empty(), "rules": told.rules,
+            });
+            writeln!(self.out, "{object}")?;
+            return Ok(());
+        }
+        let to = if told.targets.is_empty() { "(discarded)".to_owned() } else { told.targets.join(", ") };
+        let rule = told.rule.unwrap_or_else(|| "–".to_owned());
+        self.rows
+            .push([event.id().to_owned(), event.ty().to_owned(), to, rule, told.why].map(|text| cell(&text)));
+        if self.rows.len() == ROWS_MAX { self.table() } else { Ok(()) }
+    }
+
+    fn told(&self, event: &Event) -> Told {
+        let name = |place: &usize| self.names[*place].clone();
+        let Some(routes) = &self.routes else {
+            let why = "there are no rules".to_owned();
+            return Told { targets: vec![name(&0)], rule: None, why, rules: Vec::new() };
+        };
+        let mut failed = Vec::new();
+        let way = routes.way(event, |rule| failed.push(rule));
+        let mut reasons = Vec::new();
+        match way.by {
+            Some(by) => reasons.push(routes.rules()[by].filter.to_string()),
+            None => reasons.push("no rule fits".to_owned()),
+        }
+        let rules = routes.rules().iter().enumerate().map(|(place, rule)| {
+            let explained = rule.filter.explain(&Attributed(event));
+            let errors = errors(&explained);
+            if failed.contains(&place) {
+                reasons.push(format!("{}: {}", rule.name, errors.join("; ")));
+            }
+            json!({ "rule": &*rule.name, "fits": explained.holds, "expression": explained.expression, "errors": errors })
+        });
+        let rules = rules.collect();
+        let rule = way.by.map(|by| routes.rules()[by].name.to_string());
+        Told { targets: way.to.iter().map(name).collect(), rule, why: reasons.join("; "), rules }
+    }
+
+    fn table(&mut self) -> Result<(), Failure> {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_header(COLUMNS).add_rows(self.rows.drain(..));
+        for line in table.to_string().lines() {
+            writeln!(self.out, "{}", line.trim())?;
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<Exit, Failure> {
+        if !self.json {
+            if !self.rows.is_empty() {
+                self.table()?;
+            }
+            let counts =
+                self.counts.iter().map(|(what, count)| format!("{what} {count}")).collect::<Vec<_>>();
+            writeln!(
+                self.out,
+                "{} events: {}",
+                self.events,
+                if counts.is_empty() { "-".to_owned() } else { counts.join(", ") }
+            )?;
+        }
+        self.out.flush()?;
+        Ok(if self.unread > 0 { Exit::Wrong } else { Exit::Success })
+    }
+
+    /// What was printed comes first, so that the two can be read together.
+    fn unreadable(&mut self, place: &str, why: &str) -> Result<(), Failure> {
+        self.unread += 1;
+        self.out.flush()?;
+        writeln!(self.complaints, "{place}: {why}")?;
+        Ok(())
+    }
+}
+
+/// What went wrong anywhere in it.
+fn errors(explained: &outrigger_cesql::Explanation) -> Vec<String> {
+    let own = explained.errors.iter().map(|error| error.message().to_owned());
+    own.chain(explained.parts.iter().flat_map(errors)).collect()
+}
+
+/// A text on one line, of bounded length, that cannot steer a terminal.
+fn cell(text: &str) -> String {
+    let mut shown: String = clean(text).chars().take(CELL_CHARS_MAX).collect();
+    if text.chars().nth(CELL_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser as _;
+
+    const CONFIG: &str = "\
+kafka: {brokers: \"127.0.0.1:9092\"}
+targets:
+  audit: {url: \"https://audit.example.com/\"}
+  copies: {kafka_topic: copies}
+routes:
+  rules:
+    - {name: orders, when: \"type LIKE 'com.example.order.%'\", to: [function, copies]}
+    - {name: noise, when: {prefix: {type: debug.}}, discard: true}
+    - {name: loop, when: \"hop > 3\", to: audit}
+";
+    const EVENTS: &str = r#"{"specversion":"1.0","id":"1","source":"/shop","type":"com.example.order.paid"}
+{"specversion":"1.0","id":"2","source":"/shop","type":"debug.tick"}
+
+{"specversion":"1.0","id":"3","source":"/shop","type":"refund","hop":4}
+{"specversion":"1.0","id":"4","source":"/shop","type":"refund"}
+no JSON
+"#;
+
+    fn told(flags: &[&str], config: &str) -> (Result<Exit, String>, String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("o.yaml");
+        fs::write(&path, config).unwrap();
+        let args = [&["outrigger", "routes", path.to_str().unwrap()], flags].concat();
+        let Command::Routes(args) = Cli::parse_from(args).command else { panic!("another verb") };
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let exit = routes(&args, &crate::config::Nothing, &mut EVENTS.as_bytes(), &mut out, &mut complaints);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (exit.map_err(|failure| failure.to_string()), text(out), text(complaints))
+    }
+
+    #[test]
+    fn each_event_has_a_row_with_its_targets_its_rule_and_the_reason() {
+        let (exit, out, complaints) = told(&[], CONFIG);
+        let rows: Vec<_> =
+            out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let has = |row: &str| assert!(rows.iter().any(|found| found == row), "{row} in {out}");
+        has("1 com.example.order.paid function, copies orders type LIKE 'com.example.order.%'");
+        has("2 debug.tick (discarded) noise type LIKE 'debug.%'");
+        has("3 refund audit loop hop > 3");
+        has("4 refund function – no rule fits; loop: the event has no attribute hop");
+        has("4 events: audit 1, copies 1, discarded by noise 1, function 2");
+        assert!(complaints.starts_with("standard input:6: no CloudEvent: "), "{complaints}");
+        assert_eq!(exit, Ok(Exit::Wrong));
+    }
+
+    #[test]
+    fn json_has_a_line_for_each_event_and_what_each_rule_says() {
+        let (_, out, _) = told(&["--json"], CONFIG);
+        let lines: Vec<serde_json::Value> =
+            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[0]["targets"], json!(["function", "copies"]));
+        assert_eq!((&lines[1]["discarded"], &lines[1]["rule"]), (&json!(true), &json!("noise")));
+        assert_eq!(lines[3]["rule"], json!(null));
+        assert_eq!(lines[3]["rules"][2]["errors"], json!(["the event has no attribute hop"]));
+    }
+
+    #[test]
+    fn without_rules_all_go_to_the_function_and_mistakes_are_told_before_anything_is_read() {
+        let (_, out, _) = told(&[], "");
+        assert!(out.ends_with("4 events: function 4\n"), "{out}");
+        let (exit, out, _) = told(&[], "routes: {rules: [{name: a, to: nowhere}]}\n");
+        assert!(exit.unwrap_err().contains("routes.rules.to: found \"nowhere\""));
+        assert_eq!(out, "");
+    }
+}
