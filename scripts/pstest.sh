@@ -23,30 +23,10 @@ if [ "${1:-}" = --find ]; then
     exit 1
 fi
 
-# The Go of this machine, or the one that the source wants: Go's module proxy has them as modules, which Go since 1.21
-# fetches by itself unless it is told not to, and which an older one can fetch like any other.
-#   fitting_go
-fitting_go() {
-    local have toolchain folder
-    have=$(GOTOOLCHAIN=local go env GOVERSION) && have=${have#go}
-    if [ "$(printf '%s\n' "$wanted" "${have%% *}" | sort -V | head -n 1)" = "$wanted" ]; then
-        command -v go
-        return
-    fi
-    toolchain=golang.org/toolchain@v0.0.1-go$wanted.$(go env GOOS)-$(go env GOARCH)
-    folder=$(cd "$work" && GOTOOLCHAIN=local GOFLAGS=-mod=mod go mod download -json "$toolchain" |
-        sed -n 's|.*"Dir": "\(.*\)".*|\1|p')
-    [ -n "$folder" ] || return 1
-    # Modules are kept without the right to be run, and read-only.
-    cp -r "$folder" "$work/go" && chmod -R u+w "$work/go" && chmod -R +x "$work/go/bin" "$work/go/pkg/tool" || return 1
-    echo "$work/go/bin/go"
-}
-
 mkdir -p "$(cache_dir)"
 work=$(mktemp -d "$(cache_dir)/pstest.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-printf 'module fetch\n' >"$work/go.mod"
-if ! go=$(fitting_go); then
+if ! go=$(fitting_go "$wanted" "$work"); then
     echo "pstest: it needs Go $wanted, and this machine has $(go version) and could not fetch that one" >&2
     exit 1
 fi

@@ -8,6 +8,13 @@ use std::path::Path;
 #[allow(dead_code, unused_imports)]
 #[path = "../../sidecar/src/config/mod.rs"]
 mod config;
+// What rules on events are made of.
+#[allow(dead_code)]
+#[path = "../../sidecar/src/filter.rs"]
+mod filter;
+#[allow(dead_code)]
+#[path = "../../sidecar/src/transform/mod.rs"]
+mod transform;
 
 use config::{Env, Purpose};
 

@@ -1,11 +1,16 @@
 //! The first step inside: what every delivery passes before its lane.
 
-use crate::dispatch::{Target, now};
-use outrigger_core::{Admit, Annotate, Delivery, Event, Key, Timeline};
+use crate::{
+    dispatch::{Target, now},
+    transform::{self, Changed},
+};
+use outrigger_core::{Admit, Annotate, Code, Delivery, Event, Key, Reason, Timeline};
 use std::sync::Arc;
 
-/// Lets plugins see each event, then puts it into its target's lane.
+/// Does to each event what the rules say, lets plugins see it, then puts it into its target's lane.
 pub struct Admission {
+    /// Rules of the user.
+    pub rules: Vec<transform::Rule>,
     /// Plugins that add attributes.
     pub annotators: Vec<Arc<dyn Annotate>>,
     /// The one target: routes come later.
@@ -14,7 +19,10 @@ pub struct Admission {
 
 impl Admit for Admission {
     fn admit(&self, mut delivery: Delivery) {
-        if let Ok(event) = &mut delivery.item {
+        let ruled = if self.rules.is_empty() { Ok(()) } else { self.rule(&mut delivery) };
+        if let Ok(event) = &mut delivery.item
+            && ruled.is_ok()
+        {
             for annotator in &self.annotators {
                 annotator.annotate(event);
             }
@@ -22,11 +30,32 @@ impl Admit for Admission {
         if self.target.is_observed() {
             delivery.timeline = Timeline::start(now());
         }
-        self.target.push(delivery);
+        match ruled {
+            Ok(()) => self.target.push(delivery),
+            Err(reason) => self.target.give_up_untried(delivery, reason),
+        }
     }
 
     fn sweep(&self) {
         self.target.sweep();
+    }
+}
+
+impl Admission {
+    /// Does what the rules say, or leaves the event as it came.
+    fn rule(&self, delivery: &mut Delivery) -> Result<(), Reason> {
+        let Ok(event) = &mut delivery.item else { return Ok(()) };
+        match transform::transformed(&self.rules, &delivery.origin.source, event) {
+            Ok(None) => Ok(()),
+            Ok(Some(Changed { event: changed, key })) => {
+                *event = changed;
+                if key.is_some() {
+                    delivery.key = key;
+                }
+                Ok(())
+            }
+            Err(failed) => Err(Reason { code: Code::Rule, status: None, detail: failed.to_string() }),
+        }
     }
 }
 
@@ -108,6 +137,7 @@ mod tests {
             on_poison: OnPoison::Skip,
             concurrency: 1,
             per_second: None,
+            hops_max: 16,
             retry_budget: (0.0, 1.0, 1.0),
             breaker: breaker::Settings { failures: 1, open: Duration::ZERO, open_max: Duration::ZERO },
         };
@@ -128,7 +158,8 @@ mod tests {
         let spy = Arc::new(Spy::default());
         let target = target(&spy);
         target.set_ready(true);
-        let admission = Admission { annotators: vec![spy.clone()], target: target.clone() };
+        let admission =
+            Admission { rules: Vec::new(), annotators: vec![spy.clone()], target: target.clone() };
         let (mut receipts, settled) = Receipt::batch(1);
         admission.admit(Delivery {
             item: Ok(Event::new("1", "/s", "t").unwrap()),

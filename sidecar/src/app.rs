@@ -115,7 +115,8 @@ impl App {
         let tls = tls::function_client(&config.function).map_err(wrong)?;
         let (target, client) = target(&config, (&url, tls.clone()), homes, &plugins, &metrics, rng.fork())?;
         let annotators = plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
-        let admission = Arc::new(Admission { annotators, target: target.clone() });
+        let admission =
+            Arc::new(Admission { rules: config.transform.clone(), annotators, target: target.clone() });
         let intake = Intake::new(Window::new(config.window.events, config.window.bytes), admission);
         tokio::spawn(target.clone().keep_time());
 

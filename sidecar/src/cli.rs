@@ -11,6 +11,7 @@ mod status;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub use self::{
     dead::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
@@ -159,6 +160,17 @@ pub enum Command {
     /// configuration.
     #[command(verbatim_doc_comment)]
     Replay(ReplayArgs),
+    /// Print what makes a shell complete every verb and flag
+    ///
+    /// Examples:
+    ///     outrigger completions bash > ~/.local/share/bash-completion/completions/outrigger
+    ///     outrigger completions zsh > ~/.zfunc/_outrigger
+    ///     outrigger completions fish > ~/.config/fish/completions/outrigger.fish
+    #[command(verbatim_doc_comment)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 /// What `outrigger run` takes.
@@ -334,6 +346,8 @@ pub enum SendMode {
     Binary,
     /// One event as one JSON object
     Structured,
+    /// One event as one message of Protobuf
+    Protobuf,
     /// Many events as one JSON array
     Batch,
 }

@@ -14,10 +14,13 @@ pub(crate) use job::{Job, Running};
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
 
-use crate::{complaint::Complaint, telemetry::Metrics};
+use crate::{
+    complaint::Complaint,
+    telemetry::{Ended, Metrics},
+};
 use fastrand::Rng;
 use outrigger_core::{
-    Call, Code, DeadLetters, Delivery, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
+    Call, Code, DeadLetters, Delivery, Event, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
     decide::{
         breaker::{self, Breaker},
         budget::Budget,
@@ -121,12 +124,29 @@ impl Target {
             drop(state);
             return delivery.receipt.settle(Settlement::Reject(self.unavailable()));
         }
+        self.queue(&mut state, delivery, now, None);
+    }
+
+    /// Gives the delivery up without an attempt: it becomes a dead letter in its lane's turn. A caller who waits is told.
+    pub fn give_up_untried(self: &Arc<Self>, delivery: Delivery, reason: Reason) {
+        if delivery.once.is_some() {
+            self.metrics.ended(Ended::Rejected);
+            return delivery.receipt.settle(Settlement::Reject(reason));
+        }
+        tracing::warn!(id = delivery.item.as_ref().map_or("", Event::id), %reason, "the event becomes a dead letter");
+        self.queue(&mut self.state(), delivery, now(), Some(reason));
+    }
+
+    fn queue(self: &Arc<Self>, state: &mut State, delivery: Delivery, now: Instant, grave: Option<Reason>) {
         delivery.timeline.note(Step::Queued, now);
         let open_before = state.breaker.open_total(now);
         let key = delivery.key.clone();
-        let job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
+        let mut job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
+        if let Some(reason) = grave {
+            job.grave = Some(Box::new(reason));
+        }
         state.lanes.push(key, job);
-        self.start_worker(&mut state);
+        self.start_worker(state);
     }
 
     /// Says whether the function can take calls.

@@ -1,7 +1,7 @@
 //! Outrigger brings events to functions: in order per key, at least once, settled only when it is safe.
 //!
 //! The path, in reading order: [`app`] wires everything and stops it; [`ingress`] takes events; [`admit`] lets them
-//! in; [`dispatch`] keeps a target's lanes and workers; [`settle`] makes one attempt and does what follows.
+//! in, by the user's rules ([`transform`]); [`dispatch`] keeps a target's lanes and workers; [`settle`] makes one attempt and does what follows.
 //! What passes through goes by [`proxy`].
 //! Beside it: [`registry`] (which adapters are compiled in), [`supervise`] and [`ready`] (the function as
 //! a process), [`admin`] and [`telemetry`] (what an operator sees), [`config`] (read again by [`reload`]), [`filter`] (what CESQL
@@ -31,3 +31,4 @@ pub mod settle;
 pub mod supervise;
 pub mod telemetry;
 pub mod tls;
+pub mod transform;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Parked(command) => cmd::status::parked(&command, &config::Process),
         Command::Kafka(command) => cmd::kafka::run(&command, &config::Process),
         Command::Replay(args) => cmd::replay::run(&args),
+        Command::Completions { shell } => cmd::completions::run(shell),
         Command::Filter(args) => cmd::filter::run(&args),
         Command::Normalize(args) => cmd::normalize::run(&args),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),

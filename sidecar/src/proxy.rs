@@ -28,7 +28,7 @@ use asked::Asked;
 use headers::{Ambiguous, Telling, WhoAsks};
 use http::{Request, Response, StatusCode, Version, header::UPGRADE};
 use hyper::body::Incoming;
-use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Timeline};
+use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Position, Timeline};
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Why},
     server::Remote,
@@ -165,6 +165,8 @@ impl Proxy {
             deadline: Some(started + self.tuning.upload_timeout.get()),
             stream: Some(self.tuning.rest_max.get()),
             timeline: Timeline::off(),
+            position: Position::none(),
+            key: None,
         };
         let sending = self.parts.exchange.send(request.take().expect(ONCE).map(Asked::body), &cx);
         let outcome = sending.await;

@@ -5,11 +5,12 @@ use crate::{
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Kind, Mark, Reason, Reply, Result, Retry, Settlement, Step,
+    CallCx, Code, DeadLetter, Error, Event, Kind, Mark, Reason, Reply, Result, Retry, Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
         verdict::{Verdict, is_down},
     },
+    event::lineage,
 };
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -77,6 +78,8 @@ impl Target {
             deadline: job.once,
             stream: None,
             timeline: job.timeline.clone(),
+            position: job.origin.position.clone(),
+            key: job.key.clone(),
         };
         let event = job.item.as_ref().expect("what is malformed is buried, not called with");
         let outcome = self.call.call(std::slice::from_ref(event), &cx).await;
@@ -86,9 +89,38 @@ impl Target {
         self.metrics.attempted(status, ended - started);
         let outcome = outcome.map(|mut replies| {
             let is_read = job.once.is_some() || replies.last().is_some_and(|reply| reply.event.is_some());
-            is_read.then(|| Box::new(replies.pop().unwrap_or_default()))
+            is_read.then(|| Box::new(self.continued(event, replies.pop().unwrap_or_default(), job.once)))
         });
         (outcome, ended)
+    }
+
+    /// The reply as the next of the event's line. A caller who waits gets none that would be too many: the function has
+    /// the event, and an error would only have it called again.
+    fn continued(&self, event: &Event, mut reply: Reply, once: Option<Instant>) -> Reply {
+        let Some(next) = &mut reply.event else { return reply };
+        // Where it finds no room, that is seen below.
+        let _ = lineage::follow(event, next);
+        if once.is_some()
+            && let Some(detail) = self.loops(next)
+        {
+            tracing::warn!(id = event.id(), detail, "a reply is dropped");
+            self.metrics.reply_cut();
+            (reply.event, reply.status) = (None, 204);
+        }
+        reply
+    }
+
+    /// Why a reply is not passed on: it is one more of a line that goes round, or may be.
+    fn loops(&self, reply: &Event) -> Option<String> {
+        let hops_max = self.state().settings.hops_max;
+        match reply.text(lineage::HOPS).and_then(|hops| hops.parse::<u32>().ok()) {
+            Some(hops) if hops <= hops_max => None,
+            Some(hops) => Some(format!(
+                "the reply is number {hops} in a line of replies, and replies.hops_max allows {hops_max}: replies come \
+                 back as events, or the line is meant to be longer"
+            )),
+            None => Some(format!("the reply has so many attributes that {} finds no room", lineage::HOPS)),
+        }
     }
 
     async fn judge(&self, mut running: Running<'_>, outcome: Result<Option<Box<Reply>>>, ended: Instant) {
@@ -168,6 +200,12 @@ impl Target {
         let (Some(sink), Some(event)) = (&self.replies, &reply.event) else {
             return self.done(running, Some(reply)).await;
         };
+        if let Some(detail) = self.loops(event) {
+            let reason = Reason { code: Code::ReplyRefused, status: None, detail };
+            tracing::warn!(id = running.job().event_id(), %reason, "a reply is not passed on");
+            self.metrics.reply_cut();
+            return self.bury(running, reason).await;
+        }
         match sink.send(event).await {
             Ok(()) => {
                 self.metrics.replied();

@@ -64,6 +64,7 @@ pub struct Metrics {
     dead: IntCounterVec,
     dead_failed: IntCounter,
     replied: IntCounter,
+    reply_cut: IntCounter,
     reply_failed: IntCounter,
     ended: IntCounterVec,
     refused: IntCounterVec,
@@ -121,6 +122,7 @@ impl Metrics {
                 "Dead letters that could not be written; their events are kept",
             )?,
             replied: made.counter("outrigger_replies_total", "Replies that are kept where they go")?,
+            reply_cut: made.counter("outrigger_replies_cut_total", "Replies beyond replies.hops_max")?,
             reply_failed: made.counter(
                 "outrigger_reply_failures_total",
                 "Replies that could not be written; their events are kept",
@@ -234,6 +236,11 @@ impl Metrics {
     /// A reply is kept.
     pub fn replied(&self) {
         self.replied.inc();
+    }
+
+    /// A reply was not passed on, as its line is too long.
+    pub fn reply_cut(&self) {
+        self.reply_cut.inc();
     }
 
     /// A reply could not be written.

@@ -4,7 +4,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,9 +14,10 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use outrigger_core::{Body, Error, Kind, Result};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    alarm::Alarm,
     client::broken,
     pool::Pool,
     upload::{Gate, Progress},
@@ -60,6 +61,8 @@ pub(crate) struct Lent {
     /// Closed with the answer's end where the function has not asked for the body.
     pub(crate) gate: Option<Gate>,
     pub(crate) end: End,
+    /// Asked only once the body makes us wait, which a small answer seldom does.
+    pub(crate) alarm: Alarm,
 }
 
 impl Lent {
@@ -72,7 +75,7 @@ impl Lent {
         let (parts, incoming) = answer.into_parts();
         // What is spoken after an upgrade is not HTTP, so the connection is nobody else's any more.
         let sender = sender.filter(|_| parts.status != StatusCode::SWITCHING_PROTOCOLS);
-        let mut answer = Answer { incoming, sender, lent: self, alarm: None };
+        let mut answer = Answer { incoming, sender, lent: self };
         let body = if answer.incoming.is_end_stream() {
             answer.give_back();
             Body::default()
@@ -87,8 +90,6 @@ struct Answer {
     incoming: Incoming,
     sender: Option<SendRequest<Body>>,
     lent: Lent,
-    /// Set only once the body makes us wait, which a small answer seldom does.
-    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Answer {
@@ -97,14 +98,15 @@ impl Answer {
         if self.lent.gate.as_ref().is_some_and(|gate| !gate.is_open()) {
             return; // the function did not want the body, and it is not going to be sent
         }
+        let alarm = std::mem::take(&mut self.lent.alarm);
         if self.lent.at_once {
-            self.lent.pool.put(sender);
+            self.lent.pool.put(sender, alarm);
             return;
         }
         let pool = Arc::clone(&self.lent.pool);
         tokio::spawn(async move {
             if let Ok(Ok(())) = timeout_at(Instant::now() + LAST_BYTES_MAX, sender.ready()).await {
-                pool.put(sender);
+                pool.put(sender, alarm);
             }
         });
     }
@@ -119,14 +121,10 @@ impl Answer {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let end = self.lent.end.at();
-            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(end)));
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+            ready!(self.lent.alarm.poll_at(end, cx));
+            if self.lent.end.at() <= end {
+                return Poll::Ready(()); // else bytes have moved since
             }
-            if end <= alarm.deadline() {
-                return Poll::Ready(());
-            }
-            alarm.as_mut().reset(end); // bytes have moved since it was set
         }
     }
 }

@@ -8,24 +8,23 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header::CONTENT_LENGTH,
     uri::PathAndQuery,
 };
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
-use outrigger_core::{Body, BoxFuture, Call, CallCx, Error, Event, Exchange, Kind, Reply, Result, event};
+use outrigger_core::{Body, BoxFuture, Call, CallCx, Error, Event, Exchange, Kind, Reply, Result};
 use tokio::time::timeout;
 
 use crate::{
+    batch::{self, Outcome},
     config::{Config, Mode, Replies},
-    decode,
+    decode, encode,
 };
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// RFC 7240's header with Knative's preference: whoever honours it answers with a reply event.
 const PREFER_REPLY: HeaderValue = HeaderValue::from_static("reply");
-const STRUCTURED: HeaderValue = HeaderValue::from_static("application/cloudevents+json; charset=UTF-8");
 
 /// How much of a failure's body is told.
 const DETAIL_BYTES_MAX: usize = 1024;
@@ -62,7 +61,7 @@ impl FunctionCall {
             let what = format!("the function takes one event per call and was given {}", events.len());
             return Err(Error::new(Kind::Invalid, what));
         };
-        let answer = self.exchange.send(self.request(event), cx).await?;
+        let answer = self.exchange.send(self.request(event, cx), cx).await?;
         if !answer.status().is_success() {
             return Err(failure(answer).await);
         }
@@ -73,21 +72,53 @@ impl FunctionCall {
         Ok(vec![reply])
     }
 
-    fn request(&self, event: &Event) -> Request<Body> {
+    /// Calls the function with all of `events` in one request; an outcome for each. A reply event is refused: nobody could
+    /// tell what it replies to.
+    ///
+    /// Dropping the future abandons the attempt; the function may have seen the events all the same.
+    pub(crate) async fn batch(&self, events: &[Event], cx: &CallCx) -> Vec<Outcome> {
+        let answer = self.answer_to(events, cx).await;
+        match &answer {
+            Ok((status, body)) => batch::outcome(events, Ok((*status, body))),
+            Err(error) => batch::outcome(events, Err(error.clone())),
+        }
+    }
+
+    async fn answer_to(&self, events: &[Event], cx: &CallCx) -> Result<(u16, Bytes)> {
+        let mut headers = HeaderMap::new();
+        let data = encode::batch(self.mode, events, &mut headers);
+        let answer = self.exchange.send(self.post(headers, data), cx).await?;
+        if !answer.status().is_success() {
+            return Err(failure(answer).await);
+        }
+        let (parts, body) = answer.into_parts();
+        let status = parts.status.as_u16();
+        if decode::claims_event(status, &parts.headers) {
+            return Err(decode::bad_reply(status, "a batch has no reply"));
+        }
+        read(body, self.reply_bytes_max).await?.map(|body| (status, body)).ok_or_else(|| {
+            let most = self.reply_bytes_max;
+            let why =
+                format!("status {status}, but its answer is larger than the {most} bytes that are allowed");
+            Error::new(Kind::BadAnswer, why)
+        })
+    }
+
+    fn request(&self, event: &Event, cx: &CallCx) -> Request<Body> {
+        let mut headers = HeaderMap::new();
+        let data = encode::event(self.mode, event, cx, &mut headers);
+        if self.replies == Replies::Used && self.mode != Mode::Raw {
+            headers.insert(PREFER, PREFER_REPLY);
+        }
+        self.post(headers, data)
+    }
+
+    fn post(&self, headers: HeaderMap, data: Bytes) -> Request<Body> {
         let mut request = Request::new(());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path.clone();
+        *request.headers_mut() = headers;
         let headers = request.headers_mut();
-        let data = match self.mode {
-            Mode::Binary => event::http::encode(event, headers),
-            Mode::Structured => {
-                headers.insert(CONTENT_TYPE, STRUCTURED);
-                event::json::encode(event)
-            }
-        };
-        if self.replies == Replies::Used {
-            headers.insert(PREFER, PREFER_REPLY);
-        }
         if data.is_empty() {
             // Of a longer body hyper knows the exact size and says it; of none it says nothing.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

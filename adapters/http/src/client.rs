@@ -5,7 +5,7 @@
 //! answer, and begins anew with each piece of an upload. Whether the request was sent is known at every moment, because that decides
 //! whether a failure counts as an attempt.
 
-use std::{pin::pin, sync::Arc};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use http::{
     HeaderValue, Request, Response,
@@ -15,9 +15,10 @@ use http_body::Body as _;
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use outrigger_core::{Body, BoxFuture, CallCx, Error, Exchange, Kind, Result};
 use outrigger_net::tls::ClientTls;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
+    alarm::Alarm,
     answer::{End, Lent},
     config::{Config, Protocol},
     connect::{Address, Security},
@@ -114,18 +115,26 @@ impl Client {
         let now = Instant::now();
         let mut deadline = self.deadline(cx, now);
         let progress = asked.progress.clone();
+        let (idle, mut alarm) = match &self.shared {
+            None => self.pool.take(now).map_or_else(Default::default, |kept| (Some(kept.sender), kept.alarm)),
+            Some(_) => (None, Alarm::default()),
+        };
         let answered = {
-            let mut exchange = pin!(self.exchange(asked, now));
-            loop {
-                match timeout_at(deadline, exchange.as_mut()).await {
-                    Ok(answered) => break Some(answered),
-                    // A long upload moves on.
-                    Err(_) => match progress.as_ref().map(|progress| self.deadline(cx, progress.last())) {
-                        Some(later) if later > deadline => deadline = later,
-                        _ => break None,
-                    },
+            let mut exchange = pin!(self.exchange(asked, idle, now));
+            poll_fn(|task| {
+                if let Poll::Ready(answered) = exchange.as_mut().poll(task) {
+                    return Poll::Ready(Some(answered));
                 }
-            }
+                while alarm.poll_at(deadline, task).is_ready() {
+                    // A long upload moves on.
+                    match progress.as_ref().map(|progress| self.deadline(cx, progress.last())) {
+                        Some(later) if later > deadline => deadline = later,
+                        _ => return Poll::Ready(None),
+                    }
+                }
+                Poll::Pending
+            })
+            .await
         };
         let end = match cx.stream {
             Some(rest) => End::Rest { rest, progress, last: None },
@@ -134,7 +143,7 @@ impl Client {
         match (answered, std::mem::replace(&mut asked.message, Message::Away)) {
             (Some(Ok(())), Message::Answer(answer, sender)) => {
                 let (pool, at_once, gate) = (Arc::clone(&self.pool), asked.at_once, asked.gate.take());
-                Ok(Lent { pool, at_once, gate, end }.answer(answer, sender))
+                Ok(Lent { pool, at_once, gate, end, alarm }.answer(answer, sender))
             }
             (Some(Err(error)), _) => Err(error),
             _ => Err(self.late(asked)),
@@ -161,15 +170,24 @@ impl Client {
         cx.deadline.map_or(own, |callers| own.min(callers.into()))
     }
 
-    /// Leaves the answer in its place.
-    async fn exchange(&self, asked: &mut Asked, now: Instant) -> Result<()> {
+    /// Leaves the answer in its place. `idle` is the connection that is tried first.
+    async fn exchange(
+        &self,
+        asked: &mut Asked,
+        mut idle: Option<SendRequest<Body>>,
+        now: Instant,
+    ) -> Result<()> {
         if let Some(shared) = &self.shared {
             let request = asked.take_request();
             let answer = Box::pin(shared.send(&self.address, request, &mut asked.sent)).await?;
             asked.message = Message::Answer(answer, None);
             return Ok(());
         }
-        let mut idle = self.idle(now).await;
+        while let Some(sender) = &mut idle
+            && sender.ready().await.is_err()
+        {
+            idle = self.pool.take(now).map(|kept| kept.sender);
+        }
         loop {
             let reused = idle.is_some();
             let mut sender = match idle.take() {
@@ -192,16 +210,6 @@ impl Client {
                 },
             }
         }
-    }
-
-    /// An idle connection that is ready for a request.
-    async fn idle(&self, now: Instant) -> Option<SendRequest<Body>> {
-        while let Some(mut sender) = self.pool.take(now) {
-            if sender.ready().await.is_ok() {
-                return Some(sender);
-            }
-        }
-        None
     }
 
     /// A parse error is told like an interruption, not like an answer that is wrong for ever: a port that
@@ -261,7 +269,7 @@ mod tests {
     use http_body_util::{BodyExt, Full};
     use hyper::client::conn::http1;
     use hyper_util::rt::TokioIo;
-    use outrigger_core::{TargetId, Timeline};
+    use outrigger_core::{Position, TargetId, Timeline};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -277,6 +285,8 @@ mod tests {
             deadline: None,
             stream: None,
             timeline: Timeline::off(),
+            position: Position::none(),
+            key: None,
         }
     }
 
@@ -300,7 +310,7 @@ mod tests {
         let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await.unwrap();
         let driven = tokio::spawn(connection);
         sender.ready().await.unwrap();
-        client.pool.put(sender);
+        client.pool.put(sender, Alarm::default());
         drop(function); // its task has had no turn since, so nobody knows
 
         let answer = tokio::spawn(async move {
@@ -321,7 +331,7 @@ mod tests {
         let client = client("http://127.0.0.1:9");
         let (ours, _function) = tokio::io::duplex(1024);
         let (sender, connection) = http1::handshake::<_, Body>(TokioIo::new(ours)).await.unwrap();
-        client.pool.put(sender); // never ready: nothing drives its connection
+        client.pool.put(sender, Alarm::default()); // never ready: nothing drives its connection
         let error = client.send(request(), &cx()).await.unwrap_err();
         assert_eq!((error.kind(), error.sent()), (Kind::Unreachable, false));
         drop(connection);

@@ -47,6 +47,10 @@ pub enum Mode {
     Binary,
     /// All of it as one JSON object.
     Structured,
+    /// All of it as one message of Protobuf.
+    Protobuf,
+    /// The bare data, with the headers of `OpenFaaS`'s connectors; nothing says that it is an event.
+    Raw,
 }
 
 /// What becomes of the body of a 2xx.

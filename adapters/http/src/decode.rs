@@ -40,8 +40,8 @@ fn read_event(headers: &HeaderMap, body: Bytes) -> Result<Event, String> {
     let said = |invalid: Invalid| invalid.to_string();
     match event::http::mode(headers).map_err(said)? {
         event::http::Mode::Binary => event::http::decode(headers, body).map_err(said),
-        event::http::Mode::Structured => event::json::decode(body).map_err(said),
-        event::http::Mode::Batch => Err("a batch, where one event is expected".to_owned()),
+        event::http::Mode::Structured(format) => format.decode(body).map_err(said),
+        event::http::Mode::Batch(_) => Err("a batch, where one event is expected".to_owned()),
     }
 }
 

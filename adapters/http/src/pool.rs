@@ -13,7 +13,7 @@ use hyper::client::conn::http1::SendRequest;
 use outrigger_core::Body;
 use tokio::time::Instant;
 
-use crate::tuning::Tuning;
+use crate::{alarm::Alarm, tuning::Tuning};
 
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -31,8 +31,16 @@ struct State {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<Body>,
+    kept: Kept,
     since: Instant,
+}
+
+/// A connection between two calls.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) sender: SendRequest<Body>,
+    /// As its last call left it.
+    pub(crate) alarm: Alarm,
 }
 
 impl Pool {
@@ -42,18 +50,18 @@ impl Pool {
 
     /// The connection that was used last, if it still counts as alive. Its last exchange may need one more
     /// turn of hyper's task; `ready` waits for that.
-    pub(crate) fn take(&self, now: Instant) -> Option<SendRequest<Body>> {
+    pub(crate) fn take(&self, now: Instant) -> Option<Kept> {
         let mut state = self.state();
         let youngest = state.idle.pop_back()?;
         if now.saturating_duration_since(youngest.since) >= self.tuning.idle_timeout.get() {
             state.idle.clear(); // the others are older still
             return None;
         }
-        Some(youngest.sender)
+        Some(youngest.kept)
     }
 
     /// Takes back a connection whose answer was read to its end. Above the limit the oldest goes.
-    pub(crate) fn put(self: &Arc<Self>, sender: SendRequest<Body>) {
+    pub(crate) fn put(self: &Arc<Self>, sender: SendRequest<Body>, alarm: Alarm) {
         let idle_max = self.tuning.idle_connections_max();
         if sender.is_closed() || idle_max == 0 {
             return;
@@ -63,7 +71,7 @@ impl Pool {
             state.idle.pop_front();
         }
         let since = Instant::now();
-        state.idle.push_back(Idle { sender, since });
+        state.idle.push_back(Idle { kept: Kept { sender, alarm }, since });
         if !std::mem::replace(&mut state.sweeping, true) {
             tokio::spawn(sweep(Arc::downgrade(self), since + self.tuning.idle_timeout.get()));
         }
@@ -134,7 +142,7 @@ mod tests {
     async fn an_idle_connection_is_closed_after_its_time_though_nobody_calls() {
         let pool = pool(8);
         let (sender, function) = connection().await;
-        pool.put(sender);
+        pool.put(sender, Alarm::default());
         let started = Instant::now();
         assert!(is_closed(function).await);
         assert_eq!(started.elapsed(), IDLE);
@@ -146,10 +154,10 @@ mod tests {
         let pool = pool(8);
         for _ in 0..2 {
             let (older, first) = connection().await;
-            pool.put(older);
+            pool.put(older, Alarm::default());
             tokio::time::advance(IDLE / 2).await;
             let (younger, second) = connection().await;
-            pool.put(younger);
+            pool.put(younger, Alarm::default());
             let started = Instant::now();
             assert!(is_closed(first).await);
             assert_eq!(started.elapsed(), IDLE / 2);
@@ -164,7 +172,7 @@ mod tests {
         let mut functions = Vec::new();
         for _ in 0..3 {
             let (sender, function) = connection().await;
-            pool.put(sender);
+            pool.put(sender, Alarm::default());
             functions.push(function);
         }
         let oldest = functions.remove(0);
@@ -178,7 +186,7 @@ mod tests {
     async fn what_is_too_old_is_not_taken_even_before_the_sweeper_came() {
         let pool = pool(8);
         let (sender, _function) = connection().await;
-        pool.put(sender);
+        pool.put(sender, Alarm::default());
         // The clock moves without giving the sweeper a turn.
         let paused = tokio::time::advance(IDLE);
         let mut paused = std::pin::pin!(paused);
@@ -194,7 +202,7 @@ mod tests {
         while sender.ready().await.is_ok() {
             tokio::task::yield_now().await;
         }
-        pool.put(sender);
+        pool.put(sender, Alarm::default());
         assert!(pool.take(Instant::now()).is_none());
     }
 }

@@ -61,11 +61,33 @@ async fn an_event_arrives_in_the_structured_mode_at_the_path_of_the_url() {
     one(&call, &event("1")).await.unwrap();
     let [record] = &function.log()[..] else { panic!("one request") };
     assert_eq!(&*record.path, "/a/b");
-    assert_eq!(header(record, "content-type"), Some("application/cloudevents+json; charset=UTF-8"));
+    assert_eq!(header(record, "content-type"), Some("application/cloudevents+json; charset=utf-8"));
     assert_eq!(header(record, "prefer"), None);
     let body = record.body.clone().unwrap();
     assert_eq!(header(record, "content-length"), Some(body.len().to_string().as_str()));
     assert_eq!(outrigger_core::event::json::decode(body).unwrap(), event("1"));
+}
+
+#[tokio::test]
+async fn an_event_arrives_as_a_message_of_protobuf_and_so_may_the_reply() {
+    let echo = Program::always(Action { body: Some(Payload::Echo), ..Action::default() });
+    let f = Fixture::with(echo, |config| config.mode = Mode::Protobuf);
+    let reply = f.one().await.unwrap();
+    assert_eq!(reply.event, Some(event("1")));
+    let [record] = &f.function.log()[..] else { panic!("one request") };
+    assert_eq!(header(record, "content-type"), Some("application/cloudevents+protobuf"));
+    let body = record.body.clone().unwrap();
+    assert_eq!(outrigger_core::event::proto::decode(body).unwrap(), event("1"));
+}
+
+#[tokio::test]
+async fn in_the_raw_mode_nothing_says_that_it_is_an_event() {
+    let f = Fixture::with(Program::default(), |config| config.mode = Mode::Raw);
+    f.one().await.unwrap();
+    let [record] = &f.function.log()[..] else { panic!("one request") };
+    assert_eq!(record.body.as_deref(), Some(&b"{\"n\": 1}"[..]));
+    let names: Vec<&str> = record.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["content-type", "host", "content-length"], "no attribute and no preference");
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use outrigger_core::{DeadLetter, Event, Key, Malformed, event::kafka};
+use outrigger_core::{
+    DeadLetter, Event, Key, Malformed,
+    event::{Format, kafka},
+};
 
 use crate::decode::NULLS;
 
@@ -74,10 +77,10 @@ pub fn event<'a>(event: &'a Event, fallback: Option<&'a [u8]>) -> Outgoing<'a> {
     written(event, headers, value, fallback)
 }
 
-/// An event in the structured mode, with the same key.
+/// An event in the structured mode and this format, with the same key.
 #[must_use]
-pub fn structured<'a>(event: &'a Event, fallback: Option<&'a [u8]>) -> Outgoing<'a> {
-    let (headers, value) = kafka::encode_structured(event);
+pub fn structured<'a>(event: &'a Event, format: Format, fallback: Option<&'a [u8]>) -> Outgoing<'a> {
+    let (headers, value) = kafka::encode_structured(event, format);
     written(event, headers, Some(value), fallback)
 }
 

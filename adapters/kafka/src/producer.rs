@@ -35,6 +35,8 @@ pub enum Mode {
     Binary,
     /// All of it as one JSON.
     Structured,
+    /// All of it as one message of Protobuf.
+    Protobuf,
 }
 
 /// A topic that is written.

@@ -12,7 +12,9 @@ use crate::{
     producer::{Live, Mode, Outage, SinkConfig, lock, made},
     trouble,
 };
-use outrigger_core::{BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink};
+use outrigger_core::{
+    BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, event::Format,
+};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::{Header, OwnedHeaders},
@@ -338,7 +340,8 @@ impl Sink for KafkaSink {
         Box::pin(async move {
             let record = match self.config.mode {
                 Mode::Binary => encode::event(event, None),
-                Mode::Structured => encode::structured(event, None),
+                Mode::Structured => encode::structured(event, Format::Json, None),
+                Mode::Protobuf => encode::structured(event, Format::Protobuf, None),
             };
             self.write(record).await
         })

@@ -6,7 +6,10 @@
 //! A dead letter's payload is the one that came, byte for byte. What is added begins with `outrigger_`.
 
 use bytes::Bytes;
-use outrigger_core::{DeadLetter, Event, Key, Malformed, event::pubsub};
+use outrigger_core::{
+    DeadLetter, Event, Key, Malformed,
+    event::{Format, pubsub},
+};
 use std::{borrow::Cow, collections::HashMap};
 
 /// The beginning of the attributes that are added to a dead letter.
@@ -49,10 +52,10 @@ pub fn event(event: &Event) -> Outgoing {
     fitting(event, ATTRIBUTES_MAX)
 }
 
-/// An event in the structured mode, with the same key.
+/// An event in the structured mode and this format, with the same key.
 #[must_use]
-pub fn structured(event: &Event) -> Outgoing {
-    written(event, pubsub::encode_structured(event))
+pub fn structured(event: &Event, format: Format) -> Outgoing {
+    written(event, pubsub::encode_structured(event, format))
 }
 
 /// A dead letter as a message: its event or what came instead, and why it was given up.
@@ -107,7 +110,7 @@ fn fitting(event: &Event, attributes_max: usize) -> Outgoing {
     if attributes.len() <= attributes_max && attributes.iter().all(|(name, value)| fits(name, value)) {
         written(event, (attributes, data))
     } else {
-        structured(event)
+        structured(event, Format::Json)
     }
 }
 

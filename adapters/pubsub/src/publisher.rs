@@ -24,6 +24,8 @@ pub enum Mode {
     Binary,
     /// The data is the event as JSON.
     Structured,
+    /// The data is the event as a message of Protobuf.
+    Protobuf,
 }
 
 /// A topic that is written.

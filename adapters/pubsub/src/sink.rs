@@ -12,7 +12,9 @@ use crate::{
     trouble,
 };
 use google_cloud_pubsub::{error::PublishError, model::Message, publisher::PublishFuture};
-use outrigger_core::{BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink};
+use outrigger_core::{
+    BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, event::Format,
+};
 use std::{
     fmt,
     sync::{
@@ -198,7 +200,8 @@ impl Sink for PubsubSink {
     fn send<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.write(match self.config.mode {
             Mode::Binary => encode::event(event),
-            Mode::Structured => encode::structured(event),
+            Mode::Structured => encode::structured(event, Format::Json),
+            Mode::Protobuf => encode::structured(event, Format::Protobuf),
         }))
     }
 }

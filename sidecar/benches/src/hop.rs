@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     Bench,
+    one_core::OneCore,
     post::{self, connect},
     process::Process,
     report::{Bound, Figure, Floor, Report},
@@ -32,6 +33,12 @@ const IDLE_BYTES_MORE: f64 = 4_096.0;
 const MB: f64 = 1e6;
 /// What may be on its way of a stream, whatever its length.
 const FLAT_MB: f64 = 4.0;
+
+/// What all ways lead to.
+struct Function {
+    process: Process,
+    address: SocketAddr,
+}
 
 /// Outrigger as a hop.
 struct Hop {
@@ -72,7 +79,8 @@ impl Hop {
 /// Every figure of the hop; only those with TLS where `only` names one of them.
 pub(crate) async fn measure(bench: &Bench, report: &mut Report, only: Option<&str>) -> Result<()> {
     let folder = bench.folder()?;
-    let (_function, function) = function::start()?;
+    let (process, address) = function::start()?;
+    let function = &Function { process, address };
     secured::small(bench, folder.path(), function, report).await?;
     if only.is_some_and(|only| only.starts_with(secured::NAME)) {
         return Ok(());
@@ -80,7 +88,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report, only: Option<&st
     small(bench, folder.path(), function, report).await?;
     large(bench, folder.path(), function, report).await?;
     late(bench, folder.path(), report).await?;
-    idle(bench, folder.path(), function, report).await
+    idle(bench, folder.path(), address, report).await
 }
 
 /// Numbers of one way to the function, by round.
@@ -92,12 +100,14 @@ struct Small {
     cpu_us: Vec<f64>,
 }
 
-/// One way to the function, and the process that stands in it, if there is one.
-type Way<'a> = (load::Door, Option<&'a Process>);
+/// One way to the function, and the process that stands in it, or that it leads to.
+type Way<'a> = (load::Door, &'a Process);
 
-/// One round of all ways: they take turns in short slices, so that what disturbs the machine disturbs all of them.
+/// One round of all ways, all on one core: they take turns in short slices, so that what disturbs the machine disturbs
+/// all of them.
 async fn round(ways: &[Way<'_>], numbers: &mut [Small]) -> Result<()> {
     let mut latencies: Vec<Histogram<u64>> = Vec::new();
+    let _one_core = OneCore::hold(ways.iter().map(|(_, process)| *process))?;
     for slice in 0..SLICES {
         for (way, (door, _)) in ways.iter().enumerate() {
             let one = load::run(door, 1, WARM_UP, SLICE).await?.latency_ns;
@@ -107,11 +117,10 @@ async fn round(ways: &[Way<'_>], numbers: &mut [Small]) -> Result<()> {
     let mut many = vec![(0.0, 0.0, 0_u64); ways.len()];
     for _ in 0..SLICES {
         for ((door, process), (per_second, cpu, answers)) in ways.iter().zip(&mut many) {
-            let used = || process.map_or(Ok(0.0), Process::cpu_seconds);
-            let before = used()?;
+            let before = process.cpu_seconds()?;
             let run = load::run(door, CONNECTIONS, WARM_UP, SLICE).await?;
             *per_second += run.per_second / f64::from(SLICES);
-            *cpu += used()? - before;
+            *cpu += process.cpu_seconds()? - before;
             *answers += run.answers;
         }
     }
@@ -124,13 +133,16 @@ async fn round(ways: &[Way<'_>], numbers: &mut [Small]) -> Result<()> {
     Ok(())
 }
 
-async fn small(bench: &Bench, folder: &Path, function: SocketAddr, report: &mut Report) -> Result<()> {
-    let (bare, bare_at) = bare::start(function)?;
-    let hop = Hop::start(bench, folder, function).await?;
-    let ways =
-        [(function.into(), None), (bare_at.into(), Some(&bare)), (hop.address.into(), Some(&hop.process))];
+async fn small(bench: &Bench, folder: &Path, function: &Function, report: &mut Report) -> Result<()> {
     let mut numbers = [Small::default(), Small::default(), Small::default()];
     for _ in 0..bench.rounds {
+        let (bare, bare_at) = bare::start(function.address)?;
+        let hop = Hop::start(bench, folder, function.address).await?;
+        let ways = [
+            (function.address.into(), &function.process),
+            (bare_at.into(), &bare),
+            (hop.address.into(), &hop.process),
+        ];
         round(&ways, &mut numbers).await?;
     }
     let [direct, theirs, ours] = numbers;
@@ -154,59 +166,82 @@ async fn small(bench: &Bench, folder: &Path, function: SocketAddr, report: &mut 
 }
 
 /// Bodies both ways; the memory after the longest against that after the shorter.
-async fn large(bench: &Bench, folder: &Path, function: SocketAddr, report: &mut Report) -> Result<()> {
-    let (_bare, bare_at) = bare::start(function)?;
-    let hop = Hop::start(bench, folder, function).await?;
-    let mut grown = Vec::new();
-    for (name, path, bytes, times) in [
-        ("hop, 10 MB bodies", "/10000000", 10_000_000, 100),
-        ("hop, 1 GB bodies", "/1000000000", 1_000_000_000, 1),
-    ] {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..bench.rounds {
-            theirs.push(stream(bare_at, path, bytes, times).await?);
-            ours.push(stream(hop.address, path, bytes, times).await?);
-        }
-        let unit = "MB/s, down";
-        report.figure(Figure { name, unit, ours, baseline: theirs, bound: Bound::AtLeast(0.9) });
-        grown.push(hop.process.memory_bytes("VmHWM")? / MB);
-    }
+async fn large(bench: &Bench, folder: &Path, function: &Function, report: &mut Report) -> Result<()> {
     let upload = Bytes::from(vec![b'x'; 10_000_000]);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut down, mut long, mut up, mut grown) =
+        (Rates::default(), Rates::default(), Rates::default(), Vec::new());
     for _ in 0..bench.rounds {
-        theirs.push(upload_to(bare_at, &upload).await?);
-        ours.push(upload_to(hop.address, &upload).await?);
+        let (bare, bare_at) = bare::start(function.address)?;
+        let hop = Hop::start(bench, folder, function.address).await?;
+        let _one_core = OneCore::hold([&function.process, &bare, &hop.process])?;
+        let ways = [bare_at, hop.address];
+        let used = || hop.process.memory_bytes("VmHWM");
+        down.round(ways, SLICES, 200.0, |way| stream(way, "/10000000", 10_000_000, 20)).await?;
+        let before = used()?;
+        long.round(ways, 1, 1_000.0, |way| stream(way, "/1000000000", 1_000_000_000, 1)).await?;
+        grown.push((used()? - before) / MB);
+        up.round(ways, SLICES, 100.0, |way| upload_to(way, upload.clone(), 10)).await?;
     }
-    let (name, unit) = ("hop, 10 MB uploads", "MB/s");
-    report.figure(Figure { name, unit, ours, baseline: theirs, bound: Bound::AtLeast(0.9) });
+    for (name, unit, Rates([baseline, ours])) in [
+        ("hop, 10 MB bodies", "MB/s, down", down),
+        ("hop, 1 GB bodies", "MB/s, down", long),
+        ("hop, 10 MB uploads", "MB/s", up),
+    ] {
+        report.figure(Figure { name, unit, ours, baseline, bound: Bound::AtLeast(0.9) });
+    }
     report.figure(Figure {
         name: "hop, growth of memory from 10 MB to 1 GB",
         unit: "MB (baseline: the limit)",
-        ours: vec![grown[1] - grown[0]],
-        baseline: vec![FLAT_MB],
+        baseline: vec![FLAT_MB; grown.len()],
+        ours: grown,
         bound: Bound::AtMost(1.0),
     });
     Ok(())
 }
 
-async fn stream(address: SocketAddr, path: &'static str, bytes: u64, times: u32) -> Result<f64> {
+/// MB per second by round: the baseline's, and ours.
+#[derive(Default)]
+struct Rates([Vec<f64>; 2]);
+
+impl Rates {
+    /// One round, in which each way has so many turns of `mb` each.
+    async fn round<F: Future<Output = Result<Duration>>>(
+        &mut self,
+        ways: [SocketAddr; 2],
+        turns: u32,
+        mb: f64,
+        once: impl Fn(SocketAddr) -> F,
+    ) -> Result<()> {
+        let mut took = [Duration::ZERO; 2];
+        for _ in 0..turns {
+            for (way, took) in ways.into_iter().zip(&mut took) {
+                *took += once(way).await?;
+            }
+        }
+        for (rates, took) in self.0.iter_mut().zip(took) {
+            rates.push(mb * f64::from(turns) / took.as_secs_f64());
+        }
+        Ok(())
+    }
+}
+
+async fn stream(address: SocketAddr, path: &'static str, bytes: u64, times: u32) -> Result<Duration> {
     let mut sender = connect(address).await?;
     let started = Instant::now();
     for _ in 0..times {
         let came = load::post(&mut sender, path, Bytes::from_static(b"{}")).await?;
         anyhow::ensure!(came == bytes, "{came} of {bytes} bytes came");
     }
-    Ok(bytes as f64 * f64::from(times) / MB / started.elapsed().as_secs_f64())
+    Ok(started.elapsed())
 }
 
-async fn upload_to(address: SocketAddr, body: &Bytes) -> Result<f64> {
-    const TIMES: u32 = 40;
+async fn upload_to(address: SocketAddr, body: Bytes, times: u32) -> Result<Duration> {
     let mut sender = connect(address).await?;
     let started = Instant::now();
-    for _ in 0..TIMES {
+    for _ in 0..times {
         load::post(&mut sender, "/0", body.clone()).await?;
     }
-    Ok(body.len() as f64 * f64::from(TIMES) / MB / started.elapsed().as_secs_f64())
+    Ok(started.elapsed())
 }
 
 /// Asked from the first moment on that it listens itself.

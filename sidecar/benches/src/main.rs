@@ -21,6 +21,7 @@ mod lanes;
 mod load;
 mod measured;
 mod memory;
+mod one_core;
 mod path;
 mod post;
 mod process;

@@ -1,6 +1,6 @@
 //! Calling a target with events.
 
-use crate::{BoxFuture, Event, Reply, Result, TargetId, Timeline};
+use crate::{BoxFuture, Event, Key, Position, Reply, Result, TargetId, Timeline};
 use std::time::{Duration, Instant};
 
 /// What a call knows besides its events.
@@ -18,6 +18,10 @@ pub struct CallCx {
     pub stream: Option<Duration>,
     /// The event's timeline.
     pub timeline: Timeline,
+    /// Where its source has the event, for a target that tells the function; none of a request that is passed on.
+    pub position: Position,
+    /// The event's ordering key, for the same.
+    pub key: Option<Key>,
 }
 
 /// Encode, exchange, decode: one attempt, no retry.

@@ -123,11 +123,17 @@ impl Key {
         &self.bytes
     }
 
+    /// The key without its source, as it came.
+    #[must_use]
+    pub fn own_bytes(&self) -> &[u8] {
+        let start = self.bytes.iter().position(|b| *b == 0).map_or(0, |i| i + 1);
+        &self.bytes[start..]
+    }
+
     /// The key without its source, for people.
     #[must_use]
     pub fn name(&self) -> Cow<'_, str> {
-        let start = self.bytes.iter().position(|b| *b == 0).map_or(0, |i| i + 1);
-        String::from_utf8_lossy(&self.bytes[start..])
+        String::from_utf8_lossy(self.own_bytes())
     }
 }
 
@@ -219,6 +225,8 @@ pub struct Reason {
 pub enum Code {
     /// What came in was no event.
     Malformed,
+    /// A rule of the user failed on it; the detail names the rule.
+    Rule,
     /// The function answered that it will never take it.
     Refused,
     /// Every attempt failed.
@@ -235,8 +243,9 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Malformed,
+        Self::Rule,
         Self::Refused,
         Self::Exhausted,
         Self::Deadline,
@@ -250,6 +259,7 @@ impl Code {
     pub fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::Rule => "rule",
             Self::Refused => "refused",
             Self::Exhausted => "exhausted",
             Self::Deadline => "deadline",

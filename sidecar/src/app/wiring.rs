@@ -84,6 +84,7 @@ pub(super) fn settings(config: &Config) -> dispatch::Settings {
         },
         concurrency: function.concurrency,
         per_second: function.rate,
+        hops_max: config.replies.hops_max,
         retry_budget: (
             delivery.retry_budget.ratio,
             delivery.retry_budget.per_second_min,

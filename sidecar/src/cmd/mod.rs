@@ -2,6 +2,7 @@
 //! none of them ends it.
 
 pub mod check;
+pub mod completions;
 pub mod config;
 pub mod dead;
 pub mod filter;

@@ -142,6 +142,7 @@ impl Plan {
             mode: match args.mode {
                 SendMode::Binary => "binary",
                 SendMode::Structured => "structured",
+                SendMode::Protobuf => "protobuf",
                 SendMode::Batch => "batch",
             },
         })

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::transform;
+
 use super::{
     auth::Rule,
     checked::{
@@ -24,6 +26,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
     let journal = values.journal(env);
     Config {
         function: values.function(),
+        transform: values.transforms("transform"),
         delivery: values.delivery(),
         window: Window { events: values.count("window.events"), bytes: values.size("window.bytes") },
         ingress: Ingress {
@@ -42,8 +45,9 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
             pubsub_topic: values.some_text("replies.pubsub_topic"),
-            mode: if values.word("replies.mode") == "structured" { Mode::Structured } else { Mode::Binary },
+            mode: Mode::of(values.word("replies.mode")),
             eventgrid: values.eventgrid_topic("replies"),
+            hops_max: values.count("replies.hops_max"),
         },
         dead_letters: DeadLetters {
             kafka_topic: values.some_text("dead_letters.kafka_topic"),
@@ -255,6 +259,7 @@ readers! {
     listen -> Option<SocketAddr> { Value::Listen(address) => Some(*address), Value::Absent => None }
     header -> http::HeaderName { Value::Header(name) => name.clone() }
     some_header -> Option<http::HeaderName> { Value::Header(name) => Some(name.clone()), Value::Absent => None }
+    transforms -> Vec<transform::Rule> { Value::Transforms(rules) => rules.clone(), Value::Absent => Vec::new() }
     rules -> Option<Vec<Rule>> { Value::Rules(rules) => Some(rules.clone()), Value::Absent => None }
     statuses -> std::collections::BTreeMap<String, Meaning> {
         Value::Statuses(statuses) => statuses.iter().map(|(status, word)| (status.clone(), Meaning::of(word))).collect(),

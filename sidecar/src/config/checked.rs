@@ -15,6 +15,7 @@ use super::{
     pubsub_push::PubsubPush,
     tls::ListenerTls,
 };
+use crate::transform;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything.
@@ -22,6 +23,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 pub struct Config {
     /// The function that gets the events.
     pub function: Function,
+    /// What becomes of the attributes of events before their lanes, in this order.
+    pub transform: Vec<transform::Rule>,
     /// Order, retries and dead letters.
     pub delivery: Delivery,
     /// What is held in memory at once.
@@ -181,6 +184,8 @@ pub struct Replies {
     pub mode: Mode,
     /// A topic of Event Grid.
     pub eventgrid: Option<EventGridTopic>,
+    /// How long a line of replies to replies may get.
+    pub hops_max: u32,
 }
 
 /// Where events go that are given up.

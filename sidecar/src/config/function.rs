@@ -1,6 +1,6 @@
 //! The function, as the program uses its settings.
 
-use super::{build::Values, checked::Backoff, tls::FunctionTls};
+use super::{build::Values, checked::Backoff, rules::Rules, tls::FunctionTls};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The function and how it is called.
@@ -13,7 +13,9 @@ pub struct Function {
     /// The variable that tells a COMMAND its port.
     pub port_env: String,
     /// How an event is written into the request.
-    pub mode: Mode,
+    pub mode: FunctionMode,
+    /// How events are gathered into one request; none sends each alone.
+    pub batch: Option<Batch>,
     /// What the function speaks.
     pub protocol: Protocol,
     /// Bound of making a connection.
@@ -51,13 +53,46 @@ pub struct Function {
 /// The variables that a COMMAND inherits even where `function.env` is a list.
 pub const ENV_ALWAYS: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
-/// How an event is written into a request.
+/// How an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Attributes as headers, the data as the body.
     Binary,
     /// All of it as one JSON.
     Structured,
+    /// All of it as one message of Protobuf.
+    Protobuf,
+}
+
+impl Mode {
+    /// As the file names it.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "structured" => Self::Structured,
+            "protobuf" => Self::Protobuf,
+            _ => Self::Binary,
+        }
+    }
+}
+
+/// How an event is written into a request to the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionMode {
+    /// As an event.
+    Event(Mode),
+    /// The bare data, with the headers of `OpenFaaS`'s connectors.
+    Raw,
+}
+
+/// How events are gathered into one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// The most events, at least 2.
+    pub events_max: usize,
+    /// The most bytes of them.
+    pub bytes_max: usize,
+    /// How long the first one waits for others.
+    pub wait: Duration,
 }
 
 /// What the function speaks.
@@ -117,7 +152,17 @@ impl Values {
             url: self.url("function.url"),
             port: self.some_count("function.port").and_then(|port| u16::try_from(port).ok()),
             port_env: self.text("function.port_env"),
-            mode: if self.word("function.mode") == "binary" { Mode::Binary } else { Mode::Structured },
+            mode: match self.word("function.mode") {
+                "raw" => FunctionMode::Raw,
+                word => FunctionMode::Event(Mode::of(word)),
+            },
+            batch: Some(self.count("function.batch.events_max")).filter(|most| *most > 1).map(|events_max| {
+                Batch {
+                    events_max,
+                    bytes_max: self.size("function.batch.bytes_max"),
+                    wait: self.span("function.batch.wait"),
+                }
+            }),
             protocol: if self.word("function.protocol") == "h2c" { Protocol::H2c } else { Protocol::Http1 },
             connect_timeout: self.span("function.connect_timeout"),
             idle_timeout: self.span("function.idle_timeout"),
@@ -139,5 +184,42 @@ impl Values {
             env: self.list("function.env"),
             tls: self.function_tls(),
         }
+    }
+}
+
+/// What batches may not stand beside.
+pub(super) fn check(rules: &mut Rules<'_>) {
+    let (key, mode, concurrency) = ("function.batch.events_max", "function.mode", "function.concurrency");
+    let function = &rules.config.function;
+    let Some(Batch { events_max, .. }) = function.batch else { return };
+    let has_batches = matches!(function.mode, FunctionMode::Event(Mode::Structured | Mode::Protobuf));
+    if !has_batches && rules.are_read(&[mode]) {
+        rules.wrong(
+            key,
+            format!("{events_max}, while {mode} is {}", rules.says(mode).as_deref().unwrap_or("binary")),
+            format!("{mode}: structured or protobuf beside it, as no other has batches; or 1"),
+        );
+    }
+    let most = rules.config.function.concurrency;
+    if events_max > most && rules.are_read(&[concurrency]) {
+        let at = rules.given([key, concurrency]);
+        rules.wrong(
+            at,
+            format!("batches of {events_max}"),
+            format!("at most {concurrency}, which is {most} and counts events"),
+        );
+    }
+    let replies = &rules.config.replies;
+    let places = [
+        ("replies.kafka_topic", replies.kafka_topic.is_some()),
+        ("replies.pubsub_topic", replies.pubsub_topic.is_some()),
+        ("replies.eventgrid_topic", replies.eventgrid.is_some()),
+    ];
+    if let Some((place, _)) = places.into_iter().find(|(_, is_given)| *is_given) {
+        rules.wrong(
+            key,
+            format!("{events_max} beside {place}"),
+            "1, as the answer to a batch holds no reply; or no place for replies",
+        );
     }
 }

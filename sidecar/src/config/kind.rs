@@ -5,6 +5,7 @@
 mod phrases;
 mod rules;
 mod schema;
+mod transforms;
 mod urls;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -19,6 +20,7 @@ use super::{
     raw::{Node, Shape},
     units, webhook,
 };
+use crate::transform;
 use phrases::{A_PEER, A_SPIFFE_ID, A_SUBJECT, A_TOPIC};
 
 /// What may stand at a key. Every bound includes its ends.
@@ -107,6 +109,8 @@ pub(crate) enum Kind {
     Header,
     /// Who may send what.
     Rules,
+    /// What becomes of the attributes of events.
+    Transforms,
     /// Origins of webhooks.
     Origins,
     /// Names of hosts, without an asterisk and without addresses.
@@ -137,6 +141,7 @@ pub(crate) enum Value {
     Start(Start),
     Header(http::HeaderName),
     Rules(Vec<Rule>),
+    Transforms(Vec<transform::Rule>),
     /// The word of [`Kind::Or`].
     Absent,
 }
@@ -169,6 +174,7 @@ impl Kind {
             }),
             Self::Statuses => statuses(key, node),
             Self::Rules => rules::rules(key, node),
+            Self::Transforms => transforms::transforms(key, node),
             Self::Routes => super::proxy::routes(key, node),
             Self::Words(words) => rules::some_words(key, node, words),
             Self::Lines => list(key, node, "a list of texts", is_line, "a text of one line"),

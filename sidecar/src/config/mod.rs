@@ -53,7 +53,7 @@ pub use self::{
     },
     eventgrid_webhook::{EventGridWebhook, Validation},
     example::{markdown, yaml},
-    function::{ENV_ALWAYS, Function, Meaning, Mode, Output, Protocol, Restart},
+    function::{Batch, ENV_ALWAYS, Function, FunctionMode, Meaning, Mode, Output, Protocol, Restart},
     kafka::{Compression, Ingress as KafkaIngress, Kafka, Order, Producer, Rebalance, Sasl, Start, Tls},
     origins::{From, Origin, Service},
     places::Places,

@@ -27,6 +27,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
         rules.http(http);
     }
     rules.function(purpose);
+    super::function::check(&mut rules);
     super::kafka_rules::check(&mut rules);
     super::pubsub_rules::check(&mut rules);
     super::eventgrid_rules::check(&mut rules);

@@ -65,6 +65,10 @@ const fn section_or_several(most: usize, path: &'static str, doc: &'static str) 
 /// Every section, in the order of the example.
 pub(crate) static SECTIONS: &[Section] = &[
     section("function", "The function that gets the events."),
+    section(
+        "function.batch",
+        "Several events in one request, as a JSON array or a batch of Protobuf; at most one of each key. For the modes structured and protobuf.",
+    ),
     section("function.restart_backoff", "How long a restart waits; the wait doubles up to max."),
     section("function.tls", "Where function.url is https://."),
     section("delivery", "In which order, how often and how long an event is tried."),

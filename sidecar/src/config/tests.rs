@@ -109,7 +109,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             r#"f.yaml:1:21: function.timeout: found "25h", expected a duration with a unit, such as 250ms, 30s, 5m or 1h, from 1ms to 24h"#,
             "f.yaml:1:39: function.concurrency: found 0, expected a whole number from 1 to 10000",
-            r#"f.yaml:1:48: function.mode: found "structure", expected one of binary, structured; did you mean "structured"?"#,
+            r#"f.yaml:1:48: function.mode: found "structure", expected one of binary, structured, protobuf, raw; did you mean "structured"?"#,
             "f.yaml:1:65: function.port: found 70000, expected a whole number from 1 to 65535, or auto",
         ],
     ),

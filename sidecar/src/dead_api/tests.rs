@@ -150,7 +150,9 @@ fn an_unknown_filter_is_told() {
         "typ is no filter; there are id, type, source, reason, text, since_ms, until_ms, after, limit"
     );
     assert_eq!(message("id=x"), "id=x is no number");
-    assert!(message("reason=bored").starts_with("\"bored\" is no reason; there are malformed, refused"));
+    assert!(
+        message("reason=bored").starts_with("\"bored\" is no reason; there are malformed, rule, refused")
+    );
 }
 
 proptest! {

@@ -34,6 +34,8 @@ pub struct Settings {
     pub retry_budget: (f64, f64, f64),
     /// When calls pause because the target is down.
     pub breaker: breaker::Settings,
+    /// How many [hops](outrigger_core::event::lineage::HOPS) a reply may have that is passed on.
+    pub hops_max: u32,
 }
 
 /// What a target works with.

@@ -134,6 +134,7 @@ impl Bench {
             on_poison: OnPoison::Skip,
             concurrency: 8,
             per_second: None,
+            hops_max: 16,
             retry_budget: (0.2, 10.0, 100.0),
             breaker: breaker::Settings {
                 failures: 4,

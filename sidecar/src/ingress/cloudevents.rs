@@ -7,10 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE, request::Parts};
 use outrigger_core::{
     Code, Error, Event, Inbound, Inbox, Invalid, Malformed, Outcome, Reason, Reply, Result, Settlement,
-    event::{
-        http::{self as binary, Mode},
-        json,
-    },
+    event::http::{self as binary, Mode},
     inbound::{self, empty},
 };
 use serde_json::json;
@@ -34,9 +31,9 @@ impl Inbound for CloudEvents {
         };
         match mode {
             Mode::Binary => one(binary::decode(&parts.headers, body)),
-            Mode::Structured => one(json::decode(body)),
-            Mode::Batch => {
-                let members = json::decode_batch(body).map_err(|invalid| unreadable(&invalid))?;
+            Mode::Structured(format) => one(format.decode(body)),
+            Mode::Batch(format) => {
+                let members = format.decode_batch(body).map_err(|invalid| unreadable(&invalid))?;
                 if members.len() > self.batch_events_max {
                     let most = self.batch_events_max;
                     let detail =
@@ -132,6 +129,7 @@ fn delivered(reply: Option<&Reply>) -> Response<Bytes> {
 
 fn refused(reason: &Reason) -> Response<Bytes> {
     let status = reason.status.unwrap_or(match reason.code {
+        Code::Rule => 422,
         Code::Unavailable | Code::ReplyRefused => 503,
         Code::TimedOut => 504,
         _ => 502,

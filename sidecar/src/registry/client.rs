@@ -30,7 +30,14 @@ pub fn function(
     for plugin in plugins {
         exchange = plugin.around_exchange(exchange);
     }
-    let mut call: Arc<dyn Call> = Arc::new(outrigger_http::FunctionCall::new(&settings, exchange.clone()));
+    let alone = outrigger_http::FunctionCall::new(&settings, exchange.clone());
+    let mut call: Arc<dyn Call> = match config.batch {
+        None => Arc::new(alone),
+        Some(config::Batch { events_max, bytes_max, wait }) => {
+            let limits = outrigger_http::Limits { events_max, bytes_max, wait };
+            Arc::new(outrigger_http::BatchCall::new(alone, limits))
+        }
+    };
     for plugin in plugins {
         call = plugin.around_call(call);
     }
@@ -45,8 +52,10 @@ pub fn function(
 fn client_settings(config: &config::Function, url: &Uri, replies: bool) -> Result<outrigger_http::Config> {
     Ok(outrigger_http::Config {
         mode: match config.mode {
-            config::Mode::Binary => outrigger_http::Mode::Binary,
-            config::Mode::Structured => outrigger_http::Mode::Structured,
+            config::FunctionMode::Event(config::Mode::Binary) => outrigger_http::Mode::Binary,
+            config::FunctionMode::Event(config::Mode::Structured) => outrigger_http::Mode::Structured,
+            config::FunctionMode::Event(config::Mode::Protobuf) => outrigger_http::Mode::Protobuf,
+            config::FunctionMode::Raw => outrigger_http::Mode::Raw,
         },
         protocol: match config.protocol {
             config::Protocol::Http1 => outrigger_http::Protocol::Http1,

@@ -136,6 +136,7 @@ pub(super) fn sink_settings(
         mode: match mode {
             config::Mode::Binary => Mode::Binary,
             config::Mode::Structured => Mode::Structured,
+            config::Mode::Protobuf => Mode::Protobuf,
         },
         compression: kafka.producer.compression,
         buffer_bytes_max: kafka.producer.buffer_bytes_max,

@@ -122,6 +122,7 @@ fn settings(config: &Config, link: &Link, (name, topic, mode): Written<'_>) -> S
         mode: match mode {
             config::Mode::Binary => Mode::Binary,
             config::Mode::Structured => Mode::Structured,
+            config::Mode::Protobuf => Mode::Protobuf,
         },
         buffer_bytes_max: config.pubsub.buffer_bytes_max,
         timeout: config.pubsub.timeout,

@@ -1,8 +1,10 @@
 //! What the way in refuses, and how: bounds, malformed requests, tokens, a full window, a full journal.
 
+mod batches;
 #[path = "../common/mod.rs"]
 mod common;
 mod packed;
+mod rules;
 mod webhook;
 
 use bytes::Bytes;
@@ -184,6 +186,33 @@ async fn formats_and_encodings_that_are_not_spoken_are_answered_415() {
         assert!(answer.body().len() > 10, "{name}: {value} is refused with a reason");
     }
     door.fresh_event_alone_is_delivered().await;
+}
+
+#[tokio::test]
+async fn events_of_protobuf_are_taken_alone_and_as_a_batch() {
+    let door = Door::open(|site| site).await;
+    let producer = door.site.producer();
+    let event = |id: &str| {
+        let start = [b"\x0a".as_slice(), &[u8::try_from(id.len()).unwrap()], id.as_bytes()].concat();
+        [&start[..], b"\x12\x02/p\x1a\x031.0\x22\x01t", b"\x3a\x04data"].concat()
+    };
+    let member = |event: &[u8]| [b"\x0a".as_slice(), &[u8::try_from(event.len()).unwrap()], event].concat();
+    let send = |content_type, body: Vec<u8>| producer.post(headers([("content-type", content_type)]), body);
+    let (one, many) = ("application/cloudevents+protobuf", "application/cloudevents-batch+protobuf");
+    assert_eq!(send(one, event("single")).await.unwrap().status(), 202);
+    let batch = [member(&event("first")), member(b"\x0a\x01x"), member(&event("second"))].concat();
+    let answer = send(many, batch).await.unwrap();
+    assert_eq!(answer.status(), 202);
+    assert_eq!(&answer.body()[..], br#"{"accepted":2,"dead_lettered":1}"#);
+    let broken = send(one, b"\x0a\x05x".to_vec()).await.unwrap();
+    assert_eq!(broken.status(), 400);
+    assert!(broken.body().starts_with(b"protobuf: is malformed"), "{:?}", broken.body());
+    door.function.wait_for(|stats| stats.ended == 3).await;
+    let mut ids: Vec<_> = door.function.log().iter().filter_map(|record| record.id.clone()).collect();
+    ids.sort();
+    assert_eq!(ids, ["first", "second", "single"].map(Box::from));
+    assert!(door.function.log().iter().all(|record| record.body.as_deref() == Some(b"data")));
+    assert_eq!(door.site.letters().await.len(), 1);
 }
 
 #[tokio::test]

@@ -68,6 +68,50 @@ async fn cloudevents_of_both_modes_come_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn in_the_raw_mode_a_function_gets_what_openfaas_connector_would_send() {
+    let test = "in_the_raw_mode_a_function_gets_what_openfaas_connector_would_send";
+    let Some(rig) = Rig::new(test, 1).await else { return };
+    let rig = rig.set("function.mode", "raw");
+    let _process = rig.start().await;
+    let plain = Record::new(&rig.topic, b"\xffraw".as_slice()).key("k").header("trace", "t-1");
+    let event = Outgoing::new("e", None);
+    rig.client.produce([plain, binary(&rig.topic, &event).key("key-\u{1}")]).await.unwrap();
+    rig.function.wait_for(|stats| stats.ended == 2).await;
+    let mut log = rig.function.log();
+    log.sort_by_key(|record| record.body_len);
+    let headers = |n: usize| {
+        let sent = ["x-", "ce-", "content-type"];
+        let headers =
+            log[n].headers.iter().filter(|(name, _)| sent.iter().any(|start| name.starts_with(start)));
+        let mut headers: Vec<_> = headers.cloned().collect();
+        headers.sort();
+        headers
+    };
+    let expected = [
+        ("content-type", "text/plain"),
+        ("x-kafka-key", "k"),
+        ("x-kafka-offset", "0"),
+        ("x-kafka-partition", "0"),
+        ("x-kafka-trace", "t-1"),
+        ("x-topic", test),
+    ];
+    assert_eq!((headers(0), log[0].body.as_deref()), (sorted(expected), Some(&b"\xffraw"[..])));
+    let expected = [
+        ("content-type", "application/json"),
+        ("x-kafka-ce_id", "e"),
+        ("x-kafka-ce_source", "/testkit"),
+        ("x-kafka-ce_specversion", "1.0"),
+        ("x-kafka-ce_type", "io.outrigger.test"),
+        ("x-kafka-key", "a2V5LQE="),
+        ("x-kafka-key-enc", "b64"),
+        ("x-kafka-offset", "1"),
+        ("x-kafka-partition", "0"),
+        ("x-topic", test),
+    ];
+    assert_eq!((headers(1), log[1].body.as_deref()), (sorted(expected), Some(&event.data[..])));
+}
+
+#[tokio::test]
 async fn plain_records_come_as_events_with_their_place_key_headers_and_bytes() {
     let test = "plain_records_come_as_events_with_their_place_key_headers_and_bytes";
     let Some(rig) = Rig::new(test, 1).await else { return };

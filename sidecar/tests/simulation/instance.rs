@@ -46,7 +46,7 @@ impl Instance {
         };
         let target = target(place, incarnation, &settings, seed);
         target.set_ready(true);
-        let admission = Admission { annotators: Vec::new(), target: target.clone() };
+        let admission = Admission { rules: Vec::new(), annotators: Vec::new(), target: target.clone() };
         let gate = Gate::new(place.clone(), admission);
         let intake = Intake::new(Window::new(settings.window_events, usize::MAX), Arc::new(gate));
         let connecting = place.clone();
@@ -132,6 +132,7 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
         on_poison: OnPoison::Skip,
         concurrency: settings.concurrency,
         per_second: None,
+        hops_max: 16,
         retry_budget: (0.5, 50.0, 20.0),
         breaker: breaker::Settings {
             failures: settings.breaker_failures,

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use outrigger_core::{
     Error, Event, Invalid, Malformed, Result,
     event::{
-        Postmark,
+        Format, Postmark,
         http::{self as binary, Mode},
         json,
     },
@@ -99,11 +99,17 @@ fn members(headers: &HeaderMap, body: &Bytes, events_max: usize) -> Result<Vec<M
         }
         Mode::Binary => Ok(one(schema::decode(body))),
         // Event Grid calls a batch structured.
-        Mode::Structured | Mode::Batch if is_list => {
+        Mode::Structured(Format::Json) | Mode::Batch(Format::Json) if is_list => {
             let members = json::decode_batch(body.clone()).map_err(Unread::Malformed)?;
             if members.len() > events_max { Err(Unread::TooMany) } else { Ok(members) }
         }
-        Mode::Structured | Mode::Batch => Ok(one(json::decode(body.clone()))),
+        Mode::Structured(Format::Json) | Mode::Batch(Format::Json) => Ok(one(json::decode(body.clone()))),
+        // It never sends these.
+        Mode::Structured(Format::Protobuf) => Ok(one(Format::Protobuf.decode(body.clone()))),
+        Mode::Batch(Format::Protobuf) => {
+            let members = Format::Protobuf.decode_batch(body.clone()).map_err(Unread::Malformed)?;
+            if members.len() > events_max { Err(Unread::TooMany) } else { Ok(members) }
+        }
     }
 }
 

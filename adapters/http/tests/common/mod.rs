@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use outrigger_core::{Call, CallCx, Event, Reply, Result, TargetId, Timeline, Value};
+use outrigger_core::{Call, CallCx, Event, Position, Reply, Result, TargetId, Timeline, Value};
 use outrigger_function::{Function, Program};
 use outrigger_http::{Client, Config, FunctionCall};
 
@@ -52,6 +52,8 @@ pub(crate) fn cx() -> CallCx {
         deadline: None,
         stream: None,
         timeline: Timeline::off(),
+        position: Position::none(),
+        key: None,
     }
 }
 

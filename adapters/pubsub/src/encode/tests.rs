@@ -55,7 +55,7 @@ fn an_event_whose_attributes_pubsub_would_refuse_is_structured() {
 #[test]
 fn the_partition_key_is_the_ordering_key() {
     assert_eq!(event(&given(&[("partitionkey", "k1")])).ordering_key, "k1");
-    assert_eq!(structured(&given(&[("partitionkey", "k1")])).ordering_key, "k1");
+    assert_eq!(structured(&given(&[("partitionkey", "k1")]), Format::Json).ordering_key, "k1");
     assert_eq!(event(&given(&[])).ordering_key, "");
 }
 
@@ -105,7 +105,7 @@ proptest! {
     ) {
         let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (&**name, &**value)).collect();
         let event = given(&values);
-        let plain = if is_structured { structured(&event) } else { super::event(&event) };
+        let plain = if is_structured { structured(&event, Format::Json) } else { super::event(&event) };
         for written in [plain, dead_letter(&letter(Ok(event.clone()), "why"))] {
             prop_assert!(written.attributes.len() <= ATTRIBUTES_MAX);
             for (name, value) in &written.attributes {

@@ -8,10 +8,10 @@ use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{Hop, Small, bare, load::Door, round};
+use super::{Function, Hop, Small, bare, load::Door, round};
 use crate::{
     Bench,
     report::{Bound, Figure, Report},
@@ -27,23 +27,23 @@ const SETTINGS: &str = "  tls:\n    certificate_file: hop.pem\n    key_file: hop
 pub(super) async fn small(
     bench: &Bench,
     folder: &Path,
-    function: SocketAddr,
+    function: &Function,
     report: &mut Report,
 ) -> Result<()> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
     let file = folder.join(FILE);
     std::fs::write(&file, cert.pem() + &signing_key.serialize_pem())?;
     let tls = Some(connector(cert.der())?);
-    let (bare, bare_at) = bare::start_secured(function, &file)?;
-    let hop = Hop::secured(bench, folder, function, SETTINGS).await?;
     let secured = |address| Door { address, tls: tls.clone() };
-    let ways = [
-        (function.into(), None),
-        (secured(bare_at), Some(&bare)),
-        (secured(hop.address), Some(&hop.process)),
-    ];
     let mut numbers = [Small::default(), Small::default(), Small::default()];
     for _ in 0..bench.rounds {
+        let (bare, bare_at) = bare::start_secured(function.address, &file)?;
+        let hop = Hop::secured(bench, folder, function.address, SETTINGS).await?;
+        let ways = [
+            (function.address.into(), &function.process),
+            (secured(bare_at), &bare),
+            (secured(hop.address), &hop.process),
+        ];
         round(&ways, &mut numbers).await?;
     }
     let [direct, theirs, ours] = numbers;

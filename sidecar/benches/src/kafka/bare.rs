@@ -30,6 +30,9 @@ pub(crate) struct Options {
     partitions: i32,
     /// How many records to read
     records: u64,
+    /// Keep as little ahead as is useful, as ours does
+    #[arg(long)]
+    tuned: bool,
     /// POST each of them there
     #[arg(long)]
     post: Option<SocketAddr>,
@@ -106,16 +109,19 @@ async fn deliver(
     Ok(())
 }
 
-/// Tuned as the facts say: more ahead gains nothing here, and holds memory.
+/// With the client's defaults, or tuned: more ahead gains nothing here, holds memory, and costs caches.
 fn consumer(options: &Options) -> Result<StreamConsumer> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &options.brokers)
         .set("group.id", "bare")
-        .set("enable.auto.commit", "false")
-        .set("queued.max.messages.kbytes", "2048")
-        .set("fetch.message.max.bytes", "262144")
-        .set("fetch.queue.backoff.ms", "10");
+        .set("enable.auto.commit", "false");
+    if options.tuned {
+        config
+            .set("queued.max.messages.kbytes", "2048")
+            .set("fetch.message.max.bytes", "262144")
+            .set("fetch.queue.backoff.ms", "10");
+    }
     let consumer: StreamConsumer = config.create()?;
     let mut list = TopicPartitionList::new();
     for partition in 0..options.partitions {

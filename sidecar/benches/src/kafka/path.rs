@@ -81,7 +81,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         all: Notify::new(),
     });
     let target = target(call.clone());
-    let admission = Arc::new(Admission { annotators: Vec::new(), target: target.clone() });
+    let admission = Arc::new(Admission { rules: Vec::new(), annotators: Vec::new(), target: target.clone() });
     let intake = Intake::new(Window::new(1_024, 32 << 20), admission);
     tokio::spawn(target.clone().keep_time());
     target.set_ready(true);
@@ -118,6 +118,7 @@ fn target(call: Arc<AtOnce>) -> Arc<Target> {
         on_poison: OnPoison::Skip,
         concurrency: 64,
         per_second: None,
+        hops_max: 16,
         retry_budget: (0.2, 10.0, 100.0),
         breaker: breaker::Settings {
             failures: 10,

@@ -326,8 +326,8 @@ fn fitting_kind(known: u8, name: &str, kind: Kind, text: &str) -> Result<Kind, I
             return Err(Invalid::new(name, text, "a media type such as application/json (RFC 2046)"));
         }
     }
-    if known == DATASCHEMA && uri::is_fragment(text) {
-        return Ok(kind); // no URI; but every event of Azure Event Grid names its version so
+    if known == DATASCHEMA && (uri::is_fragment(text) || uri::is_type_url(text)) {
+        return Ok(kind); // no URIs; but Azure Event Grid names its versions so, and Protobuf its types
     }
     match kind.refusal(text) {
         Some(expected) => Err(Invalid::new(name, text, expected)),

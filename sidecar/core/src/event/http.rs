@@ -1,6 +1,6 @@
 //! The HTTP binding (CloudEvents HTTP Protocol Binding 1.0.2): which mode a message is in, and the binary mode.
 //!
-//! The bodies of the other two modes are read and written by [`json`](super::json).
+//! The bodies of the other two modes are read and written by their [`Format`].
 
 use ::http::{
     HeaderMap,
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{
-    Event, Invalid, SPECVERSION,
+    Event, Format, Invalid, SPECVERSION,
     attrs::{
         Attribute, Attributes,
         names::{DATACONTENTTYPE, DATASCHEMA, ID, SOURCE, SUBJECT, TIME, TYPE},
@@ -35,17 +35,17 @@ const ADDED_LATER: usize = 4;
 pub enum Mode {
     /// Attributes in headers, the data as the body.
     Binary,
-    /// One event as a JSON object.
-    Structured,
-    /// Any number of events as a JSON array.
-    Batch,
+    /// One event as a whole, in this format.
+    Structured(Format),
+    /// Any number of events together, in this format.
+    Batch(Format),
 }
 
 /// The mode that the `Content-Type` names; without one it is the binary mode.
 ///
 /// # Errors
-/// [`Invalid::unsupported`] when the format is none that is read here (another than JSON, or another charset
-/// than UTF-8); otherwise invalid when there is more than one `Content-Type`.
+/// [`Invalid::unsupported`] when the format is none that is read here (another than JSON and Protobuf, or JSON
+/// in another charset than UTF-8); otherwise invalid when there is more than one `Content-Type`.
 pub fn mode(headers: &HeaderMap) -> Result<Mode, Invalid> {
     let Some(value) = content_type(headers)? else { return Ok(Mode::Binary) };
     named_by(value.as_bytes())
@@ -57,13 +57,16 @@ pub(super) fn named_by(content_type: &[u8]) -> Result<Mode, Invalid> {
         return Ok(Mode::Binary);
     };
     let text = str::from_utf8(content_type).unwrap_or("application/cloudevents…");
-    let (mode, format) = match after_prefix(format, b"-batch") {
+    let (mode, format): (fn(Format) -> Mode, _) = match after_prefix(format, b"-batch") {
         Some(format) => (Mode::Batch, format),
         None => (Mode::Structured, format),
     };
     let end = format.iter().position(|b| *b == b';').unwrap_or(format.len());
-    if format[..end].trim_ascii().eq_ignore_ascii_case(b"+json") && media::is_utf8(text) != Some(false) {
-        Ok(mode)
+    let suffix = format[..end].trim_ascii();
+    if suffix.eq_ignore_ascii_case(b"+json") && media::is_utf8(text) != Some(false) {
+        Ok(mode(Format::Json))
+    } else if suffix.eq_ignore_ascii_case(b"+protobuf") {
+        Ok(mode(Format::Protobuf))
     } else {
         Err(Invalid::unsupported_format(text))
     }

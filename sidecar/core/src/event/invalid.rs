@@ -50,11 +50,11 @@ impl Invalid {
 
     pub(crate) fn unsupported_format(content_type: &str) -> Invalid {
         let expected = "a format that is read here: application/cloudevents+json or \
-                        application/cloudevents-batch+json, in UTF-8";
+                        application/cloudevents-batch+json in UTF-8, or +protobuf";
         Invalid { unsupported: true, ..Invalid::new("content-type", content_type, expected) }
     }
 
-    /// Where: an attribute's name, `data`, `content-type`, `json`, `batch`, `record`.
+    /// Where: an attribute's name, `data`, `content-type`, `json`, `protobuf`, `batch`, `record`.
     #[must_use]
     pub fn at(&self) -> &str {
         &self.at

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{Event, Invalid, SPECVERSION, attrs::Attributes, http, http::check_version, json, value::Kind};
+use super::{Event, Format, Invalid, SPECVERSION, attrs::Attributes, http, http::check_version, value::Kind};
 
 const PREFIX: &str = "ce_";
 const CONTENT_TYPE: &str = "content-type";
@@ -20,8 +20,8 @@ const HEADERS: usize = 16;
 pub enum Mode {
     /// Attributes in headers, the data as the value.
     Binary,
-    /// One event as a JSON object.
-    Structured,
+    /// One event as a whole, in this format.
+    Structured(Format),
     /// Not at all: the record is no `CloudEvent`, nor does it say so.
     Plain,
 }
@@ -46,7 +46,7 @@ pub fn mode<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) 
 /// some senders add against section 3.2.1, is accepted when it says the same as `content-type` or is there alone.
 ///
 /// # Errors
-/// Those of [`mode`] and [`json::decode`]. In the binary mode when a header is there twice, is not UTF-8 or breaks a
+/// Those of [`mode`] and [`Format::decode`]. In the binary mode when a header is there twice, is not UTF-8 or breaks a
 /// rule of its attribute, or a required attribute is not there.
 pub fn read<'a>(
     headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
@@ -64,7 +64,7 @@ pub fn encode(event: &Event) -> (Headers<'_>, Option<Bytes>) {
     let typed =
         event.datacontenttype().map_or(Ok(http::Mode::Binary), |text| http::named_by(text.as_bytes()));
     if typed != Ok(http::Mode::Binary) {
-        let (headers, value) = encode_structured(event);
+        let (headers, value) = encode_structured(event, Format::Json);
         return (headers, Some(value));
     }
     let mut headers = Vec::with_capacity(event.attributes.count() + 1);
@@ -73,10 +73,10 @@ pub fn encode(event: &Event) -> (Headers<'_>, Option<Bytes>) {
     (headers, event.data.clone())
 }
 
-/// Writes an event in the structured mode: its headers, and the value.
+/// Writes an event in the structured mode and this format: its headers, and the value.
 #[must_use]
-pub fn encode_structured(event: &Event) -> (Headers<'_>, Bytes) {
-    (vec![(Cow::Borrowed(CONTENT_TYPE), json::CONTENT_TYPE)], json::encode(event))
+pub fn encode_structured(event: &Event, format: Format) -> (Headers<'_>, Bytes) {
+    (vec![(Cow::Borrowed(CONTENT_TYPE), format.content_type())], format.encode(event))
 }
 
 fn header(name: &str) -> Cow<'_, str> {
@@ -145,8 +145,8 @@ impl<'a> Found<'a> {
             None if !self.versioned => return Ok(Mode::Plain),
             None => Mode::Binary,
             Some(format) => match http::named_by(format)? {
-                http::Mode::Structured => Mode::Structured,
-                http::Mode::Binary | http::Mode::Batch => {
+                http::Mode::Structured(format) => Mode::Structured(format),
+                http::Mode::Binary | http::Mode::Batch(_) => {
                     return Err(Invalid::says(
                         CONTENT_TYPE,
                         "is a batch, which this binding does not have; send each event by itself",
@@ -165,9 +165,9 @@ impl<'a> Found<'a> {
                 let attributes = self.attributes()?;
                 Event::from_parts(attributes, value()).map(Some)
             }
-            Mode::Structured => match value() {
-                Some(value) => json::decode(value).map(Some),
-                None => Err(Invalid::says("json", "is missing; the record's value is null")),
+            Mode::Structured(format) => match value() {
+                Some(value) => format.decode(value).map(Some),
+                None => Err(Invalid::says("event", "is missing; the record's value is null")),
             },
         }
     }

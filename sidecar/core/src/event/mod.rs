@@ -1,7 +1,7 @@
 //! The event: CloudEvents 1.0 with the payload as the bytes that came.
 //!
-//! [`Event`] keeps its attributes compactly and its data untouched; [`http`], [`json`], [`kafka`] and [`pubsub`] read and
-//! write it, [`record`] stores it, [`sdk`] converts it to and from `cloudevents::Event`. Whatever is read is checked
+//! [`Event`] keeps its attributes compactly and its data untouched; [`http`], [`json`], [`proto`], [`kafka`] and [`pubsub`]
+//! read and write it, [`record`] stores it, [`sdk`] converts it to and from `cloudevents::Event`. Whatever is read is checked
 //! against every rule of the specification, and what is wrong is an [`Invalid`].
 //!
 //! Not here: transports, keys, what an event is worth. Limits on sizes belong to whoever reads from the network.
@@ -9,12 +9,15 @@
 pub mod http;
 pub mod json;
 pub mod kafka;
+pub mod lineage;
+pub mod proto;
 pub mod pubsub;
 pub mod record;
 pub mod sdk;
 
 mod attrs;
 mod check;
+mod format;
 mod invalid;
 mod media;
 mod percent;
@@ -27,6 +30,7 @@ use bytes::Bytes;
 
 use attrs::Attributes;
 pub use attrs::postmark::Postmark;
+pub use format::Format;
 pub use invalid::Invalid;
 pub use uri::reference;
 use value::Kind;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Event, Invalid, SPECVERSION, http, json, kafka::Found};
+use super::{Event, Format, Invalid, SPECVERSION, http, kafka::Found};
 
 const PREFIX: &str = "ce-";
 const CONTENT_TYPE: &str = "content-type";
@@ -48,7 +48,7 @@ pub fn encode(event: &Event) -> (Attributes<'_>, Bytes) {
     let typed =
         event.datacontenttype().map_or(Ok(http::Mode::Binary), |text| http::named_by(text.as_bytes()));
     if typed != Ok(http::Mode::Binary) {
-        return encode_structured(event);
+        return encode_structured(event, Format::Json);
     }
     let mut attributes = Vec::with_capacity(event.attributes.count() + 1);
     attributes.push((Cow::Borrowed("ce-specversion"), SPECVERSION));
@@ -56,10 +56,10 @@ pub fn encode(event: &Event) -> (Attributes<'_>, Bytes) {
     (attributes, event.data.clone().unwrap_or_default())
 }
 
-/// Writes an event in the structured mode: its attributes, and the data.
+/// Writes an event in the structured mode and this format: its attributes, and the data.
 #[must_use]
-pub fn encode_structured(event: &Event) -> (Attributes<'_>, Bytes) {
-    (vec![(Cow::Borrowed(CONTENT_TYPE), json::CONTENT_TYPE)], json::encode(event))
+pub fn encode_structured(event: &Event, format: Format) -> (Attributes<'_>, Bytes) {
+    (vec![(Cow::Borrowed(CONTENT_TYPE), format.content_type())], format.encode(event))
 }
 
 fn named(name: &str) -> Cow<'_, str> {
@@ -94,7 +94,9 @@ mod tests {
     #[test]
     fn both_modes_give_back_the_event() {
         assert_eq!(again(encode(&event())), Ok(Some(event())));
-        assert_eq!(again(encode_structured(&event())), Ok(Some(event())));
+        for format in [Format::Json, Format::Protobuf] {
+            assert_eq!(again(encode_structured(&event(), format)), Ok(Some(event())));
+        }
     }
 
     #[test]

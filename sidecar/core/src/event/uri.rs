@@ -17,6 +17,12 @@ pub(super) fn is_fragment(text: &str) -> bool {
     text.len() > 1 && text.starts_with('#') && is_any_reference(text)
 }
 
+/// The URL of a type of Protobuf (`google.protobuf.Any`) without its scheme, such as `type.googleapis.com/a.B`.
+pub(super) fn is_type_url(text: &str) -> bool {
+    let host_and_name = |(host, name): (&str, &str)| !host.is_empty() && !name.is_empty();
+    text.rsplit_once('/').is_some_and(host_and_name) && !text.starts_with('/') && is_any_reference(text)
+}
+
 /// A URI or a relative reference (RFC 3986, section 4.1). The empty reference is one.
 pub(super) fn is_uri_reference(text: &str) -> bool {
     // Most are a path from the root and no more.

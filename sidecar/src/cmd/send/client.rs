@@ -147,6 +147,11 @@ impl Sender {
                     .insert(CONTENT_TYPE, HeaderValue::from_static(event::json::CONTENT_TYPE));
                 event::json::encode(event)
             }
+            (SendMode::Protobuf, [event]) => {
+                let one = HeaderValue::from_static(event::proto::CONTENT_TYPE);
+                request.headers_mut().insert(CONTENT_TYPE, one);
+                event::proto::encode(event)
+            }
             (_, events) => {
                 let batch = HeaderValue::from_static(event::json::BATCH_CONTENT_TYPE);
                 request.headers_mut().insert(CONTENT_TYPE, batch);

@@ -66,7 +66,7 @@ fn plan(args: &[&str]) -> Result<Plan, Failure> {
 #[tokio::test]
 async fn each_mode_writes_what_the_binding_says() {
     let (url, seen) = ingress(&[202]).await;
-    for mode in ["binary", "structured", "batch"] {
+    for mode in ["binary", "structured", "batch", "protobuf"] {
         let args = ["--mode", mode, "--id", "1", "--type", "t", "--source", "/s", "-d", r#"{"a":1}"#];
         let (report, _) = send_to(&url, &args).await.unwrap();
         assert!(report.is_good(), "{report}");
@@ -79,6 +79,7 @@ async fn each_mode_writes_what_the_binding_says() {
     );
     assert_eq!(seen[1].0, "application/cloudevents+json");
     assert_eq!(seen[2].0, "application/cloudevents-batch+json");
+    assert_eq!(seen[3].0, "application/cloudevents+protobuf");
     for (index, start) in [(1, '{'), (2, '[')] {
         assert!(seen[index].3.starts_with(start) && seen[index].3.contains(event), "{}", seen[index].3);
     }

@@ -39,9 +39,10 @@ impl Topic {
         let mode = match mode {
             SendMode::Binary => Mode::Binary,
             SendMode::Structured => Mode::Structured,
+            SendMode::Protobuf => Mode::Protobuf,
             SendMode::Batch => {
                 return Err(Failure::Wrong(
-                    "--mode: Kafka has no batch; take binary or structured".to_owned(),
+                    "--mode: Kafka has no batch; take binary, structured or protobuf".to_owned(),
                 ));
             }
         };

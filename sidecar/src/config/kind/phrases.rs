@@ -90,6 +90,10 @@ impl Kind {
             Self::Issuer => "a URL such as https://accounts.google.com, without a query".to_owned(),
             Self::Header => "the name of a header".to_owned(),
             Self::Rules => "a list of rules, at most 100".to_owned(),
+            Self::Transforms => {
+                "a list of at most 100 rules, such as {name: by-customer, key: {pointer: /customer/id}}"
+                    .to_owned()
+            }
             Self::Origins => format!("{}, or a list of them", webhook::AN_ORIGIN),
             Self::Hosts => format!("{}, or a list of them", webhook::A_HOST),
             Self::Or(word, kind) => format!("{}, or {word}", kind.expected()),

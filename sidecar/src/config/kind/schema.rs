@@ -5,7 +5,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{ENTRIES_MAX, Kind, TEXT_BYTES_MAX, VERDICTS, rules};
+use super::{ENTRIES_MAX, Kind, TEXT_BYTES_MAX, VERDICTS, rules, transforms};
 use crate::config::{proxy::PLACES, raw};
 
 /// A URL, as far as it goes without a query.
@@ -58,6 +58,7 @@ impl Kind {
             Self::Routes => map(&json!({"pattern": ROUTE}), &json!({"enum": PLACES})),
             Self::Properties => map(&json!(true), &json!({"type": TEXT})),
             Self::Rules => rules::schema(),
+            Self::Transforms => transforms::schema(),
             Self::Or(word, kind) => json!({"anyOf": [{"enum": [word, null]}, kind.schema()]}),
         }
     }

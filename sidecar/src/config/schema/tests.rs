@@ -82,6 +82,26 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["[{}]", "[{type: a}]", "[]", "[{methods: magic}]", "[{claims: {}}]", "some", "{types: a}"],
     ),
     (
+        "transform",
+        &[
+            "[{name: a, set: {x: 1, y: {pointer: /a}}, when: \"x = 1\"}]",
+            "[{name: b, drop: [x], key: {cesql: id}}]",
+            "none",
+        ],
+        &[
+            "[]",
+            "[{name: a}]",
+            "[{drop: x}]",
+            "[{name: A, drop: x}]",
+            "[{name: a, drops: x}]",
+            "[{name: a, set: {X: 1}}]",
+            "[{name: a, key: /a}]",
+            "[{name: a, key: {pointer: a}}]",
+            "[{name: a, set: {x: {cesql: a, pointer: /a}}}]",
+            "{name: a}",
+        ],
+    ),
+    (
         "ingress.eventgrid_webhook.validation_hosts",
         &["eventgrid.azure.net", "[a.example, _b.example]"],
         &["\"*\"", "[a.example, \"*\"]", "https://a.example", "[]"],
@@ -92,6 +112,8 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
 const CHECK_ALONE: &[(&str, &str)] = &[
     ("function.timeout", "25h"),
     ("window.bytes", "1B"),
+    ("transform", "[{name: a, when: \"1 +\"}]"),
+    ("transform", "[{name: a, drop: id}]"),
     ("function.rate", "1000001/s"),
     ("ingress.eventgrid_webhook.validation_hosts", "169.254.169.254"),
 ];

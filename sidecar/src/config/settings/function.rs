@@ -2,7 +2,7 @@
 
 use super::{
     Setting,
-    table::{GIB, PAUSE, TO_A_DAY, TO_AN_HOUR, count, setting, size},
+    table::{GIB, KIB, PAUSE, TO_A_DAY, TO_AN_HOUR, count, setting, size},
 };
 use crate::config::kind::Kind;
 
@@ -28,9 +28,9 @@ pub(super) const FUNCTION: &[Setting] = &[
     ),
     setting(
         "function.mode",
-        Kind::Word(&["binary", "structured"]),
+        Kind::Word(&["binary", "structured", "protobuf", "raw"]),
         "binary",
-        "How an event is written into the request: attributes as ce- headers, or all of it as one JSON.",
+        "How an event is written into the request: attributes as ce- headers, all of it as one JSON or as one message of Protobuf, or the bare data with the headers of OpenFaaS's connectors.",
     ),
     setting(
         "function.protocol",
@@ -93,6 +93,19 @@ pub(super) const FUNCTION: &[Setting] = &[
         "on-failure",
         "Whether a COMMAND that ends is started again.",
     ),
+    setting(
+        "function.batch.events_max",
+        count(1, 10_000),
+        "1",
+        "The most events in one request, at most function.concurrency, which counts events; 1 sends each alone.",
+    ),
+    setting(
+        "function.batch.bytes_max",
+        size(KIB, GIB),
+        "1MiB",
+        "The most bytes of them; a larger event goes alone.",
+    ),
+    setting("function.batch.wait", PAUSE, "10ms", "How long the first event of a batch waits for others."),
     setting("function.restart_backoff.initial", TO_AN_HOUR, "200ms", "The first wait."),
     setting("function.restart_backoff.max", TO_AN_HOUR, "30s", "The longest wait."),
     setting(

@@ -228,7 +228,20 @@ pub(super) const REPLIES: &[Setting] = &[
         "The topic for events that the function answers with; an event is done once its reply is there.",
     ),
     setting("replies.pubsub_topic", Kind::Or("none", &Kind::Line), "none", "The same as a topic of Pub/Sub."),
-    setting("replies.mode", Kind::Word(&["binary", "structured"]), "binary", "How they are written."),
+    setting(
+        "replies.mode",
+        Kind::Word(&["binary", "structured", "protobuf"]),
+        "binary",
+        "How they are written.",
+    ),
+    setting(
+        "replies.hops_max",
+        count(1, 1_000_000),
+        "16",
+        "How long a line of replies to replies may get (`outriggerhops`); the event whose reply would be one more \
+         becomes a dead letter, as that is a loop.",
+    )
+    .live(),
 ];
 
 /// Those of `dead_letters`.

@@ -12,6 +12,7 @@ pub(crate) static SETTINGS: &[Setting] = &concat::<{ count_all(ALL) }>(ALL);
 const ALL: &[&[Setting]] = &[
     function::FUNCTION,
     tls::FUNCTION,
+    TRANSFORM,
     INWARD,
     auth::INGRESS[0],
     auth::INGRESS[1],
@@ -63,6 +64,14 @@ const fn concat<const N: usize>(tables: &[&[Setting]]) -> [Setting; N] {
     }
     all
 }
+
+/// What becomes of events before their lanes.
+const TRANSFORM: &[Setting] = &[setting(
+    "transform",
+    Kind::Or("none", &Kind::Transforms),
+    "none",
+    "Rules on the attributes of events, in their order: name, when, copy, rename, drop, set, subject, key.",
+)];
 
 /// Delivery, the window, and HTTP as a source.
 const INWARD: &[Setting] = &[

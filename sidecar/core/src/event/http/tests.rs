@@ -25,11 +25,13 @@ fn the_content_type_names_the_mode() {
         ("application/json", Mode::Binary),
         ("text/plain; a=application/cloudevents+json", Mode::Binary),
         ("application/cloudevent", Mode::Binary),
-        ("application/cloudevents+json", Mode::Structured),
-        ("Application/CloudEvents+JSON; charset=UTF-8", Mode::Structured),
-        ("application/cloudevents+json ; x=y", Mode::Structured),
-        ("application/cloudevents-batch+json", Mode::Batch),
-        ("APPLICATION/CLOUDEVENTS-BATCH+JSON;charset=\"utf-8\"", Mode::Batch),
+        ("application/cloudevents+json", Mode::Structured(Format::Json)),
+        ("Application/CloudEvents+JSON; charset=UTF-8", Mode::Structured(Format::Json)),
+        ("application/cloudevents+json ; x=y", Mode::Structured(Format::Json)),
+        ("application/cloudevents+protobuf", Mode::Structured(Format::Protobuf)),
+        ("application/cloudevents-batch+PROTOBUF; x=y", Mode::Batch(Format::Protobuf)),
+        ("application/cloudevents-batch+json", Mode::Batch(Format::Json)),
+        ("APPLICATION/CLOUDEVENTS-BATCH+JSON;charset=\"utf-8\"", Mode::Batch(Format::Json)),
     ] {
         assert_eq!(mode(&headers(&[("content-type", content_type)])), Ok(expected), "{content_type}");
     }
@@ -41,8 +43,8 @@ fn a_format_that_is_not_spoken_here_is_unsupported() {
     for content_type in [
         "application/cloudevents",
         "application/cloudevents; charset=utf-8",
-        "application/cloudevents+protobuf",
-        "application/cloudevents-batch+protobuf",
+        "application/cloudevents+avro",
+        "application/cloudevents-batch+protobuffer",
         "application/cloudevents-batch",
         "application/cloudevents+jsonx",
         "application/cloudevents+json; charset=utf-16",
