@@ -1,6 +1,8 @@
 //! Routes of the shipped binary: which event goes where, that each target has it once, and what one that fails does to the
 //! others. The targets are programmable functions.
 
+#![expect(clippy::float_cmp, reason = "counters are whole numbers")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod overflow;

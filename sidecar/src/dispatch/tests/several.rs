@@ -106,7 +106,7 @@ async fn life(
     had: &Arc<Mutex<Vec<String>>>,
     is_last: bool,
 ) {
-    let (mut dice, seen) = (Rng::with_seed(seed), had.clone());
+    let (mut dice, log) = (Rng::with_seed(seed), had.clone());
     let flaky = Mutex::new(dice.fork());
     let many = |settings: &mut Settings| {
         (settings.policy.attempts_max, settings.concurrency) = (10_000, 2);
@@ -118,7 +118,7 @@ async fn life(
         if fails {
             return (MS * delay, unreachable());
         }
-        lock(&seen).push(id.to_owned());
+        lock(&log).push(id.to_owned());
         (MS * delay, ok())
     });
     let spill = Spill::new(bench.target.clone(), shelf.clone(), None, (2, 0));
