@@ -18,6 +18,7 @@ mod callers;
 mod live;
 mod poison;
 mod replies;
+mod several;
 
 type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;
 
@@ -109,10 +110,27 @@ impl Bench {
         Self::with_replies(change, script, None)
     }
 
+    /// One of several targets, with marks.
+    fn sharing(
+        marks: Arc<dyn outrigger_core::Ledger>,
+        script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(|_| (), script, None, Some(marks))
+    }
+
     fn with_replies(
         change: impl FnOnce(&mut Settings),
         script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
         replies: Option<Arc<dyn Sink>>,
+    ) -> Self {
+        Self::with(change, script, replies, None)
+    }
+
+    fn with(
+        change: impl FnOnce(&mut Settings),
+        script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
+        replies: Option<Arc<dyn Sink>>,
+        shares: Option<Arc<dyn outrigger_core::Ledger>>,
     ) -> Self {
         let log = Arc::<Mutex<Vec<String>>>::default();
         let at_once = Arc::default();
@@ -153,8 +171,8 @@ impl Bench {
             dead: book.clone(),
             replies,
             ledger: None,
-            shares: None,
-            is_one_of_several: false,
+            is_one_of_several: shares.is_some(),
+            shares,
             observers: Vec::new(),
             metrics: Arc::new(Metrics::new().unwrap()),
             rng: Rng::with_seed(7),
