@@ -12,7 +12,11 @@ use outrigger_core::{
         verdict::{Statuses, Verdict},
     },
 };
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 mod callers;
 mod live;
@@ -58,6 +62,7 @@ struct Book {
     attempts: Mutex<HashMap<u64, u32>>,
     settled: Notify,
     unwanted: Mutex<Vec<u64>>,
+    replays: AtomicBool,
 }
 
 impl Settler for Book {
@@ -73,6 +78,10 @@ impl Settler for Book {
 
     fn wanted(&self, token: u64) -> bool {
         !lock(&self.unwanted).contains(&token)
+    }
+
+    fn is_replay(&self) -> bool {
+        self.replays.load(Relaxed)
     }
 
     fn attempted(&self, token: u64, attempts: u32) {
@@ -141,6 +150,7 @@ impl Bench {
             attempts: Mutex::default(),
             settled: Notify::new(),
             unwanted: Mutex::default(),
+            replays: AtomicBool::new(false),
         });
         let mut settings = Settings {
             policy: Policy {

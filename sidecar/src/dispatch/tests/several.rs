@@ -42,6 +42,10 @@ async fn only_what_goes_to_several_targets_is_marked_and_then_not_sent_again() {
     let calls = |id: &str| bench.log().iter().filter(|line| **line == format!("call {id}")).count();
     assert_eq!((calls("shared"), calls("alone")), (1, 2), "{:?}", bench.log());
     assert_eq!(lock(&marks.marks).len(), 1);
+    bench.book.replays.store(true, Relaxed);
+    bench.target.push_shared(bench.delivery("shared", None));
+    bench.settled(5).await;
+    assert_eq!(calls("shared"), 2, "a replay passes the marks by");
     assert!(bench.log().iter().all(|line| !line.starts_with("release")));
 }
 
