@@ -1,9 +1,10 @@
 //! Notifications of Amazon S3, by the adapter of the CloudEvents project (`adapters/aws-s3.md`).
 //!
-//! The data is the record; the subject is the object's key, encoded as S3 writes it. The id is that of the request, so two
-//! keys that one request deleted differ in their subject alone: deduplicate such events by neither. A record without a
-//! request (an expiry) has its key and `sequencer` as its id. The message by which S3 tries a new notification is an
-//! event of type `com.amazonaws.s3.TestEvent`.
+//! The data is the record; the subject is the object's key, encoded as S3 writes it. The id is that of the request. One
+//! request may delete many keys, which are as many events: the id of such an event has the key behind the request's,
+//! which the adapter has not, as two events of one source and id would be one to whoever looks for duplicates. A record
+//! without a request (an expiry) has its key and `sequencer` as its id. The message by which S3 tries a new notification
+//! is an event of type `com.amazonaws.s3.TestEvent`.
 
 use outrigger_core::{Event, Invalid};
 
@@ -11,6 +12,7 @@ use super::part::{Part, set, timestamp};
 
 const EVERY: &str = "every record of S3";
 const PREFIX: &str = "com.amazonaws.s3.";
+const REMOVED: &str = "ObjectRemoved:";
 
 /// Reads a record.
 ///
@@ -24,17 +26,19 @@ pub(super) fn event(part: &Part) -> Result<Event, Invalid> {
     let key = part.needed(&["s3", "object", "key"], EVERY)?;
     let source = format!("{from}.{region}.{bucket}");
     let name = name.strip_prefix("s3:").unwrap_or(&name); // some stores write it so
-    let mut event = part.event(&id(part, &key)?, &source, &[PREFIX, name].concat())?;
+    let id = id(part, &key, name.starts_with(REMOVED))?;
+    let mut event = part.event(&id, &source, &[PREFIX, name].concat())?;
     set(&mut event, "subject", Some(key))?;
     set(&mut event, "time", part.text(&["eventTime"]).map(timestamp))?;
     Ok(event)
 }
 
-fn id(part: &Part, key: &str) -> Result<String, Invalid> {
+fn id(part: &Part, key: &str, is_one_of_many: bool) -> Result<String, Invalid> {
+    let own = if is_one_of_many { [".", key].concat() } else { String::new() };
     let of = |name: &str| part.text(&["responseElements", name]);
     match (of("x-amz-request-id"), of("x-amz-id-2")) {
-        (Some(request), Some(host)) => Ok(format!("{request}.{host}")),
-        (Some(request), None) => Ok(request.into_owned()),
+        (Some(request), Some(host)) => Ok(format!("{request}.{host}{own}")),
+        (Some(request), None) => Ok(format!("{request}{own}")),
         (None, _) => {
             let sequencer = part.needed(&["s3", "object", "sequencer"], "a record without a request")?;
             Ok(format!("{key}.{sequencer}"))

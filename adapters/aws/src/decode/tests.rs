@@ -127,6 +127,19 @@ fn each_record_of_s3_is_an_event_by_the_adapter() {
 }
 
 #[test]
+fn keys_that_one_request_deletes_from_s3_are_events_of_their_own() {
+    let request = json!({"x-amz-request-id": "C3D1", "x-amz-id-2": "FMy/="});
+    let records = ["a", "b"].map(|key| {
+        let mut record = s3_record(key, &request);
+        record["eventName"] = "s3:ObjectRemoved:Delete".into();
+        record
+    });
+    let items = read(Origin::S3, &json!({"Records": records}).to_string()).unwrap();
+    let ids: Vec<_> = items.iter().map(|item| item.as_ref().unwrap().id()).collect();
+    assert_eq!(ids, ["C3D1.FMy/=.a", "C3D1.FMy/=.b"]);
+}
+
+#[test]
 fn the_message_that_tries_a_notification_is_an_event() {
     let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2014-10-13T15:57:02.089Z","Bucket":"b","RequestId":"R","HostId":"H"}"#;
     let event = one(Origin::S3, test);
