@@ -319,7 +319,8 @@ impl Target {
     /// Where it is known whether this target has the event; none where nobody wants to know.
     fn ledger_of(&self, job: &Job) -> Option<&dyn Ledger> {
         let shares = || self.shares.as_ref().filter(|_| job.is_shared);
-        self.ledger.as_ref().or_else(shares).map(|ledger| &**ledger)
+        let ledger = self.ledger.as_ref().or_else(shares)?;
+        (!job.receipt.is_replay()).then_some(&**ledger)
     }
 
     fn mark_of(&self, job: &Job) -> Option<(&dyn Ledger, Mark)> {

@@ -140,8 +140,7 @@ async fn a_replayed_letter_of_one_target_is_for_that_target_alone_also_after_a_c
 
     let running = Running::start(place.crash().open(), 100);
     let deliveries = running.desk.take(3).await;
-    let aims: Vec<_> =
-        deliveries.iter().map(|d| (id(d), d.origin.aim().map(|aim| aim.to_string()))).collect();
+    let aims: Vec<_> = deliveries.iter().map(|d| (id(d), d.origin.aim().map(ToString::to_string))).collect();
     assert_eq!(aims, [(1, Some("audit".to_owned())), (2, None), (50, None)]);
     assert_eq!(deliveries[0].origin.position.to_string(), "1");
     acknowledge(deliveries);

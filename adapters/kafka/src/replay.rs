@@ -100,6 +100,10 @@ struct Part {
 }
 
 impl Settler for Part {
+    fn is_replay(&self) -> bool {
+        true
+    }
+
     fn settle(&self, token: u64, settlement: Settlement) {
         match settlement {
             Settlement::Ack(_) => &self.book.settled,

@@ -181,13 +181,8 @@ async fn measure(options: Options) -> Result<ExitCode> {
     if wanted(token::CHECKED) || wanted(token::SEEN) {
         token::measure(&bench, &mut report).await?;
     }
-    if options.only.as_deref().is_none_or(|only| only.starts_with(filters::NAME)) {
-        filters::measure(&bench, &mut report)?;
-    }
-    if options.only.as_deref().is_none_or(|only| only.starts_with(decode::NAME)) {
-        decode::measure(&bench, &mut report)?;
-    }
     let only = options.only.as_deref();
+    in_this_program(&bench, &mut report, only)?;
     if only.is_none_or(|only| only.starts_with(hop::NAME)) {
         hop::measure(&bench, &mut report, only).await?;
     }
@@ -200,4 +195,16 @@ async fn measure(options: Options) -> Result<ExitCode> {
     println!("{report}");
     println!("{} written after {} s", path.display(), started.elapsed().as_secs());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The figures of pure functions, which need no process of their own.
+fn in_this_program(bench: &Bench, report: &mut Report, only: Option<&str>) -> Result<()> {
+    let begins = |name: &str| only.is_none_or(|only| only.starts_with(name));
+    if begins(filters::NAME) {
+        filters::measure(bench, report)?;
+    }
+    if begins(decode::NAME) {
+        decode::measure(bench, report)?;
+    }
+    Ok(())
 }

@@ -49,6 +49,11 @@ pub trait Settler: Send + Sync {
     fn counts_deliveries(&self) -> bool {
         false
     }
+
+    /// Whether its deliveries are brought once more on purpose: then it does not count who has them already.
+    fn is_replay(&self) -> bool {
+        false
+    }
 }
 
 /// The duty to settle one delivery. Dropping it is [`Settlement::Release`].
@@ -89,6 +94,12 @@ impl Receipt {
     #[must_use]
     pub fn counts_deliveries(&self) -> bool {
         self.settler.as_ref().is_some_and(|settler| settler.counts_deliveries())
+    }
+
+    /// Whether it is delivered once more on purpose.
+    #[must_use]
+    pub fn is_replay(&self) -> bool {
+        self.settler.as_ref().is_some_and(|settler| settler.is_replay())
     }
 
     /// Keeps `permit` until the receipt is settled or dropped.
@@ -218,6 +229,11 @@ impl Settler for Split {
     fn counts_deliveries(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.parent.as_ref().is_some_and(Receipt::counts_deliveries)
+    }
+
+    fn is_replay(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.parent.as_ref().is_some_and(Receipt::is_replay)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     config::{Env, FUNCTION, Purpose, load, locate},
     filter::Attributed,
     route::Routes,
+    transform::{self, transformed},
 };
 
 const COLUMNS: [&str; 5] = ["event", "type", "goes to", "by rule", "why"];
@@ -53,6 +54,7 @@ fn routes(
     let names = std::iter::once(FUNCTION.to_owned()).chain(others).collect();
     let (routes, counts) = (Routes::new(&config), BTreeMap::new());
     let mut work = Work {
+        changes: config.transform,
         routes,
         names,
         json: args.json,
@@ -77,6 +79,8 @@ fn routes(
 }
 
 struct Work<O, C> {
+    /// What is done to each event before it is routed.
+    changes: Vec<transform::Rule>,
     /// None sends all to the function.
     routes: Option<Routes>,
     /// The targets' names at their places.
@@ -94,6 +98,8 @@ struct Work<O, C> {
 /// What becomes of one event.
 struct Told {
     targets: Vec<String>,
+    /// A rule on events fails on it, which makes it a dead letter.
+    is_dead: bool,
     rule: Option<String>,
     why: String,
     /// Of each rule: its name, whether it fits, its words, and what went wrong.
@@ -128,24 +134,37 @@ impl<O: Write, C: Write> Work<O, C> {
     }
 
     fn event(&mut self, place: &str, event: &Event) -> Result<(), Failure> {
-        let told = self.told(event);
+        let told = match transformed(&self.changes, "", event) {
+            Ok(changed) => self.told(changed.as_ref().map_or(event, |changed| &changed.event)),
+            Err(failed) => {
+                let (rule, why) = (Some(failed.rule.to_owned()), failed.to_string());
+                Told { targets: Vec::new(), is_dead: true, rule, why, rules: Vec::new() }
+            }
+        };
         self.events += 1;
         for target in &told.targets {
             *self.counts.entry(target.clone()).or_default() += 1;
         }
         if told.targets.is_empty() {
             let by = told.rule.as_deref().unwrap_or("otherwise");
-            *self.counts.entry(format!("discarded by {by}")).or_default() += 1;
+            let what = if told.is_dead { "dead letters by" } else { "discarded by" };
+            *self.counts.entry(format!("{what} {by}")).or_default() += 1;
         }
+        let is_discarded = told.targets.is_empty() && !told.is_dead;
         if self.json {
             let object = json!({
                 "place": place, "id": event.id(), "source": event.source(), "type": event.ty(),
-                "rule": told.rule, "targets": told.targets, "discarded": told.targets.is_empty(), "rules": told.rules,
+                "rule": told.rule, "targets": told.targets, "discarded": is_discarded, "dead_letter": told.is_dead,
+                "why": told.why, "rules": told.rules,
             });
             writeln!(self.out, "{object}")?;
             return Ok(());
         }
-        let to = if told.targets.is_empty() { "(discarded)".to_owned() } else { told.targets.join(", ") };
+        let to = match told.targets.join(", ") {
+            _ if told.is_dead => "(dead letter)".to_owned(),
+            none if none.is_empty() => "(discarded)".to_owned(),
+            targets => targets,
+        };
         let rule = told.rule.unwrap_or_else(|| "–".to_owned());
         self.rows
             .push([event.id().to_owned(), event.ty().to_owned(), to, rule, told.why].map(|text| cell(&text)));
@@ -156,7 +175,7 @@ impl<O: Write, C: Write> Work<O, C> {
         let name = |place: &usize| self.names[*place].clone();
         let Some(routes) = &self.routes else {
             let why = "there are no rules".to_owned();
-            return Told { targets: vec![name(&0)], rule: None, why, rules: Vec::new() };
+            return Told { targets: vec![name(&0)], is_dead: false, rule: None, why, rules: Vec::new() };
         };
         let mut failed = Vec::new();
         let way = routes.way(event, |rule| failed.push(rule));
@@ -175,7 +194,8 @@ impl<O: Write, C: Write> Work<O, C> {
         });
         let rules = rules.collect();
         let rule = way.by.map(|by| routes.rules()[by].name.to_string());
-        Told { targets: way.to.iter().map(name).collect(), rule, why: reasons.join("; "), rules }
+        let targets = way.to.iter().map(name).collect();
+        Told { targets, is_dead: false, rule, why: reasons.join("; "), rules }
     }
 
     fn table(&mut self) -> Result<(), Failure> {
@@ -291,6 +311,25 @@ no JSON
         assert_eq!((&lines[1]["discarded"], &lines[1]["rule"]), (&json!(true), &json!("noise")));
         assert_eq!(lines[3]["rule"], json!(null));
         assert_eq!(lines[3]["rules"][2]["errors"], json!(["the event has no attribute hop"]));
+    }
+
+    #[test]
+    fn rules_on_events_come_first_and_one_that_fails_makes_a_dead_letter() {
+        let rules = "transform:
+  - {name: high, when: \"type = 'refund'\", set: {hop: {cesql: 'INT(hop) + 1'}}}
+  - {name: renamed, when: \"type LIKE 'debug.%'\", set: {type: com.example.order.debugged}}
+";
+        let (_, out, _) = told(&[], &(CONFIG.to_owned() + rules));
+        let has = |row: &str| {
+            assert!(out.lines().any(|line| line.split_whitespace().eq(row.split(' '))), "{row} in {out}");
+        };
+        has("2 debug.tick function, copies orders type LIKE 'com.example.order.%'");
+        has("3 refund audit loop hop > 3");
+        has("4 events: audit 1, copies 2, dead letters by high 1, function 2");
+        let (_, out, _) = told(&["--json"], &(CONFIG.to_owned() + rules));
+        let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["dead_letter"], &last["discarded"]), (&json!(true), &json!(false)));
+        assert!(last["why"].as_str().unwrap().starts_with("rule high: "), "{last}");
     }
 
     #[test]

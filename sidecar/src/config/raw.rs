@@ -3,6 +3,8 @@
 //! serde stops at the first mistake; a person wants all of them. So the YAML is read into a [`Node`] tree, which
 //! any document fits, and every judgement follows afterwards. Nothing here knows what a setting means.
 
+mod named;
+
 use std::{borrow::Cow, collections::HashMap, fmt};
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -10,7 +12,7 @@ use serde_saphyr::{MessageFormatter as _, Spanned};
 
 use super::{
     problems::{Place, Problem, Problems, nearest, quoted},
-    settings::{EXAMPLE_NAME, SECTIONS, SETTINGS, Section, Setting},
+    settings::{SECTIONS, SETTINGS, Setting},
 };
 
 /// The largest file that is read, in bytes.
@@ -144,47 +146,6 @@ impl Raw {
             }
         }
     }
-}
-
-impl Raw {
-    /// What stands below names that the file gives.
-    fn named(&mut self, section: &'static Section, entries: Vec<(Name, Node)>, problems: &mut Problems) {
-        let known = self.several.entry(section.path).or_default();
-        for (Name { place, name }, node) in entries {
-            let path = section.named(&name);
-            let wrong = |found: String, expected: String| Problem::new(place, &path, found, expected);
-            if !is_entry_name(&name) {
-                let expected = "a name of small letters, digits, - and _, at most 63 of them";
-                problems.push(wrong(quoted(&name), expected.to_owned()));
-            } else if known.iter().any(|entry| entry.name == name) {
-                problems.push(wrong("the same name twice".to_owned(), "each name once".to_owned()));
-            } else if known.len() == section.named_max {
-                problems.push(wrong(
-                    format!("more than {} names", section.named_max),
-                    "fewer of them".to_owned(),
-                ));
-            } else {
-                let node = if node.shape == Shape::Null {
-                    Node { shape: Shape::Map(Vec::new()), ..node }
-                } else {
-                    node
-                };
-                let before = problems.list.len();
-                if let Some(entry) = self::entry(section.path, node, problems) {
-                    known.push(Entry { place, name: name.clone(), ..entry });
-                }
-                for problem in &mut problems.list[before..] {
-                    problem.key = section.in_words(&name, &problem.key);
-                }
-            }
-        }
-    }
-}
-
-/// A name that a file may give: as it stands in labels of metrics and in dead letters.
-fn is_entry_name(name: &str) -> bool {
-    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
-    (1..=63).contains(&name.len()) && (name.bytes().all(good) || name == EXAMPLE_NAME)
 }
 
 /// One of several sections at `path`.

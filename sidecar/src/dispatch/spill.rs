@@ -166,6 +166,7 @@ impl Spill {
     ) -> Result<(), (outrigger_core::Error, Vec<(Delivery, bool)>)> {
         let mut new = Vec::with_capacity(batch.len());
         for (delivery, is_shared) in batch {
+            let is_shared = is_shared && !delivery.receipt.is_replay();
             if is_shared && self.is_done_already(&delivery).await {
                 self.target.metrics.ended(crate::telemetry::Ended::Duplicate);
                 delivery.receipt.settle(Settlement::Ack(None));

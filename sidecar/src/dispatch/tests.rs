@@ -12,12 +12,17 @@ use outrigger_core::{
         verdict::{Statuses, Verdict},
     },
 };
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 mod callers;
 mod live;
 mod poison;
 mod replies;
+mod several;
 
 type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;
 
@@ -57,6 +62,7 @@ struct Book {
     attempts: Mutex<HashMap<u64, u32>>,
     settled: Notify,
     unwanted: Mutex<Vec<u64>>,
+    replays: AtomicBool,
 }
 
 impl Settler for Book {
@@ -72,6 +78,10 @@ impl Settler for Book {
 
     fn wanted(&self, token: u64) -> bool {
         !lock(&self.unwanted).contains(&token)
+    }
+
+    fn is_replay(&self) -> bool {
+        self.replays.load(Relaxed)
     }
 
     fn attempted(&self, token: u64, attempts: u32) {
@@ -109,10 +119,27 @@ impl Bench {
         Self::with_replies(change, script, None)
     }
 
+    /// One of several targets, with marks.
+    fn sharing(
+        marks: Arc<dyn outrigger_core::Ledger>,
+        script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(|_| (), script, None, Some(marks))
+    }
+
     fn with_replies(
         change: impl FnOnce(&mut Settings),
         script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
         replies: Option<Arc<dyn Sink>>,
+    ) -> Self {
+        Self::with(change, script, replies, None)
+    }
+
+    fn with(
+        change: impl FnOnce(&mut Settings),
+        script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
+        replies: Option<Arc<dyn Sink>>,
+        shares: Option<Arc<dyn outrigger_core::Ledger>>,
     ) -> Self {
         let log = Arc::<Mutex<Vec<String>>>::default();
         let at_once = Arc::default();
@@ -123,6 +150,7 @@ impl Bench {
             attempts: Mutex::default(),
             settled: Notify::new(),
             unwanted: Mutex::default(),
+            replays: AtomicBool::new(false),
         });
         let mut settings = Settings {
             policy: Policy {
@@ -153,8 +181,8 @@ impl Bench {
             dead: book.clone(),
             replies,
             ledger: None,
-            shares: None,
-            is_one_of_several: false,
+            is_one_of_several: shares.is_some(),
+            shares,
             observers: Vec::new(),
             metrics: Arc::new(Metrics::new().unwrap()),
             rng: Rng::with_seed(7),

@@ -99,7 +99,7 @@ impl Brokers {
     }
 
     /// The same, with topics that are targets.
-    #[cfg(any(feature = "eventgrid", feature = "http", feature = "kafka", feature = "pubsub"))]
+    #[cfg(any(feature = "eventgrid", feature = "kafka", feature = "pubsub"))]
     pub(super) fn with_targets<S: Sink + Home>(mut self, targets: Vec<(String, Arc<S>)>) -> Self {
         for (name, sink) in targets {
             self.homes.push(sink.clone());

@@ -45,7 +45,7 @@ mod tests {
     }
 
     fn line(event: &Event) -> [Option<String>; 3] {
-        [HOPS, CORRELATION, CAUSATION].map(|name| event.text(name).map(|text| text.into_owned()))
+        [HOPS, CORRELATION, CAUSATION].map(|name| event.text(name).map(std::borrow::Cow::into_owned))
     }
 
     fn some(texts: [&str; 3]) -> [Option<String>; 3] {

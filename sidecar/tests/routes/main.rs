@@ -1,10 +1,15 @@
 //! Routes of the shipped binary: which event goes where, that each target has it once, and what one that fails does to the
 //! others. The targets are programmable functions.
 
+#![expect(clippy::float_cmp, reason = "counters are whole numbers")]
+
+#[path = "../common/mod.rs"]
 mod common;
+mod overflow;
+mod posted;
 
 use common::Site;
-use outrigger_function::{Action, Function, Match, Program, Record, Rule, program::Reply, server::Setup};
+use outrigger_function::{Action, Function, Match, Program, Record, Rule, server::Setup};
 use outrigger_testkit::{Mode, Outgoing, place::workspace, process::get};
 use serde_json::{Value, json};
 
@@ -262,157 +267,6 @@ async fn a_drain_lets_every_target_finish() {
     let again = stage.site.start().await;
     stage.settled().await;
     assert_eq!(has(&stage.copies), ["1"], "{}", again.log());
-}
-
-/// Sends `count` more events to the function and to audit, over two keys.
-async fn send_both(stage: &Stage, ids: std::ops::Range<usize>) -> Vec<String> {
-    let ids: Vec<String> = ids.map(|n| format!("{n:03}")).collect();
-    for (n, id) in ids.iter().enumerate() {
-        let key = if n % 2 == 0 { "even" } else { "odd" };
-        let event = Outgoing { ty: "both.a".to_owned(), ..Outgoing::new(id, Some(key)) };
-        assert_eq!(stage.site.producer().send(&event, Mode::Binary).await.unwrap().status().as_u16(), 202);
-    }
-    ids
-}
-
-/// The ids of every other event, as each key has them.
-fn by_key(ids: &[String]) -> [Vec<String>; 2] {
-    let of = |rest| ids.iter().filter(|id| id.parse::<usize>().unwrap() % 2 == rest).cloned().collect();
-    [of(0), of(1)]
-}
-
-#[tokio::test]
-async fn with_overflow_a_slow_target_pauses_nobody_and_gets_all_in_order_once() {
-    let stage = Stage::with(", overflow: journal, lane_max: 4, concurrency: 2");
-    let stage =
-        Stage { site: stage.site.set("window.events", "8").set("function.concurrency", "4"), ..stage };
-    let _process = stage.site.start().await;
-    stage.audit.set_program(Program::always(Action::hold("gate")));
-    let ids = send_both(&stage, 0..60).await;
-    stage.function.wait_for(|stats| stats.ended == 60).await;
-    assert_eq!(by_key(&has(&stage.function)), by_key(&ids), "the function is not held up");
-    let (status, told) = stage.site.until_readyz("events wait in the journal").await;
-    assert_eq!(status, 200, "{told}");
-    stage.settled().await; // audit's copies are its own
-    assert!(stage.labelled("outrigger_target_overflow_events", "target", "audit").await >= 50.0);
-
-    stage.audit.open("gate");
-    stage.audit.wait_for(|stats| stats.ended == 60).await;
-    assert_eq!(by_key(&has(&stage.audit)), by_key(&ids));
-    let more = send_both(&stage, 60..64).await;
-    stage.audit.wait_for(|stats| stats.ended == 64).await;
-    assert_eq!(by_key(&has(&stage.audit)[60..]), by_key(&more));
-    assert_eq!(stage.audit.stats().repeats, 0);
-    stage.site.until_readyz("[+] target audit: ok\n").await;
-}
-
-#[tokio::test]
-async fn killed_with_copies_in_the_journal_the_target_gets_them_after_the_restart() {
-    let stage = Stage::with(", overflow: journal, lane_max: 2, concurrency: 1");
-    let mut process = stage.site.start().await;
-    stage.audit.set_program(Program::always(Action::hold("gate")));
-    let ids = send_both(&stage, 0..30).await;
-    stage.function.wait_for(|stats| stats.ended == 30).await;
-    stage.settled().await;
-    process.kill().await;
-    stage.audit.set_program(Program::default());
-
-    let _process = stage.site.start().await;
-    stage.audit.wait_for(|stats| stats.statuses.get(&200).copied().unwrap_or(0) >= 30).await;
-    stage.settled().await;
-    assert_eq!(by_key(&has(&stage.audit)), by_key(&ids), "each once, as none was answered before the kill");
-    assert_eq!(has(&stage.function).len(), 30, "the function was not sent any again");
-    stage.site.until_readyz("[+] target audit: ok\n").await;
-}
-
-#[tokio::test]
-async fn a_drain_leaves_copies_in_the_journal_for_the_next_process() {
-    let stage = Stage::with(", overflow: journal, lane_max: 2, concurrency: 1");
-    let stage = Stage { site: stage.site.set("drain.deadline", "50ms"), ..stage };
-    let mut process = stage.site.start().await;
-    stage.audit.set_program(Program::always(Action::hold("gate")));
-    let ids = send_both(&stage, 0..20).await;
-    stage.function.wait_for(|stats| stats.ended == 20).await;
-    stage.settled().await;
-    assert_eq!(process.stop().await.code(), Some(0), "{}", process.log());
-
-    // The next one does not let it overflow, and brings what waits all the same.
-    let targets = stage.targets(", concurrency: 1");
-    let stage = Stage { site: stage.site.set("targets", &targets), ..stage };
-    let _process = stage.site.start().await;
-    assert!(stage.labelled("outrigger_target_overflow_events", "target", "audit").await >= 10.0);
-    stage.audit.open("gate");
-    stage.audit.wait_for(|stats| stats.statuses.get(&200).copied().unwrap_or(0) >= 20).await;
-    stage.settled().await;
-    assert_eq!(by_key(&has(&stage.audit)), by_key(&ids));
-    assert_eq!(has(&stage.function).len(), 20);
-}
-
-/// Grants leave to send to anybody who asks, and answers whatever else with `action`.
-fn granting(action: Action) -> Program {
-    let asked = Match { method: Some("OPTIONS".to_owned()), ..Match::any() };
-    Program::always(action)
-        .rule(Rule::new(asked, Action::status(200).with_header("WebHook-Allowed-Origin", "*")))
-}
-
-fn posts(function: &Function) -> Vec<Record> {
-    function.log().into_iter().filter(|record| &*record.method == "POST").collect()
-}
-
-fn header(record: &Record, name: &str) -> Option<String> {
-    record.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone())
-}
-
-#[tokio::test]
-async fn replies_and_dead_letters_go_by_post_to_whoever_grants_leave() {
-    let [function, replies, dead] = [(); 3].map(|()| Function::start(Program::default()));
-    let site = Site::of(&function)
-        .set("replies", &format!("{{url: \"{}/in\", webhook: events.example.com}}", replies.url()))
-        .set("dead_letters", &format!("{{url: \"{}/\", bearer_file: token}}", dead.url()));
-    std::fs::write(site.path("token"), "s3cret").unwrap();
-    let attributes = [("id", "r"), ("source", "/f"), ("type", "done")].map(|(k, v)| (k.into(), v.into()));
-    let reply = Reply { structured: false, attributes: attributes.into(), data: Some(json!({"n": 1})) };
-    let answer = Action { reply: Some(reply), ..Action::default() };
-    let refuses = Rule::new(Match::id("2"), Action::status(400));
-    function.set_program(Program::always(answer).rule(refuses));
-    let _process = site.start().await;
-    let send = async |id: &str| {
-        let sent = site.producer().send(&Outgoing::new(id, None), Mode::Binary).await.unwrap();
-        assert_eq!(sent.status().as_u16(), 202);
-    };
-    // Without leave the reply is kept, and readiness says why.
-    send("1").await;
-    site.until_readyz("[-] replies: ").await;
-    assert_eq!(posts(&replies).len(), 0);
-    replies.set_program(granting(Action::default()));
-    site.until("the reply is there", |status| status["pending"] == 0).await;
-    let [reply] = &posts(&replies)[..] else { panic!("{:?}", replies.log()) };
-    assert_eq!((&*reply.path, header(reply, "ce-type").as_deref()), ("/in", Some("done")));
-    assert_eq!(has(&function), ["1"], "the function was not asked again");
-
-    send("2").await;
-    site.until_dead(1).await;
-    let [letter] = &posts(&dead)[..] else { panic!("{:?}", dead.log()) };
-    assert_eq!(header(letter, "authorization").as_deref(), Some("Bearer s3cret"));
-    assert_eq!(header(letter, "ce-outriggercode").as_deref(), Some("refused"));
-    assert_eq!(header(letter, "ce-id").as_deref(), Some("2"));
-}
-
-#[tokio::test]
-async fn a_webhook_that_is_retired_is_left_alone_and_its_events_wait() {
-    let stage = Stage::with(", webhook: events.example.com, retired_wait: 300ms");
-    let site = stage.site.set("delivery.breaker.failures", "1").set("delivery.breaker.open", "10ms");
-    let stage = Stage { site: site.set("delivery.breaker.open_max", "10ms"), ..stage };
-    stage.audit.set_program(granting(Action::status(410)));
-    let _process = stage.site.start().await;
-    assert_eq!(stage.send("1", "both.a").await, 202);
-    stage.site.until_readyz("[-] target audit: down").await;
-    let before = posts(&stage.audit).len();
-    stage.audit.set_program(granting(Action::default()));
-    stage.settled().await;
-    assert_eq!(has(&stage.audit).last().map(String::as_str), Some("1"));
-    assert!(posts(&stage.audit).len() <= before + 2, "it was left alone meanwhile");
-    assert_eq!(stage.site.letters().await, [Value::Null; 0]);
 }
 
 /// The blocks of code of the README's section, in their order.
