@@ -50,11 +50,14 @@ async fn against_bare(
     (topic, name, at_most): (Topic, &'static str, f64),
 ) -> Result<()> {
     topic.write(place).await?;
-    let (mut ours, mut baseline) = (Vec::new(), Vec::new());
+    let (mut ours, mut baseline, mut to_tuned) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         baseline.push(bare::consume(place, topic).await?.cpu_us());
         ours.push(path::consume(place, topic).await?.cpu_us());
+        to_tuned.push(ours[ours.len() - 1] / bare::consume_tuned(place, topic).await?.cpu_us());
     }
+    to_tuned.sort_by(f64::total_cmp);
+    report.note(format!("{name}, against a tuned bare consumer: {:.2}", to_tuned[to_tuned.len() / 2]));
     report.figure(Figure { name, unit: UNIT, ours, baseline, bound: Bound::AtMost(at_most) });
     Ok(())
 }

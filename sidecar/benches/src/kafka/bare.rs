@@ -1,4 +1,4 @@
-//! The least that could do the same: a bare, tuned consumer that only counts, or that POSTs what it reads.
+//! The least that could do the same: a bare consumer that only counts, or a tuned one that POSTs what it reads.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use std::{
 
 use super::{Clock, Measured, Place, peer, topics::Topic};
 use crate::{post, process::Process};
+
+const TUNED: &str = "--tuned";
 
 /// What the peer is told.
 #[derive(Debug, clap::Args)]
@@ -41,9 +43,14 @@ pub(crate) struct Options {
     connections: usize,
 }
 
-/// Reads `topic` in a process of its own, and gives back what that cost.
+/// Reads `topic` in a process of its own with the client's defaults, and gives back what that cost.
 pub(super) async fn consume(place: &Place, topic: Topic) -> Result<Measured> {
     peer(arguments(place, topic)).await
+}
+
+/// The same, tuned.
+pub(super) async fn consume_tuned(place: &Place, topic: Topic) -> Result<Measured> {
+    peer([arguments(place, topic), vec![TUNED.to_owned()]].concat()).await
 }
 
 /// Starts a process that POSTs all of `topic`, and ends with its last answer.
@@ -54,7 +61,7 @@ pub(super) fn start_posting(
     connections: usize,
 ) -> Result<Process> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments(place, topic)).arg("--post").arg(address.to_string());
+    command.args(arguments(place, topic)).args([TUNED, "--post"]).arg(address.to_string());
     command.arg("--connections").arg(connections.to_string());
     Process::start(&mut command)
 }
