@@ -69,7 +69,7 @@ async fn spread(bench: &Bench, place: &Place, report: &mut Report) -> Result<()>
     let (mut many, mut few) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         for (topic, ratios) in [(topics::FEW, &mut few), (topics::MANY, &mut many)] {
-            let bare = bare::consume(place, topic).await?.cpu_us();
+            let bare = bare::consume_tuned(place, topic).await?.cpu_us();
             ratios.push(path::consume(place, topic).await?.cpu_us() / bare);
         }
     }
