@@ -1,18 +1,14 @@
 //! `outrigger filter`: which events pass a filter, and why the others do not, by the code that routes use.
 
-use std::{
-    fs,
-    io::{self, BufRead, BufReader, IsTerminal as _, Write},
-    path::Path,
-};
+use std::io::{self, BufRead, IsTerminal as _, Write};
 
 use outrigger_cesql::{Explanation, Expression, Filter, Value};
-use outrigger_core::{Event, event::json};
+use outrigger_core::Event;
 use serde_json::json;
 
 use super::{
     Exit, Failure,
-    lines::{self, AN_EVENT, Line, too_large},
+    events::{self, Reader},
 };
 use crate::{cli::FilterVerbArgs, filter::Attributed};
 
@@ -41,16 +37,7 @@ fn filter(
     let asked = asked(&args.expression, &mut complaints)?;
     let mut work =
         Work { asked, explain: args.explain, json: args.json, out, complaints, passed: 0, unread: 0 };
-    if args.files.is_empty() {
-        work.stream("standard input", stdin)?;
-    }
-    for path in &args.files {
-        if path.as_os_str() == "-" {
-            work.stream("standard input", stdin)?;
-        } else {
-            work.file(path)?;
-        }
-    }
+    events::read(&args.files, stdin, &mut work)?;
     work.out.flush()?;
     Ok(match (work.unread, work.passed) {
         (1.., _) => Exit::Wrong,
@@ -109,33 +96,7 @@ struct Work<O, C> {
     unread: u64,
 }
 
-impl<O: Write, C: Write> Work<O, C> {
-    fn file(&mut self, path: &Path) -> Result<(), Failure> {
-        let name = path.display().to_string();
-        match fs::File::open(path) {
-            Ok(file) => self.stream(&name, &mut BufReader::new(file)),
-            Err(error) => self.unreadable(&name, &error.to_string()),
-        }
-    }
-
-    fn stream(&mut self, name: &str, bytes: &mut dyn BufRead) -> Result<(), Failure> {
-        for number in 1_u64.. {
-            let place = format!("{name}:{number}");
-            let line = match lines::next(bytes) {
-                Ok(None) => break,
-                Err(error) => return self.unreadable(name, &error.to_string()),
-                Ok(Some(Line::TooLarge)) => return self.unreadable(&place, &too_large(AN_EVENT)),
-                Ok(Some(Line::Text(line))) if line.is_empty() => continue,
-                Ok(Some(Line::Text(line))) => line,
-            };
-            match json::decode(line.clone()) {
-                Ok(event) => self.event(&place, &line, &event)?,
-                Err(invalid) => self.unreadable(&place, &format!("no CloudEvent: {invalid}"))?,
-            }
-        }
-        Ok(())
-    }
-
+impl<O: Write, C: Write> Reader for Work<O, C> {
     fn event(&mut self, place: &str, line: &[u8], event: &Event) -> Result<(), Failure> {
         let passes = self.asked.matches(event);
         self.passed += u64::from(passes);

@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dead;
+mod events;
 pub mod filter;
 pub mod kafka;
 mod lines;

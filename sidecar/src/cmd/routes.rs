@@ -2,19 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, BufRead, BufReader, Write},
-    path::Path,
+    io::{self, BufRead, Write},
 };
 
 use comfy_table::{Table, presets};
-use outrigger_core::{Event, event::json};
+use outrigger_core::Event;
 use serde_json::json;
 
 use super::{
     Exit, Failure,
     dead::show::clean,
-    lines::{self, AN_EVENT, Line, too_large},
+    events::{self, Reader},
 };
 use crate::{
     cli::RoutesArgs,
@@ -65,16 +63,7 @@ fn routes(
         events: 0,
         unread: 0,
     };
-    if args.events.is_empty() {
-        work.stream("standard input", stdin)?;
-    }
-    for path in &args.events {
-        if path.as_os_str() == "-" {
-            work.stream("standard input", stdin)?;
-        } else {
-            work.file(path)?;
-        }
-    }
+    events::read(&args.events, stdin, &mut work)?;
     work.end()
 }
 
@@ -106,34 +95,8 @@ struct Told {
     rules: Vec<serde_json::Value>,
 }
 
-impl<O: Write, C: Write> Work<O, C> {
-    fn file(&mut self, path: &Path) -> Result<(), Failure> {
-        let name = path.display().to_string();
-        match fs::File::open(path) {
-            Ok(file) => self.stream(&name, &mut BufReader::new(file)),
-            Err(error) => self.unreadable(&name, &error.to_string()),
-        }
-    }
-
-    fn stream(&mut self, name: &str, bytes: &mut dyn BufRead) -> Result<(), Failure> {
-        for number in 1_u64.. {
-            let place = format!("{name}:{number}");
-            let line = match lines::next(bytes) {
-                Ok(None) => break,
-                Err(error) => return self.unreadable(name, &error.to_string()),
-                Ok(Some(Line::TooLarge)) => return self.unreadable(&place, &too_large(AN_EVENT)),
-                Ok(Some(Line::Text(line))) if line.is_empty() => continue,
-                Ok(Some(Line::Text(line))) => line,
-            };
-            match json::decode(line) {
-                Ok(event) => self.event(&place, &event)?,
-                Err(invalid) => self.unreadable(&place, &format!("no CloudEvent: {invalid}"))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn event(&mut self, place: &str, event: &Event) -> Result<(), Failure> {
+impl<O: Write, C: Write> Reader for Work<O, C> {
+    fn event(&mut self, place: &str, _: &[u8], event: &Event) -> Result<(), Failure> {
         let told = match transformed(&self.changes, "", event) {
             Ok(changed) => self.told(changed.as_ref().map_or(event, |changed| &changed.event)),
             Err(failed) => {
@@ -171,6 +134,16 @@ impl<O: Write, C: Write> Work<O, C> {
         if self.rows.len() == ROWS_MAX { self.table() } else { Ok(()) }
     }
 
+    /// What was printed comes first, so that the two can be read together.
+    fn unreadable(&mut self, place: &str, why: &str) -> Result<(), Failure> {
+        self.unread += 1;
+        self.out.flush()?;
+        writeln!(self.complaints, "{place}: {why}")?;
+        Ok(())
+    }
+}
+
+impl<O: Write, C: Write> Work<O, C> {
     fn told(&self, event: &Event) -> Told {
         let name = |place: &usize| self.names[*place].clone();
         let Some(routes) = &self.routes else {
@@ -224,14 +197,6 @@ impl<O: Write, C: Write> Work<O, C> {
         self.out.flush()?;
         Ok(if self.unread > 0 { Exit::Wrong } else { Exit::Success })
     }
-
-    /// What was printed comes first, so that the two can be read together.
-    fn unreadable(&mut self, place: &str, why: &str) -> Result<(), Failure> {
-        self.unread += 1;
-        self.out.flush()?;
-        writeln!(self.complaints, "{place}: {why}")?;
-        Ok(())
-    }
 }
 
 /// What went wrong anywhere in it.
@@ -254,6 +219,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use clap::Parser as _;
+    use std::fs;
 
     const CONFIG: &str = "\
 kafka: {brokers: \"127.0.0.1:9092\"}

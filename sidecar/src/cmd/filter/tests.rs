@@ -1,5 +1,6 @@
 use super::*;
 use clap::Parser as _;
+use std::fs;
 use std::path::PathBuf;
 
 use crate::cli::{Cli, Command};
