@@ -73,9 +73,13 @@ impl Inbound for Push {
                     return empty(StatusCode::OK);
                 }
                 let wait = Some(Duration::from_secs(1));
-                refusal(&Error::status(503, wait, "not every event of it is done; send it again"))
+                inbound::refusal_to_come_again(&Error::status(
+                    503,
+                    wait,
+                    "not every event of it is done; send it again",
+                ))
             }
-            Outcome::Unavailable(error) => refusal(error),
+            Outcome::Unavailable(error) => inbound::refusal_to_come_again(error),
         }
     }
 
@@ -131,16 +135,6 @@ fn own(item: &mut Member) {
     if let Ok(event) = item {
         event.own_data();
     }
-}
-
-/// Nothing but what is too large is answered as if it were for good.
-fn refusal(error: &Error) -> Response<Bytes> {
-    let (status, wait) = error.told();
-    let (status, wait) = match status {
-        400 | 401 | 403 | 404 => (503, Some(Duration::from_secs(30))),
-        status => (status, wait),
-    };
-    inbound::refusal(status, wait, error.message().to_owned())
 }
 
 #[cfg(test)]

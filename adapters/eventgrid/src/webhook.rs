@@ -64,9 +64,13 @@ impl Inbound for Webhook {
                     Settlement::Ack(_) | Settlement::Reject(_) => None,
                 });
                 let wait = wait.max().unwrap_or(Duration::from_secs(1));
-                refusal(&Error::status(503, Some(wait), "not every event of it is done; send it again"))
+                inbound::refusal_to_come_again(&Error::status(
+                    503,
+                    Some(wait),
+                    "not every event of it is done; send it again",
+                ))
             }
-            Outcome::Unavailable(error) => refusal(error),
+            Outcome::Unavailable(error) => inbound::refusal_to_come_again(error),
         }
     }
 
@@ -104,17 +108,6 @@ impl Webhook {
             }
         }
     }
-}
-
-/// The answer to what was not taken. Of the statuses for which Event Grid drops an event only 413 is among them: what is
-/// too large will be so the next time.
-fn refusal(error: &Error) -> Response<Bytes> {
-    let (status, wait) = error.told();
-    let (status, wait) = match status {
-        400 | 401 | 403 | 404 => (503, Some(Duration::from_secs(30))),
-        status => (status, wait),
-    };
-    inbound::refusal(status, wait, error.message().to_owned())
 }
 
 fn json(value: &serde_json::Value) -> Response<Bytes> {

@@ -98,3 +98,14 @@ pub fn refusal(status: u16, wait: Option<Duration>, why: String) -> Response<Byt
     *answer.body_mut() = Bytes::from(why);
     answer
 }
+
+/// The answer to what was not taken, for a sender that [drops](Refused::Drops) what is answered as if it were for good: of
+/// such statuses only 413 is told, as what is too large will be so the next time; else it is to come again.
+#[must_use]
+pub fn refusal_to_come_again(error: &Error) -> Response<Bytes> {
+    let (status, wait) = match error.told() {
+        (400 | 401 | 403 | 404, _) => (503, Some(Duration::from_secs(30))),
+        told => told,
+    };
+    refusal(status, wait, error.message().to_owned())
+}
