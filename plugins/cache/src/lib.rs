@@ -1,0 +1,1 @@
+//! Deduplication, HTTP responses and results of pure functions, kept for Outrigger.
