@@ -30,6 +30,15 @@ pub trait Plugin: Send + Sync + 'static {
         inner
     }
 
+    /// Stands before the turns of requests that pass through to the function: of GET and HEAD, without a body and
+    /// without an upgrade. `inner` waits for a turn, so what is answered without it needs neither a place nor a
+    /// function that is ready. Such a request tells who asks by its [`Caller`](crate::Caller), where somebody must say
+    /// so. `None` where it has nothing to do there.
+    fn around_passage(&self, inner: Arc<dyn Exchange>) -> Option<Arc<dyn Exchange>> {
+        let _ = inner;
+        None
+    }
+
     /// Sees each finished event.
     fn observe(&self) -> Option<Arc<dyn Observe>> {
         None
