@@ -106,7 +106,7 @@ impl App {
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
-        let plugins = registry::plugins(&config);
+        let plugins = registry::plugins(&config).map_err(wrong)?;
         let dead = home(storage.as_ref(), &brokers);
         let storing = storage.as_ref();
         let around = Around::new(storing, &brokers, dead.clone(), &plugins, &metrics).await?;
@@ -131,7 +131,14 @@ impl App {
             tokio::spawn(work);
         }
         let dead = dead.as_ref();
-        let inside = Inside { config: &config, intake: &intake, storage: storing, dead, metrics: &metrics };
+        let inside = Inside {
+            config: &config,
+            intake: &intake,
+            storage: storing,
+            dead,
+            metrics: &metrics,
+            plugins: &plugins,
+        };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
         let proxy = proxy_door.serve(&inside, &target, client.exchange, paths, &sources_drain);
         drop(sources_drain); // from here on it is held by what has work to finish

@@ -17,6 +17,8 @@ mod pubsub;
 pub mod push;
 #[cfg(feature = "kafka")]
 mod replay;
+#[cfg(feature = "cache")]
+mod responses;
 #[cfg(any(feature = "eventgrid", feature = "kafka"))]
 mod secret;
 #[cfg(feature = "kafka")]
@@ -71,10 +73,28 @@ pub fn target(target: &config::Target, _at: &config::TargetUrl) -> Result<Arc<dy
     Err(left_out("http", &format!("targets.{}.url cannot be called", target.name)))
 }
 
-/// The plugins that the configuration turns on. None is compiled in yet: trace and cache come with their issues.
-#[must_use]
-pub fn plugins(_config: &config::Config) -> Vec<Arc<dyn Plugin>> {
-    Vec::new()
+/// The plugins that the configuration turns on.
+///
+/// # Errors
+/// When a setting is not what one takes, or it is not compiled in.
+pub fn plugins(config: &config::Config) -> Result<Vec<Arc<dyn Plugin>>> {
+    cache(config).map(|cache| cache.into_iter().collect())
+}
+
+#[cfg(feature = "cache")]
+fn cache(config: &config::Config) -> Result<Option<Arc<dyn Plugin>>> {
+    let responses = responses::responses(config)?;
+    Ok(responses.map(|responses| -> Arc<dyn Plugin> {
+        Arc::new(outrigger_cache::Cache { responses: Some(responses) })
+    }))
+}
+
+#[cfg(not(feature = "cache"))]
+fn cache(config: &config::Config) -> Result<Option<Arc<dyn Plugin>>> {
+    match &config.responses {
+        Some(_) => Err(left_out("cache", "answers cannot be kept; leave cache.responses out")),
+        None => Ok(None),
+    }
 }
 
 /// What a journal is to the rest.
@@ -183,6 +203,7 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
     }
     check_pubsub(config)?;
     check_eventgrid(config)?;
+    plugins(config)?;
     http_homes(config)?;
     config.url_targets().try_for_each(|(of, at)| target(of, at).map(drop))
 }
@@ -336,6 +357,7 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
 }
 
 #[cfg(not(all(
+    feature = "cache",
     feature = "eventgrid",
     feature = "http",
     feature = "journal",

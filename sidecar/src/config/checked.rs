@@ -13,6 +13,7 @@ use super::{
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
+    responses::Responses,
     routes::{Posted, Routes, Target},
     tls::ListenerTls,
 };
@@ -44,6 +45,8 @@ pub struct Config {
     pub routes: Option<Routes>,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
+    /// Answers to those that are kept; none where it is off.
+    pub responses: Option<Responses>,
     /// Where events go that the function answers with.
     pub replies: Replies,
     /// Where events go that are given up, if not into the journal.

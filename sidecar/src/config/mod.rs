@@ -29,6 +29,7 @@ mod pubsub_rules;
 mod push_rules;
 mod raw;
 mod reading;
+mod responses;
 mod routes;
 mod rules;
 mod schema;
@@ -63,6 +64,7 @@ pub use self::{
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
     reading::{Changes, Reading},
+    responses::{Responses, Tenant},
     routes::{
         DISCARD, FUNCTION, Place as TargetPlace, Posted as TargetUrl, Routes, Rule as RouteRule, Target, When,
     },

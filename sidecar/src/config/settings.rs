@@ -11,6 +11,7 @@ mod origins;
 mod proxy;
 mod pubsub;
 mod push;
+mod responses;
 mod routes;
 mod table;
 mod tls;
@@ -167,6 +168,11 @@ pub(crate) static SECTIONS: &[Section] = &[
     section_or_several(auth::ISSUERS_MAX, "proxy.auth.oidc", auth::ISSUERS),
     section("proxy.auth.hmac", "Not for the proxy, which passes bodies through unread: a rule refuses it."),
     section("proxy.tls", "TLS for it; files that change are read again."),
+    section("cache", "What was done already is not done again."),
+    section(
+        "cache.responses",
+        "The function's answers to GET and HEAD that pass through the proxy, kept after RFC 9111; off until bytes_max is given.",
+    ),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),

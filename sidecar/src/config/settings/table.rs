@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, webhook};
+use super::{
+    Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, responses, routes, tls, webhook,
+};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -43,6 +45,7 @@ const ALL: &[&[Setting]] = &[
     auth::PROXY[1],
     auth::PROXY[2],
     tls::PROXY,
+    responses::RESPONSES,
     INSIDE,
     tls::ADMIN,
     PROCESS,
