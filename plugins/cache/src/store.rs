@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 /// Entries by their keys. Cheap to share behind an `Arc`; no call waits for another for long.
 pub struct Store<V> {
-    entries: Cache<Arc<str>, (V, u32)>,
+    entries: Cache<Arc<str>, (V, u64)>,
 }
 
 impl<V: Clone + Send + Sync + 'static> Store<V> {
     /// An empty one that holds at most `bytes_max` by the weights of its entries.
     #[must_use]
     pub fn new(bytes_max: u64) -> Self {
-        let weigh = |_: &Arc<str>, (_, weight): &(V, u32)| *weight;
+        let weigh = |_: &Arc<str>, (_, weight): &(V, u64)| u32::try_from(*weight).unwrap_or(u32::MAX);
         let entries = Cache::builder().max_capacity(bytes_max).weigher(weigh);
         Self { entries: entries.eviction_policy(EvictionPolicy::tiny_lfu()).build() }
     }
@@ -27,8 +27,8 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
 
     /// Keeps `value` under `key` in place of what was there. Where there is no room, what is used less goes, which may be
     /// this one.
-    pub fn insert(&self, key: String, value: V, weight: u32) {
-        self.entries.insert(key.into(), (value, weight));
+    pub fn insert(&self, key: impl Into<Box<str>>, value: V, weight: u64) {
+        self.entries.insert(Arc::from(key.into()), (value, weight));
     }
 
     /// Forgets what is kept under `key`, and gives it back.
@@ -52,9 +52,9 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
 
     /// How many entries it has now.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn len(&self) -> usize {
         self.entries.run_pending_tasks();
-        self.entries.entry_count()
+        usize::try_from(self.entries.entry_count()).unwrap_or(usize::MAX)
     }
 
     /// Whether it has none.
@@ -75,7 +75,7 @@ mod tests {
             store.insert(format!("key {number}"), number, 90);
         }
         assert!(store.bytes() <= 1_000 && !store.is_empty(), "{} bytes", store.bytes());
-        assert_eq!(store.bytes(), store.len() * 90);
+        assert_eq!(store.bytes(), store.len() as u64 * 90);
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Responses {
 
     /// How many URLs it has answers of.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
@@ -185,7 +185,7 @@ impl Responses {
 
     /// Nobody waits for what this one went for, for a while.
     fn pass(&self, lead: Lead) {
-        let weight = u32::try_from(lead.key().len() + page::ENTRY_BYTES).unwrap_or(u32::MAX);
+        let weight = (lead.key().len() + page::ENTRY_BYTES) as u64;
         let until = Instant::now() + self.settings.pass_for;
         self.entries.insert(lead.key().to_owned(), Entry::Passed(until), weight);
         lead.end(Outcome::Alone);
