@@ -7,7 +7,7 @@ use crate::{
     dead_api,
     dispatch::{OnPoison, Spill, Status, Target},
     feed_api,
-    registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
+    registry::{Brokers, Feed, Home, Keeper, Kept, Replays, Storage},
     reload::Standing,
     settle::unix_ms,
     telemetry::{Metrics, Totals},
@@ -75,6 +75,8 @@ pub struct Admin {
     pub homes: Vec<Arc<dyn Home>>,
     /// Who replays ranges of topics.
     pub replays: Option<Arc<dyn Replays>>,
+    /// What is kept of what was done, where anything is.
+    pub kept: Option<Arc<dyn Kept>>,
     /// The addresses that are listened on.
     pub listeners: Vec<Watched>,
     standing: Mutex<Standing>,
@@ -108,6 +110,7 @@ impl Admin {
             feeds: brokers.feeds.clone(),
             homes: brokers.homes.clone(),
             replays: brokers.replays.clone(),
+            kept: None,
             listeners,
             standing: Mutex::new(Standing::new(unix_ms() / 1_000)),
             draining: AtomicBool::new(false),
@@ -300,6 +303,7 @@ impl Admin {
             .chain(of_homes)
             .chain(of_targets.into_iter().flatten())
             .chain(tls::series(&self.listeners))
+            .chain(self.kept.iter().flat_map(|kept| kept.series()))
         {
             self.metrics.show(&series);
         }

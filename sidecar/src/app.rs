@@ -106,7 +106,7 @@ impl App {
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
-        let plugins = registry::plugins(&config);
+        let registry::Plugins { all: plugins, kept } = registry::plugins(&config).map_err(wrong)?;
         let dead = home(storage.as_ref(), &brokers);
         let storing = storage.as_ref();
         let around = Around::new(storing, &brokers, dead.clone(), &plugins, &metrics).await?;
@@ -116,7 +116,9 @@ impl App {
 
         // Admin before the sources, so that a probe sees everything come up.
         let shown = (targets.all(), targets.spills.clone());
-        let admin = Arc::new(Admin::new(&metrics, shown, &intake, storing, &brokers, listeners));
+        let mut admin = Admin::new(&metrics, shown, &intake, storing, &brokers, listeners);
+        admin.kept = kept;
+        let admin = Arc::new(admin);
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 

@@ -3,6 +3,8 @@
 //! Each adapter is a Cargo feature. One that is left out costs nothing, and asking for it says so.
 
 mod broker;
+#[cfg(feature = "cache")]
+mod cache;
 #[cfg(feature = "http")]
 mod client;
 #[cfg(feature = "eventgrid")]
@@ -17,7 +19,7 @@ mod pubsub;
 pub mod push;
 #[cfg(feature = "kafka")]
 mod replay;
-#[cfg(any(feature = "eventgrid", feature = "kafka"))]
+#[cfg(any(feature = "cache", feature = "eventgrid", feature = "kafka"))]
 mod secret;
 #[cfg(feature = "kafka")]
 mod tokens;
@@ -71,10 +73,44 @@ pub fn target(target: &config::Target, _at: &config::TargetUrl) -> Result<Arc<dy
     Err(left_out("http", &format!("targets.{}.url cannot be called", target.name)))
 }
 
-/// The plugins that the configuration turns on. None is compiled in yet: trace and cache come with their issues.
-#[must_use]
-pub fn plugins(_config: &config::Config) -> Vec<Arc<dyn Plugin>> {
-    Vec::new()
+/// The plugins that the configuration turns on.
+#[derive(Default)]
+pub struct Plugins {
+    /// In the order of the path, from the lanes to the function.
+    pub all: Vec<Arc<dyn Plugin>>,
+    /// What is kept of what was done, where anything is.
+    pub kept: Option<Arc<dyn Kept>>,
+}
+
+/// What is kept of what was done, as its owner sees it.
+pub trait Kept: Send + Sync + 'static {
+    /// Its numbers.
+    fn series(&self) -> Vec<Series>;
+}
+
+/// Makes those plugins. Connects to nobody, but reads the files that are named.
+///
+/// # Errors
+/// When a setting is not what a plugin takes, a file cannot be read, or the plugin is not compiled in.
+pub fn plugins(config: &config::Config) -> Result<Plugins> {
+    let mut plugins = Plugins::default();
+    cache(config, &mut plugins)?;
+    Ok(plugins)
+}
+
+#[cfg(feature = "cache")]
+fn cache(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
+    if let Some(cache) = cache::Cache::open(config)? {
+        plugins.all.extend(cache.plugins());
+        plugins.kept = Some(cache);
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "cache"))]
+fn cache(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
+    let asked = config.dedup.as_ref().map(|_| Err(left_out("cache", "cache.dedup cannot be kept")));
+    asked.unwrap_or(Ok(()))
 }
 
 /// What a journal is to the rest.
@@ -184,6 +220,7 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
     check_pubsub(config)?;
     check_eventgrid(config)?;
     http_homes(config)?;
+    plugins(config)?;
     config.url_targets().try_for_each(|(of, at)| target(of, at).map(drop))
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         pubsub: values.pubsub(env),
         eventgrid: values.eventgrid(env),
         proxy: values.proxy(),
+        dedup: values.dedup(),
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
             pubsub_topic: values.some_text("replies.pubsub_topic"),

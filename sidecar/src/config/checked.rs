@@ -5,6 +5,7 @@
 
 use super::{
     auth::Auth,
+    dedup::Dedup,
     eventgrid::{EventGrid, Ingress as EventGridIngress, Topic as EventGridTopic},
     eventgrid_webhook::EventGridWebhook,
     function::{Function, Mode},
@@ -44,6 +45,8 @@ pub struct Config {
     pub routes: Option<Routes>,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
+    /// Events that come again; none where they are not looked up.
+    pub dedup: Option<Dedup>,
     /// Where events go that the function answers with.
     pub replies: Replies,
     /// Where events go that are given up, if not into the journal.

@@ -8,6 +8,7 @@ mod auth;
 mod auth_rules;
 mod build;
 mod checked;
+mod dedup;
 mod env;
 mod eventgrid;
 mod eventgrid_rules;
@@ -47,6 +48,7 @@ use std::{
 pub use self::{
     auth::{Auth, Claim, Hmac, Oidc, Rule, Secret},
     checked::*,
+    dedup::{Conflict, Dedup, Redis},
     env::{Env, Process},
     eventgrid::{
         Entra, EventGrid, IdentityHeader, Ingress as EventGridIngress, Method as EntraMethod,

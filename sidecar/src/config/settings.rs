@@ -4,6 +4,7 @@
 //! same code as a file's values, and `outrigger config example` and the README's table are printed from it.
 
 mod auth;
+mod dedup;
 mod eventgrid;
 mod function;
 mod kafka;
@@ -167,6 +168,12 @@ pub(crate) static SECTIONS: &[Section] = &[
     section_or_several(auth::ISSUERS_MAX, "proxy.auth.oidc", auth::ISSUERS),
     section("proxy.auth.hmac", "Not for the proxy, which passes bodies through unread: a rule refuses it."),
     section("proxy.tls", "TLS for it; files that change are read again."),
+    section("cache", "What was done already and is not done again; each part is off until it is turned on."),
+    section("cache.dedup", "Events that come again, by their source and id."),
+    section(
+        "cache.dedup.redis",
+        "Redis or Valkey, where replicas share what they know; without an answer events go on.",
+    ),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),

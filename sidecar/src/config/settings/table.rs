@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, webhook};
+use super::{
+    Setting, auth, dedup, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, webhook,
+};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -43,6 +45,7 @@ const ALL: &[&[Setting]] = &[
     auth::PROXY[1],
     auth::PROXY[2],
     tls::PROXY,
+    dedup::DEDUP,
     INSIDE,
     tls::ADMIN,
     PROCESS,
@@ -252,7 +255,8 @@ const INSIDE: &[Setting] = &[
         "journal.marks_max",
         count(1_000, 100_000_000),
         "1000000",
-        "The most marks of which of several targets has which event; the oldest are forgotten first.",
+        "The most marks of which target has which event, kept for several targets and for cache.dedup; the oldest are \
+         forgotten first.",
     ),
     setting(
         "journal.marks_age_max",

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::dispatch::{Copy, Overflow, Spill};
-use outrigger_core::{Admit, Intake, Ledger, Mark, Source as _, decide::window::Window, drain};
+use outrigger_core::{
+    Admit, Intake, Known, Ledger, Mark, Payload, Source as _, decide::window::Window, drain,
+};
 use std::collections::{BTreeMap, HashSet};
 
 /// Marks in memory; each write fails as often as it is told to.
@@ -13,11 +15,12 @@ struct Marks {
 }
 
 impl Ledger for Marks {
-    fn ask<'a>(&'a self, mark: &'a Mark) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(async move { Ok(lock(&self.marks).contains(mark)) })
+    fn ask<'a>(&'a self, mark: &'a Mark, _: Option<Payload>) -> BoxFuture<'a, Result<Known>> {
+        let is_there = lock(&self.marks).contains(mark);
+        Box::pin(async move { Ok(if is_there { Known::Same } else { Known::New }) })
     }
 
-    fn mark<'a>(&'a self, mark: &'a Mark) -> BoxFuture<'a, Result<()>> {
+    fn mark<'a>(&'a self, mark: &'a Mark, _: Option<Payload>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let mut failures = lock(&self.failures);
             if *failures > 0 {
