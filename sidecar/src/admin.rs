@@ -4,6 +4,8 @@
 //! the owner-only Unix socket alone, which also serves the former.
 
 use crate::{
+    cache_api,
+    control::Control,
     dead_api,
     dispatch::{OnPoison, Spill, Status, Target},
     feed_api,
@@ -77,6 +79,8 @@ pub struct Admin {
     pub replays: Option<Arc<dyn Replays>>,
     /// What is kept of what was done, where anything is.
     pub kept: Option<Arc<dyn Kept>>,
+    /// Who may control it by events.
+    pub control: Option<Arc<Control>>,
     /// The addresses that are listened on.
     pub listeners: Vec<Watched>,
     standing: Mutex<Standing>,
@@ -111,6 +115,7 @@ impl Admin {
             homes: brokers.homes.clone(),
             replays: brokers.replays.clone(),
             kept: None,
+            control: None,
             listeners,
             standing: Mutex::new(Standing::new(unix_ms() / 1_000)),
             draining: AtomicBool::new(false),
@@ -136,6 +141,9 @@ impl Admin {
             (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.snapshot())),
             (&Method::GET, "/parked") => self.parked(),
             (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
+            (_, path) if path == "/cache" || path.starts_with("/cache/") => {
+                cache_api::answer(self.kept.as_ref(), &parts)
+            }
             (_, "/kafka/replay") => feed_api::replay(self.replays.as_ref(), &parts, &self.intake),
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
                 feed_api::answer(self.kafka(), &parts).await
@@ -304,6 +312,7 @@ impl Admin {
             .chain(of_targets.into_iter().flatten())
             .chain(tls::series(&self.listeners))
             .chain(self.kept.iter().flat_map(|kept| kept.series()))
+            .chain(self.control.iter().map(|control| control.series()))
         {
             self.metrics.show(&series);
         }

@@ -10,6 +10,7 @@ use crate::{
     admin::Admin,
     cmd::{Exit, Failure, check},
     config::{Config, Env},
+    control::Control,
     dispatch::{Target, now},
     ready::{self, Probe},
     registry::{self, Brokers, Homes, Storage},
@@ -107,9 +108,11 @@ impl App {
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
         let registry::Plugins { all: plugins, kept } = registry::plugins(&config).map_err(wrong)?;
+        let control = Control::new(&config, kept.as_ref());
         let dead = home(storage.as_ref(), &brokers);
         let storing = storage.as_ref();
-        let around = Around::new(storing, &brokers, dead.clone(), &plugins, &metrics).await?;
+        let around =
+            Around::new(storing, &brokers, dead.clone(), &plugins, &metrics, control.clone()).await?;
         let tls = tls::function_client(&config.function).map_err(wrong)?;
         let (mut targets, client) = targets::open(&config, (&url, tls.clone()), &around, rng.fork())?;
         let (target, intake) = (targets.function.clone(), targets.intake(&config, &around));
@@ -117,7 +120,7 @@ impl App {
         // Admin before the sources, so that a probe sees everything come up.
         let shown = (targets.all(), targets.spills.clone());
         let mut admin = Admin::new(&metrics, shown, &intake, storing, &brokers, listeners);
-        admin.kept = kept;
+        (admin.kept, admin.control) = (kept, control.clone());
         let admin = Arc::new(admin);
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
@@ -133,7 +136,9 @@ impl App {
             tokio::spawn(work);
         }
         let dead = dead.as_ref();
-        let inside = Inside { config: &config, intake: &intake, storage: storing, dead, metrics: &metrics };
+        let control = control.as_ref();
+        let inside =
+            Inside { config: &config, intake: &intake, storage: storing, dead, metrics: &metrics, control };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
         let proxy = proxy_door.serve(&inside, &target, client.exchange, paths, &sources_drain);
         drop(sources_drain); // from here on it is held by what has work to finish

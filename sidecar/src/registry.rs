@@ -28,7 +28,7 @@ pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
 
-use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
+use crate::{cache_api::Forget, config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
@@ -86,6 +86,12 @@ pub struct Plugins {
 pub trait Kept: Send + Sync + 'static {
     /// Its numbers.
     fn series(&self) -> Vec<Series>;
+
+    /// The same for people: one member for each part.
+    fn stats(&self) -> serde_json::Value;
+
+    /// Forgets what is asked for. Gives back how much that was.
+    fn forget(&self, what: &Forget) -> u64;
 }
 
 /// Makes those plugins. Connects to nobody, but reads the files that are named.
@@ -100,8 +106,8 @@ pub fn plugins(config: &config::Config) -> Result<Plugins> {
 
 #[cfg(feature = "cache")]
 fn cache(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
-    if let Some(cache) = cache::Cache::open(config)? {
-        plugins.all.extend(cache.plugins());
+    if let Some(cache) = cache::open(config)? {
+        plugins.all.push(cache.clone());
         plugins.kept = Some(cache);
     }
     Ok(())
@@ -109,8 +115,8 @@ fn cache(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
 
 #[cfg(not(feature = "cache"))]
 fn cache(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
-    let asked = config.dedup.as_ref().map(|_| Err(left_out("cache", "cache.dedup cannot be kept")));
-    asked.unwrap_or(Ok(()))
+    let is_asked = config.dedup.is_some() || config.results.is_some();
+    if is_asked { Err(left_out("cache", "nothing that was done can be kept")) } else { Ok(()) }
 }
 
 /// What a journal is to the rest.

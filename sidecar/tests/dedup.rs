@@ -1,4 +1,4 @@
-//! Deduplication through the shipped binary: at once, one after another, over a restart, and across two replicas.
+//! Deduplication and results through the shipped binary: at once, one after another, over a restart, across two replicas.
 
 mod common;
 
@@ -96,4 +96,79 @@ async fn what_one_replica_has_handled_the_other_settles_without_a_call() {
     }
     assert_eq!(calls(&function, "c"), 2, "without the store an event is delivered, perhaps again");
     assert!(second.metric("outrigger_dedup_redis_failures_total").await > 0.0);
+}
+
+/// A question whose answer depends on `q` alone.
+fn question(id: &str, q: u32) -> Outgoing {
+    Outgoing::new(id, None).with_data("application/json", format!(r#"{{"q": {q}, "n": "{id}"}}"#))
+}
+
+#[tokio::test]
+async fn what_a_result_answers_is_marked_and_a_duplicate_is_not_looked_up_among_results() {
+    let function = Function::start(Program::always(Action::text("four")));
+    let (site, mut process) = start(&function, &[("cache.results.key", "/data/q")]).await;
+    let send = async |id: &str| {
+        let answer = site.producer().send(&question(id, 2), Mode::Binary).await.unwrap();
+        (answer.status().as_u16(), answer.into_body())
+    };
+    assert_eq!(send("a").await, (200, "four".into()));
+    assert_eq!(send("b").await, (200, "four".into()));
+    assert_eq!((calls(&function, "a"), calls(&function, "b")), (1, 0));
+    assert_eq!(send("b").await.0, 200);
+    assert_eq!(site.metric("outrigger_results_total{outcome=\"hit\"}").await, 1.0);
+    assert_eq!(site.metric("outrigger_events_ended_total{how=\"duplicate\"}").await, 1.0);
+    process.kill().await;
+    let _next = site.start().await;
+    assert_eq!(send("b").await.0, 200, "it was handled, although nobody was called");
+    assert_eq!(calls(&function, "b"), 0);
+}
+
+#[tokio::test]
+async fn results_are_forgotten_as_the_owner_or_a_marked_source_wants() {
+    let function = Function::start(Program::always(Action::text("four")));
+    let settings = [
+        ("cache.results.key", "/data/q"),
+        ("cache.results.tags", "/data/q"),
+        ("ingress.http.control", "true"),
+    ];
+    let (site, _process) = start(&function, &settings).await;
+    let producer = site.producer();
+    let ask = async |id: &str| {
+        assert_eq!(producer.send(&question(id, 2), Mode::Binary).await.unwrap().status(), 200);
+        calls(&function, id)
+    };
+    assert_eq!((ask("a").await, ask("b").await), (1, 0));
+    let said = site.verb(&["cache", "stats", "--json"]).await;
+    assert_eq!((said.code, &said.json()["results"]["kept"]), (Some(0), &serde_json::json!(1)), "{said:?}");
+
+    let said = site.verb(&["cache", "invalidate", "--tag", "2", "--prefix", "none such", "--json"]).await;
+    assert_eq!((said.code, &said.json()["forgotten"]), (Some(0), &serde_json::json!(1)), "{said:?}");
+    assert_eq!((ask("c").await, ask("d").await), (1, 0));
+    assert_eq!(site.verb(&["cache", "invalidate"]).await.code, Some(2), "of what?");
+
+    let mut control = Outgoing::new("control", None).with_data("application/json", r#"{"all": true}"#);
+    control.ty = "io.outrigger.cache.invalidate".to_owned();
+    assert_eq!(producer.send(&control, Mode::Binary).await.unwrap().status(), 200);
+    assert_eq!((ask("e").await, calls(&function, "control")), (1, 0));
+    assert_eq!(site.metric("outrigger_control_events_total{outcome=\"done\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_control_event_of_a_source_that_is_not_marked_does_nothing_and_reaches_nobody() {
+    for sync in ["true", "false"] {
+        let function = Function::start(Program::always(Action::text("four")));
+        let (site, _process) =
+            start(&function, &[("cache.results.key", "/data/q"), ("ingress.http.sync", sync)]).await;
+        let producer = site.producer();
+        assert!(producer.send(&question("a", 2), Mode::Binary).await.unwrap().status().is_success());
+        function.wait_for(|stats| stats.distinct == 1 && stats.running == 0).await;
+        let mut control = Outgoing::new("control", None).with_data("application/json", r#"{"all": true}"#);
+        control.ty = "io.outrigger.cache.invalidate".to_owned();
+        assert!(producer.send(&control, Mode::Structured).await.unwrap().status().is_success());
+        site.until_metric("outrigger_control_events_total{outcome=\"discarded\"}", |count| count == 1.0)
+            .await;
+        assert!(producer.send(&question("b", 2), Mode::Binary).await.unwrap().status().is_success());
+        site.until("both are handled", |status| status["delivered"] == 2).await;
+        assert_eq!((calls(&function, "b"), calls(&function, "control")), (0, 0), "sync: {sync}");
+    }
 }

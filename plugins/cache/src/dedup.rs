@@ -10,9 +10,7 @@ mod table;
 pub use shared::Settings as SharedSettings;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use outrigger_core::{
-    BoxFuture, Drain, Error, Event, Known, Ledger, Mark, OnAnother, Payload, Plugin, Result,
-};
+use outrigger_core::{BoxFuture, Drain, Error, Event, Known, Ledger, Mark, OnAnother, Payload, Result};
 use shared::Shared;
 use std::{
     sync::{
@@ -55,7 +53,7 @@ pub struct Stats {
     pub shared_is_down: bool,
 }
 
-/// The plugin's part that knows what was handled.
+/// What was handled.
 pub struct Dedup {
     marks: Arc<Marks>,
 }
@@ -119,23 +117,21 @@ impl Dedup {
     }
 }
 
-impl Plugin for Dedup {
-    fn name(&self) -> &'static str {
-        "cache.dedup"
-    }
-
-    /// One store for all targets. The journal of the first call counts, where no store is shared.
-    fn ledger(&self, journal: Option<Arc<dyn Ledger>>) -> Option<Arc<dyn Ledger>> {
+impl Dedup {
+    /// The store, one for all targets. The journal of the first call counts, where no store is shared.
+    #[must_use]
+    pub fn ledger(&self, journal: Option<Arc<dyn Ledger>>) -> Arc<dyn Ledger> {
         let marks = &self.marks;
         let journal = marks.journal.get_or_init(|| journal.filter(|_| marks.shared.is_none()));
         if journal.is_none() {
             marks.is_read.store(true, Ordering::Release);
         }
-        Some(marks.clone())
+        marks.clone()
     }
 
-    /// Reads the journal's marks into memory, once.
-    fn background(&self, mut drain: Drain) -> Option<BoxFuture<'static, ()>> {
+    /// Reads the journal's marks into memory, once, until `drain` starts; none where there is no journal to be read.
+    #[must_use]
+    pub fn read(&self, mut drain: Drain) -> Option<BoxFuture<'static, ()>> {
         let marks = self.marks.clone();
         let journal = marks.journal.get()?.clone()?;
         Some(Box::pin(async move {

@@ -4,7 +4,7 @@ use outrigger_cache::{
     Dedup,
     dedup::{Settings, SharedSettings},
 };
-use outrigger_core::{Known, Ledger, Mark, OnAnother, Payload, Plugin as _};
+use outrigger_core::{Known, Ledger, Mark, OnAnother, Payload};
 use outrigger_testkit::redis::{self, Server};
 use std::{
     sync::Arc,
@@ -31,7 +31,7 @@ fn replica(
     let settings =
         Settings { window, bytes_max: 1 << 16, on_another: OnAnother::Deliver, shared: Some(shared) };
     let dedup = Dedup::open(settings, 0).unwrap();
-    let ledger = dedup.ledger(None).unwrap();
+    let ledger = dedup.ledger(None);
     (dedup, ledger)
 }
 

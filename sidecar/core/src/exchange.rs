@@ -4,6 +4,7 @@ use crate::{BoxFuture, CallCx, Result};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
+use std::sync::Arc;
 
 /// A streaming body in either direction.
 pub type Body = UnsyncBoxBody<Bytes, crate::Error>;
@@ -17,4 +18,12 @@ pub trait Exchange: Send + Sync + 'static {
     /// # Errors
     /// `Unreachable` before the request was sent, `Interrupted` or `TimedOut` after.
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>>;
+}
+
+/// Who asks, as the guard of a listener knows them: among the extensions of a request that passes through where somebody
+/// must say who they are, and something stands before its turn that wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The same text for the same caller, and never for two of them: method, issuer and subject.
+    pub key: Arc<str>,
 }

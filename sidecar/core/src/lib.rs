@@ -39,7 +39,7 @@ pub use delivery::{Code, Delivery, Key, Malformed, Origin, Position, Reason, Rep
 pub use drain::{Drain, DrainTrigger};
 pub use error::{Error, Kind, Result, Retry};
 pub use event::{Event, Invalid, Value};
-pub use exchange::{Body, Exchange};
+pub use exchange::{Body, Caller, Exchange};
 pub use futures_util::future::BoxFuture;
 pub use inbound::{Inbound, Inbox, Outcome, Refused};
 pub use ledger::{Kept, Known, Ledger, Mark, OnAnother, Payload};

@@ -10,6 +10,7 @@ use crate::{
     admit::Keys,
     cmd::Failure,
     config::{Config, Http, ListenerTls},
+    control::Control,
     dispatch::Target,
     guard,
     ingress::{Answering, Complaints, Ingress, cloudevents::CloudEvents, paths::Paths},
@@ -75,6 +76,8 @@ pub(super) struct Inside<'a> {
     /// Where dead letters rest.
     pub(super) dead: Option<&'a Arc<dyn DeadLetters>>,
     pub(super) metrics: &'a Arc<Metrics>,
+    /// What control events reach.
+    pub(super) control: Option<&'a Arc<Control>>,
 }
 
 impl Doors {
@@ -288,7 +291,7 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>, receiving: Arc<B
         webhook: http.webhook.clone(),
         confirmer: None,
         keys: Keys(config.delivery.key.clone()),
-        answering: answering(http, inside),
+        answering: Control::before(inside.control, answering(http, inside), HTTP),
         metrics: metrics.clone(),
         complaints: Complaints::default(),
     })

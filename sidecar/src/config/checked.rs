@@ -14,6 +14,7 @@ use super::{
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
+    results::Results,
     routes::{Posted, Routes, Target},
     tls::ListenerTls,
 };
@@ -45,8 +46,12 @@ pub struct Config {
     pub routes: Option<Routes>,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
+    /// The names of the sources whose control events count.
+    pub control: Vec<String>,
     /// Events that come again; none where they are not looked up.
     pub dedup: Option<Dedup>,
+    /// Results of the function; none where they are not kept.
+    pub results: Option<Results>,
     /// Where events go that the function answers with.
     pub replies: Replies,
     /// Where events go that are given up, if not into the journal.

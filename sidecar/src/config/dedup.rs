@@ -117,7 +117,11 @@ pub(super) fn off(rules: &mut Rules<'_>, section: &str, switch: &str) {
     let mut below = SETTINGS.iter().map(|setting| setting.path).filter(|path| path.starts_with(section));
     let key = below.find(|key| rules.differs(key));
     if let Some(key) = key.filter(|_| rules.are_read(&[section.trim_end_matches('.')])) {
-        rules.wrong(key, "a setting of what is off", format!("{switch} beside it, which turns it on; or no {key}"));
+        rules.wrong(
+            key,
+            "a setting of what is off",
+            format!("{switch} beside it, which turns it on; or no {key}"),
+        );
     }
 }
 

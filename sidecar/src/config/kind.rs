@@ -19,6 +19,7 @@ use super::{
     kafka::Start,
     problems::{Place, Problem, nearest, quoted},
     raw::{Node, Shape},
+    results,
     routes::When,
     units, webhook,
 };
@@ -123,6 +124,8 @@ pub(crate) enum Kind {
     Name,
     /// Names of targets.
     Names,
+    /// JSON Pointers into an event.
+    Pointers,
     /// Which events: CESQL, or a filter of the Subscriptions API.
     Filter,
     /// The word, which stands for the absence of a value, or what the kind says.
@@ -191,6 +194,7 @@ impl Kind {
             Self::Hosts => list(key, node, "a list of hosts", webhook::is_host, webhook::A_HOST),
             Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
             Self::Filter => routes::filter(key, node),
+            Self::Pointers => list(key, node, "a list of pointers", results::is_pointer, results::A_POINTER),
             Self::Names => list(key, node, "a list of targets", routes::is_target, A_TARGET),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),

@@ -8,6 +8,7 @@ mod auth;
 mod auth_rules;
 mod build;
 mod checked;
+mod control;
 mod dedup;
 mod env;
 mod eventgrid;
@@ -30,6 +31,7 @@ mod pubsub_rules;
 mod push_rules;
 mod raw;
 mod reading;
+mod results;
 mod routes;
 mod rules;
 mod schema;
@@ -65,6 +67,7 @@ pub use self::{
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
     reading::{Changes, Reading},
+    results::Results,
     routes::{
         DISCARD, FUNCTION, Place as TargetPlace, Posted as TargetUrl, Routes, Rule as RouteRule, Target, When,
     },

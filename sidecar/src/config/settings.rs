@@ -12,6 +12,7 @@ mod origins;
 mod proxy;
 mod pubsub;
 mod push;
+mod results;
 mod routes;
 mod table;
 mod tls;
@@ -174,6 +175,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         "cache.dedup.redis",
         "Redis or Valkey, where replicas share what they know; without an answer events go on.",
     ),
+    section("cache.results", "What a pure function answered, by what its answer depends on."),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),

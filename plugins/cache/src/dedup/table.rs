@@ -31,20 +31,21 @@ struct Kept {
 const MAP_BYTES: usize = size_of::<(Name, Kept)>() + 1;
 const ORDER_BYTES: usize = size_of::<(u64, Name)>();
 
-/// How many marks fit: the map has a power of two of places, of which it uses seven in eight.
+/// How many marks fit: the map has a power of two of places, of which it uses seven in eight. Half of those are for what was
+/// removed: with more marks than the other half it would grow instead of tidying up.
 fn fitting(bytes_max: usize) -> usize {
     let fits = |places: usize| {
         let rest = bytes_max.checked_sub(places.checked_mul(MAP_BYTES)?)?;
-        Some((places / 8 * 7).min(rest / ORDER_BYTES))
+        Some((places / 16 * 7).min(rest / ORDER_BYTES))
     };
-    (3..usize::BITS - 1).map_while(|bits| fits(1 << bits)).max().unwrap_or(0)
+    (4..usize::BITS - 1).map_while(|bits| fits(1 << bits)).max().unwrap_or(0)
 }
 
 impl Table {
     /// An empty one, for marks of the last `window_ms` in at most `bytes_max`.
     pub(crate) fn new(window_ms: u64, bytes_max: usize) -> Self {
         let marks_max = fitting(bytes_max);
-        let (marks, order) = (HashMap::with_capacity(marks_max), VecDeque::with_capacity(marks_max));
+        let (marks, order) = (HashMap::with_capacity(2 * marks_max), VecDeque::with_capacity(marks_max));
         Self { window_ms, marks_max, marks, order, forgotten: 0 }
     }
 
@@ -91,7 +92,7 @@ impl Table {
 
     /// What all of it takes at most, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let places = (self.marks_max * 8).div_ceil(7).next_power_of_two();
+        let places = (2 * self.marks_max * 8).div_ceil(7).next_power_of_two();
         places * MAP_BYTES + self.marks_max * ORDER_BYTES
     }
 
@@ -136,7 +137,7 @@ mod tests {
     fn row_27_a_full_table_forgets_the_oldest_and_stays_within_its_bytes() {
         let mut table = Table::new(HOUR_MS, 4_096);
         let max = table.marks_max;
-        assert!(table.bytes() <= 4_096 && max >= 40, "{max} marks in {} bytes", table.bytes());
+        assert!(table.bytes() <= 4_096 && max >= 20, "{max} marks in {} bytes", table.bytes());
         let capacity = (table.marks.capacity(), table.order.capacity());
         for n in 0..=u8::MAX {
             table.insert(name(n), None, u64::from(n));

@@ -47,14 +47,10 @@ impl Ledger for Journal {
 #[tokio::test(start_paused = true)]
 async fn what_is_marked_is_known_at_once_for_its_window() {
     let dedup = Dedup::open(settings(), 1_000).unwrap();
-    let ledger = dedup.ledger(None).unwrap();
+    let ledger = dedup.ledger(None);
     assert_eq!(ledger.glance(&mark("a"), None), Some(Known::New));
     ledger.mark(&mark("a"), None).await.unwrap();
-    assert_eq!(
-        dedup.ledger(None).unwrap().glance(&mark("a"), None),
-        Some(Known::Same),
-        "one store for all targets"
-    );
+    assert_eq!(dedup.ledger(None).glance(&mark("a"), None), Some(Known::Same), "one store for all targets");
     let elsewhere = Mark { target: "u".into(), ..mark("a") };
     assert_eq!(ledger.glance(&elsewhere, None), Some(Known::New));
     tokio::time::advance(Duration::from_hours(1)).await;
@@ -89,13 +85,13 @@ async fn row_5_marks_of_before_a_restart_are_asked_of_the_journal_until_they_are
     let kept = [("new", 0), ("young", 5), ("older", 59), ("old", 61), ("ancient", 600)];
     *journal.kept.lock().unwrap() = kept.map(|(id, age)| (id.to_owned(), minutes(age))).to_vec();
     let dedup = Dedup::open(settings(), 1_000_000_000).unwrap();
-    let ledger = dedup.ledger(Some(journal.clone())).unwrap();
+    let ledger = dedup.ledger(Some(journal.clone()));
     assert_eq!(ledger.glance(&mark("young"), None), None);
     assert_eq!(ledger.ask(&mark("young"), None).await.unwrap(), Known::Same);
     assert_eq!(*journal.asked.lock().unwrap(), 1);
 
     let (_stop, draining) = drain::channel();
-    dedup.background(draining).unwrap().await;
+    dedup.read(draining).unwrap().await;
     for (id, known) in
         [("new", Known::Same), ("older", Known::Same), ("old", Known::New), ("never", Known::New)]
     {
@@ -113,9 +109,9 @@ async fn reading_ends_with_the_drain() {
     let journal = Arc::new(Journal::default());
     *journal.fails.lock().unwrap() = u32::MAX;
     let dedup = Dedup::open(settings(), 0).unwrap();
-    dedup.ledger(Some(journal)).unwrap();
+    let _ledger = dedup.ledger(Some(journal));
     let (stop, draining) = drain::channel();
-    let reading = tokio::spawn(dedup.background(draining).unwrap());
+    let reading = tokio::spawn(dedup.read(draining).unwrap());
     stop.start();
     tokio::time::timeout(Duration::from_secs(10), reading).await.unwrap().unwrap();
 }

@@ -28,7 +28,7 @@ pub(super) const DEDUP: &[Setting] = &[
         "cache.dedup.bytes_max",
         size(4 * KIB, 16 * GIB),
         "16MiB",
-        "What the marks may take of memory, about 120 bytes each; full, the oldest go, and what comes again is sent again.",
+        "What the marks may take of memory, about 140 bytes each; full, the oldest go, and what comes again is sent again.",
     ),
     setting(
         "cache.dedup.redis.url",

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Setting, auth, dedup, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, webhook,
+    Setting, auth, dedup, eventgrid, function, kafka, origins, proxy, pubsub, push, results, routes, tls,
+    webhook,
 };
 use crate::config::kind::Kind;
 
@@ -46,6 +47,7 @@ const ALL: &[&[Setting]] = &[
     auth::PROXY[2],
     tls::PROXY,
     dedup::DEDUP,
+    results::RESULTS,
     INSIDE,
     tls::ADMIN,
     PROCESS,
@@ -209,6 +211,7 @@ const INWARD: &[Setting] = &[
         "75s",
         "How long a connection may rest between requests.",
     ),
+    control("ingress.http.control"),
     setting(
         "ingress.http.http2_streams_max",
         count(0, 10_000),
@@ -368,6 +371,13 @@ pub(super) const fn setting(
     doc: &'static str,
 ) -> Setting {
     Setting { path, kind, default, doc, live: false }
+}
+
+/// Whether a source's control events count.
+pub(super) const fn control(path: &'static str) -> Setting {
+    let doc = "Whether control events from here (io.outrigger.cache.invalidate) count; from elsewhere they are discarded, \
+               counted, wherever there is something to control.";
+    setting(path, Kind::Word(&["true", "false"]), "false", doc)
 }
 
 pub(super) const KIB: u64 = 1 << 10;

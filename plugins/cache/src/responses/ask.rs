@@ -1,0 +1,218 @@
+//! What a request asks of the cache: which answer may serve it, and how fresh it must be. Pure.
+
+use super::{
+    directives::{Directives, Word, members},
+    range::Range,
+    settings::{Settings, Tenant},
+};
+use http::{
+    Extensions, HeaderMap, HeaderName, Method, Request,
+    header::{
+        AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+        IF_UNMODIFIED_SINCE, PRAGMA, RANGE, UPGRADE,
+    },
+};
+use outrigger_core::Caller;
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// A request that an answer that is kept may serve.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    /// Host, path and query, and whose it is; in this order, a line each.
+    pub(super) key: String,
+    /// Only the head is wanted.
+    pub(super) head: bool,
+    pub(super) said: Directives,
+    /// Somebody says who they are: only what is marked public may serve them, or be kept of what they get.
+    pub(super) credentials: bool,
+    /// A part is wanted.
+    pub(super) range: Option<Range>,
+    /// The client has an answer already.
+    pub(super) conditional: bool,
+}
+
+/// What is to become of a request.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// It goes to the function, and its answer back, without a look at it.
+    Past(&'static str),
+    /// An answer that is kept may serve it.
+    Look(Asked),
+}
+
+/// Reads a request without a body.
+pub(super) fn ask<B>(settings: &Settings, request: &Request<B>) -> Ask {
+    let headers = request.headers();
+    let head = match *request.method() {
+        Method::GET => false,
+        Method::HEAD => true,
+        _ => return Ask::Past("method"),
+    };
+    if [IF_MATCH, IF_UNMODIFIED_SINCE, IF_RANGE, UPGRADE].iter().any(|name| headers.contains_key(name)) {
+        return Ask::Past("condition");
+    }
+    let said = said(settings, headers);
+    if said.says(Word::NoStore) {
+        return Ask::Past("no-store");
+    }
+    let range = match headers.get(RANGE).map(|range| Range::read(range.as_bytes())) {
+        Some(None) => return Ask::Past("range"),
+        range => range.flatten(),
+    };
+    let Some(key) = key(settings, request) else { return Ask::Past("tenant") };
+    Ask::Look(Asked {
+        key,
+        head,
+        said,
+        credentials: has_credentials(settings, headers, request.extensions()),
+        range,
+        conditional: headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE),
+    })
+}
+
+/// What the client says of how fresh the answer must be.
+fn said(settings: &Settings, headers: &HeaderMap) -> Directives {
+    if !settings.heeds_clients {
+        return Directives::default();
+    }
+    if headers.contains_key(CACHE_CONTROL) {
+        return Directives::read(headers.get_all(CACHE_CONTROL));
+    }
+    let mut said = Directives::default();
+    let mut old = headers.get_all(PRAGMA).iter().flat_map(|line| members(line.as_bytes()));
+    if old.any(|member| member.eq_ignore_ascii_case(b"no-cache")) {
+        said.say(Word::NoCache);
+    }
+    said
+}
+
+fn has_credentials(settings: &Settings, headers: &HeaderMap, extensions: &Extensions) -> bool {
+    headers.contains_key(AUTHORIZATION)
+        || (settings.cookies_are_credentials && headers.contains_key(COOKIE))
+        || extensions.get::<Caller>().is_some()
+}
+
+/// The key of a request; none where nobody can tell whose the answer would be.
+///
+/// Neither a host nor a path has a line's end in it, and what follows them is the tenant's to its end, so that no two keys
+/// of different parts are the same. What a proxy before us says of host and scheme belongs to it: functions write them into
+/// their answers, and whoever may say it could otherwise have links of their own served to all.
+pub(super) fn key<B>(settings: &Settings, request: &Request<B>) -> Option<String> {
+    let headers = request.headers();
+    let tenant: &[u8] = match &settings.tenant {
+        Tenant::Host => b"",
+        Tenant::Subject => request.extensions().get::<Caller>()?.key.as_bytes(),
+        Tenant::Header(name) => {
+            let mut values = headers.get_all(name).iter();
+            let value = values.next()?.as_bytes();
+            if values.next().is_some() || value.is_empty() {
+                return None; // which of them would it be
+            }
+            value
+        }
+    };
+    let host = headers.get(HOST)?.to_str().ok()?;
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let mut key = String::with_capacity(host.len() + path.len() + tenant.len() + 16);
+    key.push_str(host);
+    key.make_ascii_lowercase();
+    key.push('\n');
+    key.push_str(path);
+    for name in [X_FORWARDED_HOST, X_FORWARDED_PROTO] {
+        key.push('\n');
+        if let Some(value) = headers.get(name) {
+            key.push_str(value.to_str().ok()?);
+        }
+    }
+    key.push('\n');
+    key.push_str(std::str::from_utf8(tenant).ok()?);
+    Some(key)
+}
+
+/// The key of another URL of the same host and tenant.
+pub(super) fn beside(key: &str, path: &str) -> Option<String> {
+    let (host, rest) = key.split_once('\n')?;
+    let (_, tenant) = rest.split_once('\n')?;
+    Some(format!("{host}\n{path}\n{tenant}"))
+}
+
+/// The path and query of a key.
+pub(super) fn path(key: &str) -> &str {
+    key.split('\n').nth(1).unwrap_or_default()
+}
+
+/// The host of a key.
+pub(super) fn host(key: &str) -> &str {
+    key.split('\n').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::responses::tests::settings;
+
+    fn request(headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::get("/a?b").header("host", "Example.test");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn looked(settings: &Settings, headers: &[(&str, &str)]) -> Asked {
+        match ask(settings, &request(headers)) {
+            Ask::Look(asked) => asked,
+            Ask::Past(why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn the_key_is_of_host_path_and_query_and_of_what_a_proxy_says_of_them() {
+        let plain = looked(&settings(), &[]);
+        assert_eq!(plain.key, "example.test\n/a?b\n\n\n");
+        assert_eq!((host(&plain.key), path(&plain.key)), ("example.test", "/a?b"));
+        assert_eq!(beside(&plain.key, "/c").unwrap(), "example.test\n/c\n\n\n");
+        for header in [("x-forwarded-host", "evil.test"), ("x-forwarded-proto", "https")] {
+            assert_ne!(looked(&settings(), &[header]).key, plain.key, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_nobodys_is_not_looked_for() {
+        let by_header =
+            Settings { tenant: Tenant::Header(HeaderName::from_static("x-tenant")), ..settings() };
+        assert!(looked(&by_header, &[("x-tenant", "one")]).key.ends_with("\none"));
+        for headers in [&[][..], &[("x-tenant", "one"), ("x-tenant", "two")], &[("x-tenant", "")]] {
+            assert!(matches!(ask(&by_header, &request(headers)), Ask::Past("tenant")), "{headers:?}");
+        }
+        let by_subject = Settings { tenant: Tenant::Subject, ..settings() };
+        assert!(matches!(ask(&by_subject, &request(&[])), Ask::Past("tenant")));
+        let mut known = request(&[]);
+        known.extensions_mut().insert(Caller { key: "oidc\nissuer\nsub".into() });
+        let Ask::Look(asked) = ask(&by_subject, &known) else { panic!("it is somebody's") };
+        assert!(asked.key.ends_with("\noidc\nissuer\nsub") && asked.credentials);
+    }
+
+    #[test]
+    fn who_says_who_they_are_has_credentials() {
+        for header in [("authorization", "Bearer x"), ("cookie", "a=b")] {
+            assert!(looked(&settings(), &[header]).credentials, "{header:?}");
+        }
+        let ignored = Settings { cookies_are_credentials: false, ..settings() };
+        assert!(!looked(&ignored, &[("cookie", "a=b")]).credentials);
+    }
+
+    #[test]
+    fn what_asks_for_something_else_than_an_answer_goes_past() {
+        for header in [
+            ("if-match", "\"a\""),
+            ("if-range", "\"a\""),
+            ("range", "bytes=0-1,5-6"),
+            ("cache-control", "no-store"),
+        ] {
+            assert!(matches!(ask(&settings(), &request(&[header])), Ask::Past(_)), "{header:?}");
+        }
+    }
+}

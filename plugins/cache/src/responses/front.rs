@@ -1,0 +1,268 @@
+//! Before the turns: what is kept is served at once; what is not is fetched by one request, for which equal ones wait.
+
+use super::{
+    Found, Responses,
+    ask::{self, Ask, Asked},
+    directives::{Directives, Word},
+    filling::Fill,
+    flights::{Boarded, Lead, Outcome},
+    keep::{self, Came},
+    page::{Freshness, Kept},
+    serve,
+    told::Told,
+    update,
+};
+use http::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    header::{CACHE_CONTROL, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA, RANGE},
+};
+use http_body_util::BodyExt as _;
+use outrigger_core::{Body, BoxFuture, CallCx, Caller, Exchange, Result};
+use std::{sync::Arc, time::SystemTime};
+use tokio::time::{Instant, timeout_at};
+
+/// Failures for which a stale answer may stand in (RFC 5861, section 4).
+const FAILED: [StatusCode; 4] = [
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Front {
+    responses: Arc<Responses>,
+    /// Waits for a turn at the function.
+    inner: Arc<dyn Exchange>,
+}
+
+/// A request to the function, and what its answer is to be held against.
+struct Fetch<'a> {
+    asked: &'a Asked,
+    /// What the client sent.
+    headers: HeaderMap,
+    why: &'static str,
+    /// What serves if it still holds.
+    kept: Option<Arc<Kept>>,
+    lead: Option<Lead>,
+}
+
+impl Exchange for Front {
+    fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
+        let asked = match ask::ask(&self.responses.settings, &request) {
+            Ask::Look(asked) => asked,
+            Ask::Past(why) => return Box::pin(self.past(request, cx, why)),
+        };
+        match self.responses.served(&asked, request.headers(), Instant::now()) {
+            Some(answer) => Box::pin(std::future::ready(Ok(answer))),
+            None => Box::pin(self.find(request, asked, cx)),
+        }
+    }
+}
+
+impl Front {
+    pub(super) fn new(responses: Arc<Responses>, inner: Arc<dyn Exchange>) -> Self {
+        Self { responses, inner }
+    }
+
+    async fn past(&self, request: Request<Body>, cx: &CallCx, why: &'static str) -> Result<Response<Body>> {
+        let mut answer = self.inner.send(request, cx).await?;
+        Told { detail: Some(why), ..Told::forward("bypass") }.say(answer.headers_mut());
+        Ok(answer)
+    }
+
+    /// Serves what is kept, waits for who fetches it, or fetches it.
+    async fn find(&self, request: Request<Body>, asked: Asked, cx: &CallCx) -> Result<Response<Body>> {
+        let responses = &self.responses;
+        let until = Instant::now() + responses.settings.coalesce_wait;
+        let mut collapsed = None;
+        loop {
+            let now = Instant::now();
+            let found = responses.find(&asked, request.headers(), now);
+            let (kept, why) = match found {
+                Found::Fresh(kept) => {
+                    let told = Told {
+                        forward: collapsed,
+                        collapsed: collapsed.is_some(),
+                        ..Told::hit(kept.fresh.ttl(now))
+                    };
+                    return Ok(serve::serve(&kept, &asked, request.headers(), now, told));
+                }
+                Found::Meanwhile(kept) => {
+                    self.renew(&kept, &request, &asked, cx);
+                    let told =
+                        Told { detail: Some("stale-while-revalidate"), ..Told::hit(kept.fresh.ttl(now)) };
+                    return Ok(serve::serve(&kept, &asked, request.headers(), now, told));
+                }
+                Found::Stale(kept, why) => (Some(kept), why),
+                Found::Nothing(why) => (None, why),
+            };
+            if asked.said.says(Word::OnlyIfCached) {
+                return Ok(serve::lacking(Told {
+                    detail: Some("only-if-cached"),
+                    ..Told::forward("request")
+                }));
+            }
+            let never_fresh =
+                why == "request" || kept.as_ref().is_some_and(|kept| kept.fresh.is_never_fresh());
+            let flight = responses.flight(&asked, request.headers());
+            let alone =
+                collapsed.is_some() || never_fresh || !asked.may_lead() || responses.is_passed(&flight, now);
+            let lead = match (!alone).then(|| responses.flights.board(flight)) {
+                None => None,
+                Some(Boarded::Lead(lead)) => Some(lead),
+                Some(Boarded::Wait(waiting)) => match timeout_at(until, waiting.ended()).await {
+                    Ok(Outcome::Kept) => {
+                        collapsed = Some(why);
+                        continue;
+                    }
+                    Ok(Outcome::BrokenOff) => continue, // one of those who waited goes
+                    Ok(Outcome::Alone) | Err(_) => None,
+                },
+            };
+            let fetch = Fetch { asked: &asked, headers: request.headers().clone(), why, kept, lead };
+            return self.fetch(request, fetch, cx).await;
+        }
+    }
+
+    /// Asks the function, and keeps what may be kept.
+    async fn fetch(
+        &self,
+        mut request: Request<Body>,
+        fetch: Fetch<'_>,
+        cx: &CallCx,
+    ) -> Result<Response<Body>> {
+        let Fetch { asked, headers, why, kept, lead } = fetch;
+        let responses = &self.responses;
+        let epoch = responses.epochs.now(&asked.key);
+        let whole = !asked.head && asked.range.is_none();
+        let validates = whole && kept.as_ref().is_some_and(|kept| kept.has_validator());
+        if let (Some(kept), true) = (&kept, validates) {
+            update::ask_about(kept, request.headers_mut());
+        }
+        let sent = Instant::now();
+        let outcome = self.inner.send(request, cx).await;
+        let (now, date) = (Instant::now(), SystemTime::now());
+        let mut told = Told::forward(why);
+        let status = outcome.as_ref().map_or(None, |answer| Some(answer.status()));
+        if status.is_none_or(|status| FAILED.contains(&status)) {
+            if let Some(lead) = lead {
+                lead.end(Outcome::Alone); // each hears it for itself, at once
+            }
+            if let Some(kept) = kept.filter(|kept| kept.fresh.serves_on_error(now)) {
+                let ttl = Some(kept.fresh.ttl(now));
+                told = Told {
+                    status: status.map(|status| status.as_u16()),
+                    ttl,
+                    detail: Some("stale-if-error"),
+                    ..told
+                };
+                return Ok(serve::serve(&kept, asked, &headers, now, told));
+            }
+            let mut answer = outcome?;
+            Told { detail: Some("failed"), ..told }.say(answer.headers_mut());
+            return Ok(answer);
+        }
+        let (mut parts, body) = outcome?.into_parts();
+        let came = Came { status: parts.status, headers: &parts.headers, asked: sent, at: now, date };
+        if let (Some(kept), true, StatusCode::NOT_MODIFIED) = (&kept, validates, parts.status) {
+            let fetch = Fetch { asked, headers, why, kept: None, lead };
+            return Ok(self.validated(kept, fetch, came, epoch));
+        }
+        let verdict =
+            if asked.head { Err("head") } else { keep::judge(&responses.settings, asked, &headers, came) };
+        let body = match verdict {
+            Ok(kept) => {
+                let fits =
+                    http_body::Body::size_hint(&body).exact().is_none_or(|bytes| responses.takes(bytes));
+                told.stored = fits;
+                told.detail = (!fits).then_some("too-large");
+                let key = asked.key.clone();
+                Fill { responses: responses.clone(), key, kept, epoch, lead }.body(body)
+            }
+            Err(why) => {
+                told.detail = Some(why);
+                lead.into_iter().for_each(|lead| responses.pass(lead));
+                if kept.is_some() && whole && parts.status != StatusCode::NOT_MODIFIED {
+                    responses.forget(&asked.key); // the function says something else now
+                }
+                body
+            }
+        };
+        told.say(&mut parts.headers);
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// The function says that what is kept still holds.
+    fn validated(
+        &self,
+        kept: &Kept,
+        fetch: Fetch<'_>,
+        came: Came<'_>,
+        epoch: super::Epoch,
+    ) -> Response<Body> {
+        let (responses, Fetch { asked, headers, why, lead, .. }) = (&self.responses, fetch);
+        let updated = update::updated(&kept.headers, came.headers);
+        let came = Came { status: kept.status, headers: &updated, ..came };
+        let verdict = keep::judge(&responses.settings, asked, &headers, came);
+        let told = Told { status: Some(304), ..Told::forward(why) };
+        let (kept, told) = match verdict {
+            Ok(fresh) => {
+                let fresh = fresh.with_body(kept.body.clone());
+                let stored = responses.commit(&asked.key, fresh.clone(), epoch);
+                if let Some(lead) = lead {
+                    lead.end(if stored { Outcome::Kept } else { Outcome::BrokenOff });
+                }
+                let ttl = Some(fresh.fresh.ttl(came.at));
+                (fresh, Told { ttl, stored, ..told })
+            }
+            Err(why) => {
+                responses.forget(&asked.key);
+                lead.into_iter().for_each(|lead| responses.pass(lead));
+                let fresh = Freshness { came: came.at, age: std::time::Duration::ZERO, ..kept.fresh };
+                (Kept { headers: updated.clone(), fresh, ..kept.clone() }, Told { detail: Some(why), ..told })
+            }
+        };
+        serve::serve(&kept, asked, &headers, came.at, told)
+    }
+
+    /// Fetches anew what was served stale, beside the path and in a turn of its own; once at a time.
+    fn renew(&self, kept: &Arc<Kept>, request: &Request<Body>, asked: &Asked, cx: &CallCx) {
+        let flight = self.responses.flight(asked, request.headers());
+        let Boarded::Lead(lead) = self.responses.flights.board(flight) else { return };
+        let mut again = Request::new(Body::default());
+        *again.method_mut() = Method::GET;
+        *again.uri_mut() = request.uri().clone();
+        *again.headers_mut() = request.headers().clone();
+        for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE, CACHE_CONTROL, PRAGMA] {
+            again.headers_mut().remove(name);
+        }
+        if let Some(caller) = request.extensions().get::<Caller>() {
+            again.extensions_mut().insert(caller.clone());
+        }
+        let asked = Asked {
+            head: false,
+            said: Directives::default(),
+            range: None,
+            conditional: false,
+            ..asked.clone()
+        };
+        let (front, kept, headers) = (self.clone(), Some(kept.clone()), again.headers().clone());
+        let cx = CallCx { deadline: None, ..cx.clone() };
+        tokio::spawn(async move {
+            let fetch = Fetch { asked: &asked, headers, why: "stale", kept, lead: Some(lead) };
+            if let Ok(answer) = front.fetch(again, fetch, &cx).await {
+                let mut body = answer.into_body();
+                while let Some(Ok(_)) = body.frame().await {}
+            }
+        });
+    }
+}
+
+impl Asked {
+    /// Whether equal requests may wait for it: its answer would be theirs.
+    fn may_lead(&self) -> bool {
+        !self.head && self.range.is_none() && !self.conditional && !self.credentials
+    }
+}

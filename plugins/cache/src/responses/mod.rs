@@ -1,0 +1,225 @@
+//! The function's answers to GET and HEAD that pass through, kept after RFC 9111.
+//!
+//! A map, in reading order:
+//!
+//! | file | what |
+//! |---|---|
+//! | [`settings`] | what is kept for how long, and whose it is |
+//! | `directives` | `Cache-Control`, read strictly |
+//! | `ask` | what a request asks: its key, and how fresh an answer must be |
+//! | `keep` | what of an answer is kept |
+//! | `page` | what is kept of one URL, and whether it may serve |
+//! | `range`, `serve`, `told` | the answer out of what is kept, and its `Cache-Status` |
+//! | `update` | an answer that the function says still holds |
+//! | `epochs`, `flights` | what was forgotten meanwhile; equal requests at once |
+//! | `filling` | a body that is kept while it passes |
+//! | `front`, `watch` | where all of that is done: before the turns, and where methods are seen that change something |
+//!
+//! Not here: partial answers, answers to other methods, and anything on disk.
+
+pub mod settings;
+
+mod ask;
+mod directives;
+mod epochs;
+mod filling;
+mod flights;
+mod front;
+mod keep;
+mod page;
+mod range;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod told;
+mod update;
+mod watch;
+
+pub use settings::{Settings, Tenant};
+
+use crate::{Invalidate, store::Store};
+use ask::{Ask, Asked};
+use epochs::{Epoch, Epochs};
+use flights::{Flights, Lead, Outcome};
+use front::Front;
+use http::{HeaderMap, Request, Response};
+use outrigger_core::{Body, Exchange};
+use page::{Kept, Page, Serves};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
+use told::Told;
+use watch::Watch;
+
+/// Answers that are kept. One for a process; it needs a runtime only where it fetches.
+pub struct Responses {
+    settings: Settings,
+    entries: Store<Entry>,
+    flights: Arc<Flights>,
+    epochs: Epochs,
+    /// Held by whoever changes a page, so that none is lost and none is kept that was forgotten meanwhile.
+    changing: Mutex<()>,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Page(Arc<Page>),
+    /// Until then requests do not wait for one another, as the last answer was for nobody else.
+    Passed(Instant),
+}
+
+/// What there is for a request.
+enum Found {
+    /// It is served by this.
+    Fresh(Arc<Kept>),
+    /// The same, while it is fetched anew.
+    Meanwhile(Arc<Kept>),
+    /// This would serve if the function says that it still holds; the reason for asking.
+    Stale(Arc<Kept>, &'static str),
+    /// Nothing; the reason for asking.
+    Nothing(&'static str),
+}
+
+impl Responses {
+    /// An empty one.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            entries: Store::new(settings.bytes_max),
+            flights: Arc::default(),
+            epochs: Epochs::new(),
+            changing: Mutex::new(()),
+            settings,
+        }
+    }
+
+    /// Stands before the turns of requests that pass through: what is kept needs none.
+    #[must_use]
+    pub fn before(self: Arc<Self>, inner: Arc<dyn Exchange>) -> Arc<dyn Exchange> {
+        Arc::new(Front::new(self, inner))
+    }
+
+    /// Sees which requests change something, so that what they change is forgotten.
+    #[must_use]
+    pub fn watch(self: Arc<Self>, inner: Arc<dyn Exchange>) -> Arc<dyn Exchange> {
+        Arc::new(Watch::new(self, inner))
+    }
+
+    /// The answer to a request without a body that is kept and fresh, ready to be sent. Asks nobody.
+    pub fn hit<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+        match ask::ask(&self.settings, request) {
+            Ask::Look(asked) => self.served(&asked, request.headers(), Instant::now()),
+            Ask::Past(_) => None,
+        }
+    }
+
+    fn served(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Option<Response<Body>> {
+        match self.find(asked, request, now) {
+            Found::Fresh(kept) => {
+                Some(serve::serve(&kept, asked, request, now, Told::hit(kept.fresh.ttl(now))))
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets what is asked for. Gives back how many URLs that were, of each host and tenant. What is on its way meanwhile
+    /// is not kept.
+    pub fn invalidate(&self, what: &Invalidate) -> u64 {
+        let _changing = self.changing();
+        self.epochs.forgets_some();
+        self.entries.retain(|key, entry| {
+            let Entry::Page(page) = entry else { return true };
+            match what {
+                Invalidate::Key(path) => ask::path(key) != path,
+                Invalidate::Prefix(start) => !ask::path(key).starts_with(start.as_str()),
+                Invalidate::Tag(tag) => !page.is_tagged(tag),
+                Invalidate::All => false,
+            }
+        })
+    }
+
+    /// The bytes of all that is kept.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.entries.bytes()
+    }
+
+    /// How many URLs it has answers of.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.entries.len()
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn find(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Found {
+        let Some(page) = self.page(&asked.key) else { return Found::Nothing("uri-miss") };
+        let Some(kept) = page.of(request) else { return Found::Nothing("vary-miss") };
+        if asked.credentials && !kept.public {
+            return Found::Nothing("bypass");
+        }
+        match kept.fresh.serves(&asked.said, now) {
+            Serves::Fresh => Found::Fresh(kept.clone()),
+            Serves::Meanwhile => Found::Meanwhile(kept.clone()),
+            Serves::Not => Found::Stale(kept.clone(), "stale"),
+            Serves::Asked => Found::Stale(kept.clone(), "request"),
+        }
+    }
+
+    fn page(&self, key: &str) -> Option<Arc<Page>> {
+        match self.entries.get(key) {
+            Some(Entry::Page(page)) => Some(page),
+            _ => None,
+        }
+    }
+
+    /// What equal requests wait for.
+    fn flight(&self, asked: &Asked, request: &HeaderMap) -> String {
+        // A host is never empty, so that no page has such a key.
+        let variant = self.page(&asked.key).map(|page| page.variant(request)).unwrap_or_default();
+        format!("\n{}{variant}", asked.key)
+    }
+
+    /// Nobody waits for what this one went for, for a while.
+    fn pass(&self, lead: Lead) {
+        let weight = u32::try_from(lead.key().len() + page::ENTRY_BYTES).unwrap_or(u32::MAX);
+        let until = Instant::now() + self.settings.pass_for;
+        self.entries.insert(lead.key().to_owned(), Entry::Passed(until), weight);
+        lead.end(Outcome::Alone);
+    }
+
+    fn is_passed(&self, flight: &str, now: Instant) -> bool {
+        matches!(self.entries.get(flight), Some(Entry::Passed(until)) if now < until)
+    }
+
+    /// Whether a body of so many bytes is kept.
+    fn takes(&self, bytes: u64) -> bool {
+        bytes <= self.settings.object_bytes_max as u64
+    }
+
+    /// Keeps an answer that was asked for at `epoch`. Whether it does: not where its URL was forgotten since.
+    fn commit(&self, key: &str, kept: Kept, epoch: Epoch) -> bool {
+        let _changing = self.changing();
+        if self.epochs.now(key) != epoch {
+            return false;
+        }
+        let page = self.page(key).unwrap_or_default().with(Arc::new(kept), &self.settings);
+        let weight = page.weight(key);
+        self.entries.insert(key.to_owned(), Entry::Page(Arc::new(page)), weight);
+        true
+    }
+
+    /// Forgets one URL.
+    fn forget(&self, key: &str) {
+        let _changing = self.changing();
+        self.epochs.forgets(key);
+        self.entries.remove(key);
+    }
+
+    fn changing(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
