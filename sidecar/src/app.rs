@@ -136,9 +136,15 @@ impl App {
             tokio::spawn(work);
         }
         let dead = dead.as_ref();
-        let control = control.as_ref();
-        let inside =
-            Inside { config: &config, intake: &intake, storage: storing, dead, metrics: &metrics, control };
+        let inside = Inside {
+            config: &config,
+            intake: &intake,
+            storage: storing,
+            dead,
+            metrics: &metrics,
+            plugins: &plugins,
+            control: control.as_ref(),
+        };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
         let proxy = proxy_door.serve(&inside, &target, client.exchange, paths, &sources_drain);
         drop(sources_drain); // from here on it is held by what has work to finish

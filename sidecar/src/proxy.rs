@@ -12,6 +12,7 @@ mod headers;
 mod routes;
 mod tuning;
 mod tunnel;
+mod turns;
 mod upgrade;
 
 pub use answer::Answer;
@@ -26,9 +27,9 @@ use crate::{
 use answer::Refusal;
 use asked::Asked;
 use headers::{Ambiguous, Telling, WhoAsks};
-use http::{Request, Response, StatusCode, Version, header::UPGRADE};
-use hyper::body::Incoming;
-use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Position, Timeline};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};
+use hyper::body::{Body as _, Incoming};
+use outrigger_core::{Body, Caller, Drain, Error, Exchange, Kind, Plugin};
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Why},
     server::Remote,
@@ -37,7 +38,10 @@ use outrigger_net::{
 use routes::Routes;
 use std::{sync::Arc, time::Instant};
 use tokio::sync::Semaphore;
+use turns::Turns;
 use upgrade::Upgrade;
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Its name in metrics and the audit log.
 pub const NAME: &str = "proxy";
@@ -48,6 +52,8 @@ pub struct Parts {
     pub target: Arc<Target>,
     /// How the function is asked.
     pub exchange: Arc<dyn Exchange>,
+    /// What may answer without a turn.
+    pub plugins: Vec<Arc<dyn Plugin>>,
     /// Where requests go that are events; needed where a rule says so.
     pub paths: Option<Arc<Paths>>,
     /// Whether a certificate that was verified here is one to the ingress too: by the same authorities and rules.
@@ -65,7 +71,9 @@ pub struct Proxy {
     parts: Parts,
     routes: Routes,
     telling: Telling,
-    tuning: Arc<Tuning>,
+    turns: Turns,
+    /// What reads are asked of first; none where no plugin stands before the turns.
+    front: Option<Arc<dyn Exchange>>,
     upgrades: Arc<Semaphore>,
 }
 
@@ -80,7 +88,11 @@ impl Proxy {
     /// A proxy as the configuration says.
     #[must_use]
     pub fn new(config: &config::Proxy, parts: Parts) -> Arc<Self> {
+        let tuning = Arc::new(Tuning::new(config));
+        let turns = Turns { target: parts.target.clone(), exchange: parts.exchange.clone(), tuning };
         Arc::new(Self {
+            front: turns.behind(&parts.plugins),
+            turns,
             parts,
             routes: Routes::new(config.routes.clone()),
             telling: Telling {
@@ -88,7 +100,6 @@ impl Proxy {
                 forwarded: config.forwarded,
                 trusts: config.trusts_forwarded,
             },
-            tuning: Arc::new(Tuning::new(config)),
             upgrades: Arc::new(Semaphore::new(config.upgrades_max)),
         })
     }
@@ -96,7 +107,7 @@ impl Proxy {
     /// What of it may change from here on.
     #[must_use]
     pub fn tuning(&self) -> Arc<Tuning> {
-        self.tuning.clone()
+        self.turns.tuning.clone()
     }
 
     /// Its answers to one connection.
@@ -113,6 +124,9 @@ impl Proxy {
         parts.extensions.insert(remote); // for the audit log
         let admitted = match guard.enter(&parts).await {
             Ok(Entry::Known(pass)) => {
+                if self.front.is_some() {
+                    parts.extensions.insert(Caller { key: pass.who().key().into() });
+                }
                 guard.request(&pass, &parts).inspect(|()| guard.granted(&pass, &parts, 0))
             }
             Ok(Entry::Signed(_)) => Err(Denial::new(Why::Missing, "bodies are passed through unread here")),
@@ -156,25 +170,21 @@ impl Proxy {
         started: Instant,
     ) -> Result<Response<Answer>, Refusal> {
         let upgrade = self.prepare(who, request.as_mut().expect(ONCE))?;
-        let target = &self.parts.target;
-        let mut passage =
-            target.enter(&self.tuning.patience(), started).await.map_err(|error| Refusal::of(&error))?;
-        let cx = CallCx {
-            target: target.id.clone(),
-            attempt: 1,
-            deadline: Some(started + self.tuning.upload_timeout.get()),
-            stream: Some(self.tuning.rest_max.get()),
-            timeline: Timeline::off(),
-            position: Position::none(),
-            key: None,
+        let is_read = is_read(request.as_ref().expect(ONCE));
+        let cx = self.turns.cx(started);
+        let mut take = || request.take().expect(ONCE).map(Asked::body);
+        let answer = match &self.front {
+            Some(front) if upgrade.is_none() && is_read => {
+                let asking = front.send(take(), &cx);
+                asking.await.map(|answer| answer.map(Answer::of)).map_err(|error| Refusal::of(&error))?
+            }
+            _ => {
+                let taken = self.turns.take(take, &cx, started).await;
+                let (answer, passage) = taken.map_err(|error| Refusal::of(&error))?;
+                self.answer(answer, upgrade, passage)?
+            }
         };
-        let sending = self.parts.exchange.send(request.take().expect(ONCE).map(Asked::body), &cx);
-        let outcome = sending.await;
-        let ended = now();
-        passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), ended);
-        let answer = outcome.map_err(|error| Refusal::of(&error))?;
-        let answer = self.answer(answer, upgrade, passage)?;
-        self.parts.metrics.proxied(answer.status().as_u16(), ended - started);
+        self.parts.metrics.proxied(answer.status().as_u16(), now() - started);
         Ok(answer)
     }
 
@@ -197,15 +207,13 @@ impl Proxy {
         upgrade: Option<Upgrade>,
         passage: Passage,
     ) -> Result<Response<Answer>, Refusal> {
-        *answer.version_mut() = Version::HTTP_11;
         let bridged = upgrade.as_ref().is_some_and(Upgrade::is_bridged);
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             if bridged && answer.status().is_success() {
                 let error = Error::new(Kind::BadAnswer, "the function did not take the WebSocket up");
                 return Err(Refusal::of(&error));
             }
-            headers::settle_length(answer.status(), answer.headers_mut());
-            headers::strip(answer.headers_mut());
+            turns::settle(&mut answer);
             return Ok(answer.map(|body| Answer::passing(body, passage)));
         }
         let to = answer.headers().get(UPGRADE).cloned();
@@ -216,11 +224,12 @@ impl Proxy {
             return Err(Refusal::of(&error));
         };
         let function = hyper::upgrade::on(&mut answer);
+        *answer.version_mut() = Version::HTTP_11;
         headers::strip(answer.headers_mut());
         *answer.status_mut() = upgrade.tell(to, answer.headers_mut());
         let (client, held) = upgrade.held();
         let held = (held, self.parts.drain.clone());
-        tunnel::open(client, function, self.tuning.rest_max.get(), held);
+        tunnel::open(client, function, self.turns.tuning.rest_max.get(), held);
         Ok(answer.map(|_| Answer::default()))
     }
 }
@@ -292,8 +301,19 @@ impl Visitor {
             refusal.detail,
             "not passed through"
         );
-        refusal.answer()
+        let mut answer = refusal.answer();
+        if self.proxy.front.is_some()
+            && let Ok(told) = HeaderValue::try_from(format!("outrigger; detail={}", refusal.reason))
+        {
+            answer.headers_mut().append(CACHE_STATUS, told); // on every answer (RFC 9211)
+        }
+        answer
     }
+}
+
+/// Whether it can be answered by what was answered before.
+fn is_read(request: &Request<Incoming>) -> bool {
+    [Method::GET, Method::HEAD].contains(request.method()) && request.body().is_end_stream()
 }
 
 #[cfg(test)]

@@ -14,11 +14,14 @@ mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod normalize;
+mod plugins;
 #[cfg(feature = "pubsub")]
 mod pubsub;
 pub mod push;
 #[cfg(feature = "kafka")]
 mod replay;
+#[cfg(feature = "cache")]
+mod responses;
 #[cfg(any(feature = "cache", feature = "eventgrid", feature = "kafka"))]
 mod secret;
 #[cfg(feature = "kafka")]
@@ -27,8 +30,9 @@ mod tokens;
 pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
+pub use self::plugins::{Kept, Plugins, plugins};
 
-use crate::{cache_api::Forget, config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
+use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
@@ -71,52 +75,6 @@ pub fn function(
 #[cfg(not(feature = "http"))]
 pub fn target(target: &config::Target, _at: &config::TargetUrl) -> Result<Arc<dyn Call>> {
     Err(left_out("http", &format!("targets.{}.url cannot be called", target.name)))
-}
-
-/// The plugins that the configuration turns on.
-#[derive(Default)]
-pub struct Plugins {
-    /// In the order of the path, from the lanes to the function.
-    pub all: Vec<Arc<dyn Plugin>>,
-    /// What is kept of what was done, where anything is.
-    pub kept: Option<Arc<dyn Kept>>,
-}
-
-/// What is kept of what was done, as its owner sees it.
-pub trait Kept: Send + Sync + 'static {
-    /// Its numbers.
-    fn series(&self) -> Vec<Series>;
-
-    /// The same for people: one member for each part.
-    fn stats(&self) -> serde_json::Value;
-
-    /// Forgets what is asked for. Gives back how much that was.
-    fn forget(&self, what: &Forget) -> u64;
-}
-
-/// Makes those plugins. Connects to nobody, but reads the files that are named.
-///
-/// # Errors
-/// When a setting is not what a plugin takes, a file cannot be read, or the plugin is not compiled in.
-pub fn plugins(config: &config::Config) -> Result<Plugins> {
-    let mut plugins = Plugins::default();
-    cache(config, &mut plugins)?;
-    Ok(plugins)
-}
-
-#[cfg(feature = "cache")]
-fn cache(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
-    if let Some(cache) = cache::open(config)? {
-        plugins.all.push(cache.clone());
-        plugins.kept = Some(cache);
-    }
-    Ok(())
-}
-
-#[cfg(not(feature = "cache"))]
-fn cache(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
-    let is_asked = config.dedup.is_some() || config.results.is_some();
-    if is_asked { Err(left_out("cache", "nothing that was done can be kept")) } else { Ok(()) }
 }
 
 /// What a journal is to the rest.
@@ -225,8 +183,8 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
     }
     check_pubsub(config)?;
     check_eventgrid(config)?;
-    http_homes(config)?;
     plugins(config)?;
+    http_homes(config)?;
     config.url_targets().try_for_each(|(of, at)| target(of, at).map(drop))
 }
 
@@ -379,6 +337,7 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
 }
 
 #[cfg(not(all(
+    feature = "cache",
     feature = "eventgrid",
     feature = "http",
     feature = "journal",

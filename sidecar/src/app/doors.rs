@@ -20,7 +20,7 @@ use crate::{
     tls::{self, Watched},
 };
 use fastrand::Rng;
-use outrigger_core::{DeadLetters, Drain, Exchange, Intake};
+use outrigger_core::{DeadLetters, Drain, Exchange, Intake, Plugin};
 use outrigger_net::{
     auth::Guard,
     body::{BodyLimits, Budget},
@@ -76,6 +76,7 @@ pub(super) struct Inside<'a> {
     /// Where dead letters rest.
     pub(super) dead: Option<&'a Arc<dyn DeadLetters>>,
     pub(super) metrics: &'a Arc<Metrics>,
+    pub(super) plugins: &'a [Arc<dyn Plugin>],
     /// What control events reach.
     pub(super) control: Option<&'a Arc<Control>>,
 }
@@ -221,6 +222,7 @@ impl ProxyDoor {
             proxy::Parts {
                 target: target.clone(),
                 exchange,
+                plugins: inside.plugins.to_vec(),
                 paths,
                 certificates_shared: both.is_some_and(|(ours, theirs)| ours.knows_as(&theirs)),
                 guard,

@@ -46,6 +46,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         control: values.control(&origins),
         dedup: values.dedup(),
         results: values.results(),
+        responses: values.responses(),
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),
             pubsub_topic: values.some_text("replies.pubsub_topic"),

@@ -14,6 +14,7 @@ use super::{
     proxy::Proxy,
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
+    responses::Responses,
     results::Results,
     routes::{Posted, Routes, Target},
     tls::ListenerTls,
@@ -52,6 +53,8 @@ pub struct Config {
     pub dedup: Option<Dedup>,
     /// Results of the function; none where they are not kept.
     pub results: Option<Results>,
+    /// Answers to those that are kept; none where it is off.
+    pub responses: Option<Responses>,
     /// Where events go that the function answers with.
     pub replies: Replies,
     /// Where events go that are given up, if not into the journal.

@@ -110,6 +110,8 @@ pub(crate) enum Kind {
     Issuer,
     /// The name of a header.
     Header,
+    /// Names of headers.
+    Headers,
     /// Who may send what.
     Rules,
     /// What becomes of the attributes of events.
@@ -192,6 +194,7 @@ impl Kind {
             Self::Lines => list(key, node, "a list of texts", is_line, "a text of one line"),
             Self::Origins => list(key, node, "a list of origins", webhook::is_origin, webhook::AN_ORIGIN),
             Self::Hosts => list(key, node, "a list of hosts", webhook::is_host, webhook::A_HOST),
+            Self::Headers => list(key, node, "a list of headers", is_header, "the name of a header"),
             Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
             Self::Filter => routes::filter(key, node),
             Self::Pointers => list(key, node, "a list of pointers", results::is_pointer, results::A_POINTER),
@@ -288,6 +291,10 @@ fn list(
         }
     }
     if bad.is_empty() { Ok(Value::List(good)) } else { Err(bad) }
+}
+
+fn is_header(text: &str) -> bool {
+    http::HeaderName::try_from(text).is_ok()
 }
 
 fn statuses(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {

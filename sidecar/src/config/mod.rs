@@ -31,6 +31,7 @@ mod pubsub_rules;
 mod push_rules;
 mod raw;
 mod reading;
+mod responses;
 mod results;
 mod routes;
 mod rules;
@@ -67,6 +68,7 @@ pub use self::{
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
     reading::{Changes, Reading},
+    responses::{Responses, Tenant},
     results::Results,
     routes::{
         DISCARD, FUNCTION, Place as TargetPlace, Posted as TargetUrl, Routes, Rule as RouteRule, Target, When,

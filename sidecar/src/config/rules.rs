@@ -36,6 +36,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::proxy::check(&mut rules);
     super::dedup::check(&mut rules);
     super::results::check(&mut rules);
+    super::responses::check(&mut rules);
     super::push_rules::check(&mut rules);
     super::origins_rules::check(&mut rules);
     super::tls::check(&mut rules);

@@ -12,6 +12,7 @@ mod origins;
 mod proxy;
 mod pubsub;
 mod push;
+mod responses;
 mod results;
 mod routes;
 mod table;
@@ -176,6 +177,10 @@ pub(crate) static SECTIONS: &[Section] = &[
         "Redis or Valkey, where replicas share what they know; without an answer events go on.",
     ),
     section("cache.results", "What a pure function answered, by what its answer depends on."),
+    section(
+        "cache.responses",
+        "The function's answers to GET and HEAD that pass through the proxy, kept after RFC 9111; off until bytes_max is given.",
+    ),
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),

@@ -27,6 +27,11 @@ impl Answer {
         Self { body, passage }
     }
 
+    /// A body that holds its place by itself, where it has one.
+    pub(super) fn of(body: Body) -> Self {
+        Self { body, passage: None }
+    }
+
     /// A body in memory.
     pub(super) fn whole(body: Full<Bytes>) -> Self {
         Self { body: body.map_err(|never: Infallible| match never {}).boxed_unsync(), passage: None }

@@ -20,7 +20,7 @@ pub(super) fn open(config: &Config) -> Result<Option<Arc<Cache>>> {
     let cache = Cache {
         dedup: config.dedup.as_ref().map(open_dedup).transpose()?,
         results: config.results.as_ref().map(open_results),
-        responses: None,
+        responses: super::responses::responses(config)?,
     };
     Ok(cache.is_on().then(|| Arc::new(cache)))
 }
@@ -89,6 +89,9 @@ impl Kept for Cache {
             self.results.as_ref().map(|results| results.stats())
         {
             parts["results"] = json!({"hits": hits, "misses": misses, "without_key": passed, "kept": entries, "bytes": bytes});
+        }
+        if let Some(responses) = &self.responses {
+            parts["responses"] = json!({"kept": responses.len(), "bytes": responses.bytes()});
         }
         parts
     }

@@ -2,9 +2,9 @@
 
 use super::{
     Responses,
-    epochs::Epoch,
     flights::{Lead, Outcome},
     page::Kept,
+    underway::Fetching,
 };
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
@@ -19,11 +19,10 @@ use std::{
 /// What becomes of the copy. Its drop means that the answer was not whole: nothing is kept, and the next request goes.
 pub(super) struct Fill {
     pub(super) responses: Arc<Responses>,
-    pub(super) key: String,
     /// Without its body.
     pub(super) kept: Box<Kept>,
-    /// When the function was asked: what was forgotten since is not kept.
-    pub(super) epoch: Epoch,
+    /// What was forgotten since the function was asked is not kept.
+    pub(super) fetching: Fetching,
     pub(super) lead: Option<Lead>,
 }
 
@@ -45,7 +44,7 @@ impl Fill {
     fn keep(self, mut bytes: Vec<u8>) {
         bytes.shrink_to_fit(); // what is weighed is what it takes
         let kept = self.kept.with_body(Bytes::from(bytes));
-        let is_kept = self.responses.commit(&self.key, kept, self.epoch);
+        let is_kept = self.responses.commit(&self.fetching, kept);
         if let Some(lead) = self.lead {
             lead.end(if is_kept { Outcome::Kept } else { Outcome::BrokenOff });
         }

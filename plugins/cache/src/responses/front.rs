@@ -10,10 +10,11 @@ use super::{
     page::{Freshness, Kept},
     serve,
     told::Told,
+    underway::Fetching,
     update,
 };
 use http::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{CACHE_CONTROL, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA, RANGE},
 };
 use http_body_util::BodyExt as _;
@@ -28,6 +29,10 @@ const FAILED: [StatusCode; 4] = [
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::GATEWAY_TIMEOUT,
 ];
+
+/// What tells the function that somebody heeds its `Surrogate-Control` (W3C's Edge Architecture).
+const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
+const CAPABILITY: HeaderValue = HeaderValue::from_static("outrigger=\"Surrogate/1.0\"");
 
 /// See the module.
 #[derive(Clone)]
@@ -135,12 +140,13 @@ impl Front {
     ) -> Result<Response<Body>> {
         let Fetch { asked, headers, why, kept, lead } = fetch;
         let responses = &self.responses;
-        let epoch = responses.epochs.now(&asked.key);
+        let fetching = responses.underway.start(&asked.key);
         let whole = !asked.head && asked.range.is_none();
         let validates = whole && kept.as_ref().is_some_and(|kept| kept.has_validator());
         if let (Some(kept), true) = (&kept, validates) {
             update::ask_about(kept, request.headers_mut());
         }
+        request.headers_mut().append(SURROGATE_CAPABILITY, CAPABILITY);
         let sent = Instant::now();
         let outcome = self.inner.send(request, cx).await;
         let (now, date) = (Instant::now(), SystemTime::now());
@@ -168,7 +174,7 @@ impl Front {
         let came = Came { status: parts.status, headers: &parts.headers, asked: sent, at: now, date };
         if let (Some(kept), true, StatusCode::NOT_MODIFIED) = (&kept, validates, parts.status) {
             let fetch = Fetch { asked, headers, why, kept: None, lead };
-            return Ok(self.validated(kept, fetch, came, epoch));
+            return Ok(self.validated(kept, fetch, came, &fetching));
         }
         let verdict =
             if asked.head { Err("head") } else { keep::judge(&responses.settings, asked, &headers, came) };
@@ -178,8 +184,7 @@ impl Front {
                     http_body::Body::size_hint(&body).exact().is_none_or(|bytes| responses.takes(bytes));
                 told.stored = fits;
                 told.detail = (!fits).then_some("too-large");
-                let key = asked.key.clone();
-                Fill { responses: responses.clone(), key, kept, epoch, lead }.body(body)
+                Fill { responses: responses.clone(), kept, fetching, lead }.body(body)
             }
             Err(why) => {
                 told.detail = Some(why);
@@ -200,7 +205,7 @@ impl Front {
         kept: &Kept,
         fetch: Fetch<'_>,
         came: Came<'_>,
-        epoch: super::Epoch,
+        fetching: &Fetching,
     ) -> Response<Body> {
         let (responses, Fetch { asked, headers, why, lead, .. }) = (&self.responses, fetch);
         let updated = update::updated(&kept.headers, came.headers);
@@ -210,7 +215,7 @@ impl Front {
         let (kept, told) = match verdict {
             Ok(fresh) => {
                 let fresh = fresh.with_body(kept.body.clone());
-                let stored = responses.commit(&asked.key, fresh.clone(), epoch);
+                let stored = responses.commit(fetching, fresh.clone());
                 if let Some(lead) = lead {
                     lead.end(if stored { Outcome::Kept } else { Outcome::BrokenOff });
                 }

@@ -9,6 +9,7 @@ use super::{
     directives::{Directives, Word, members, seconds, span},
     page::{Freshness, Kept, selecting},
     settings::Settings,
+    told::NAME,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
@@ -112,8 +113,7 @@ struct Control {
 impl Control {
     fn of(headers: &HeaderMap) -> Self {
         let lines = headers.get_all(SURROGATE_CONTROL).iter();
-        // One with a parameter is for whoever has that name.
-        let ours = lines.flat_map(|line| members(line.as_bytes())).filter(|member| !member.contains(&b';'));
+        let ours = lines.flat_map(|line| members(line.as_bytes())).filter_map(for_us);
         let ours: Vec<_> = ours.filter_map(|member| HeaderValue::from_bytes(member).ok()).collect();
         let targeted = Directives::read(&ours);
         if targeted != Directives::default() {
@@ -126,6 +126,14 @@ impl Control {
             said.say(Word::NoCache);
         }
         Self { said, targeted: false }
+    }
+}
+
+/// A directive to surrogates, unless it names another one.
+fn for_us(member: &[u8]) -> Option<&[u8]> {
+    match member.iter().position(|&byte| byte == b';') {
+        None => Some(member),
+        Some(at) => (member[at + 1..].trim_ascii() == NAME.as_bytes()).then_some(&member[..at]),
     }
 }
 

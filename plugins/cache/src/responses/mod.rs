@@ -11,7 +11,7 @@
 //! | `page` | what is kept of one URL, and whether it may serve |
 //! | `range`, `serve`, `told` | the answer out of what is kept, and its `Cache-Status` |
 //! | `update` | an answer that the function says still holds |
-//! | `epochs`, `flights` | what was forgotten meanwhile; equal requests at once |
+//! | `underway`, `flights` | what was forgotten meanwhile; equal requests at once |
 //! | `filling` | a body that is kept while it passes |
 //! | `front`, `watch` | where all of that is done: before the turns, and where methods are seen that change something |
 //!
@@ -21,7 +21,6 @@ pub mod settings;
 
 mod ask;
 mod directives;
-mod epochs;
 mod filling;
 mod flights;
 mod front;
@@ -32,6 +31,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod told;
+mod underway;
 mod update;
 mod watch;
 
@@ -39,7 +39,6 @@ pub use settings::{Settings, Tenant};
 
 use crate::{Invalidate, store::Store};
 use ask::{Ask, Asked};
-use epochs::{Epoch, Epochs};
 use flights::{Flights, Lead, Outcome};
 use front::Front;
 use http::{HeaderMap, Request, Response};
@@ -48,6 +47,7 @@ use page::{Kept, Page, Serves};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 use told::Told;
+use underway::{Fetching, Underway};
 use watch::Watch;
 
 /// Answers that are kept. One for a process; it needs a runtime only where it fetches.
@@ -55,7 +55,7 @@ pub struct Responses {
     settings: Settings,
     entries: Store<Entry>,
     flights: Arc<Flights>,
-    epochs: Epochs,
+    underway: Arc<Underway>,
     /// Held by whoever changes a page, so that none is lost and none is kept that was forgotten meanwhile.
     changing: Mutex<()>,
 }
@@ -86,7 +86,7 @@ impl Responses {
         Self {
             entries: Store::new(settings.bytes_max),
             flights: Arc::default(),
-            epochs: Epochs::new(),
+            underway: Arc::default(),
             changing: Mutex::new(()),
             settings,
         }
@@ -125,7 +125,7 @@ impl Responses {
     /// is not kept.
     pub fn invalidate(&self, what: &Invalidate) -> u64 {
         let _changing = self.changing();
-        self.epochs.forgets_some();
+        self.underway.forgets_some();
         self.entries.retain(|key, entry| {
             let Entry::Page(page) = entry else { return true };
             match what {
@@ -200,12 +200,13 @@ impl Responses {
         bytes <= self.settings.object_bytes_max as u64
     }
 
-    /// Keeps an answer that was asked for at `epoch`. Whether it does: not where its URL was forgotten since.
-    fn commit(&self, key: &str, kept: Kept, epoch: Epoch) -> bool {
+    /// Keeps an answer. Whether it does: not where its URL was forgotten since the function was asked.
+    fn commit(&self, fetching: &Fetching, kept: Kept) -> bool {
         let _changing = self.changing();
-        if self.epochs.now(key) != epoch {
+        if !fetching.is_current() {
             return false;
         }
+        let key = fetching.key();
         let page = self.page(key).unwrap_or_default().with(Arc::new(kept), &self.settings);
         let weight = page.weight(key);
         self.entries.insert(key.to_owned(), Entry::Page(Arc::new(page)), weight);
@@ -215,7 +216,7 @@ impl Responses {
     /// Forgets one URL.
     fn forget(&self, key: &str) {
         let _changing = self.changing();
-        self.epochs.forgets(key);
+        self.underway.forgets(key);
         self.entries.remove(key);
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// Who says so.
-const NAME: &str = "outrigger";
+pub(super) const NAME: &str = "outrigger";
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

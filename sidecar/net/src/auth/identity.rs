@@ -89,6 +89,29 @@ impl Identity {
         }
     }
 
+    /// The same text for the same one and never for two of them: method, issuer and subject. All who hold the same secret
+    /// are one.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let method = self.method();
+        match self {
+            Self::Token(claims) => {
+                let subject = claims.get("sub").and_then(serde_json::Value::as_str);
+                let named =
+                    subject.map_or_else(|| format!("?{}", claims.name()), |subject| format!("={subject}"));
+                format!("{method}\n{}\n{named}", claims.issuer().unwrap_or_default())
+            }
+            Self::Certificate(peer) => {
+                let id = peer
+                    .spiffe_id
+                    .as_ref()
+                    .map_or_else(|| format!("?{}", peer.subject), |id| format!("={id}"));
+                format!("{method}\n{id}")
+            }
+            Self::Anybody | Self::Bearer | Self::Signer | Self::Holder => method.to_owned(),
+        }
+    }
+
     /// Who it is, for the audit log: a token's `email` or `sub`, a certificate's SPIFFE id or subject; else empty.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -91,6 +91,7 @@ impl Kind {
             Self::Peers => format!("{A_PEER}, or a list of them"),
             Self::Issuer => "a URL such as https://accounts.google.com, without a query".to_owned(),
             Self::Header => "the name of a header".to_owned(),
+            Self::Headers => "the name of a header, or a list of them".to_owned(),
             Self::Rules => "a list of rules, at most 100".to_owned(),
             Self::Transforms => {
                 "a list of at most 100 rules, such as {name: by-customer, key: {pointer: /customer/id}}"

@@ -53,6 +53,7 @@ impl Kind {
                 r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$",
             )),
             Self::Header => scalar("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+            Self::Headers => list(&scalar("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")),
             Self::Start => pattern(&format!("^(earliest|latest|offset:[+]?[0-9]+|{TIME})$")),
             Self::Statuses => map(&json!({"pattern": "^[1-5](xx|[0-9]{2})$"}), &json!({"enum": VERDICTS})),
             Self::Routes => map(&json!({"pattern": ROUTE}), &json!({"enum": PLACES})),

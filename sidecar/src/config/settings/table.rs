@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Setting, auth, dedup, eventgrid, function, kafka, origins, proxy, pubsub, push, results, routes, tls,
-    webhook,
+    Setting, auth, dedup, eventgrid, function, kafka, origins, proxy, pubsub, push, responses, results,
+    routes, tls, webhook,
 };
 use crate::config::kind::Kind;
 
@@ -48,6 +48,7 @@ const ALL: &[&[Setting]] = &[
     tls::PROXY,
     dedup::DEDUP,
     results::RESULTS,
+    responses::RESPONSES,
     INSIDE,
     tls::ADMIN,
     PROCESS,
