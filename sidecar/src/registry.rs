@@ -35,8 +35,8 @@ pub use self::plugins::{Kept, Plugins, plugins};
 use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
-    Sink, Source,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Result, Sink,
+    Source,
 };
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub fn function(
     _url: &http::Uri,
     _tls: Option<Arc<outrigger_net::tls::ClientTls>>,
     _replies: bool,
-    _plugins: &[Arc<dyn Plugin>],
+    _plugins: &[Arc<dyn outrigger_core::Plugin>],
 ) -> Result<Function> {
     Err(left_out("http", "a function cannot be called"))
 }

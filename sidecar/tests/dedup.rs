@@ -157,8 +157,13 @@ async fn results_are_forgotten_as_the_owner_or_a_marked_source_wants() {
 async fn a_control_event_of_a_source_that_is_not_marked_does_nothing_and_reaches_nobody() {
     for sync in ["true", "false"] {
         let function = Function::start(Program::always(Action::text("four")));
-        let (site, _process) =
-            start(&function, &[("cache.results.key", "/data/q"), ("ingress.http.sync", sync)]).await;
+        // Whoever does not wait gets no reply, so nothing is the result there.
+        let settings = [
+            ("cache.results.key", "/data/q"),
+            ("cache.results.keep_empty", "true"),
+            ("ingress.http.sync", sync),
+        ];
+        let (site, _process) = start(&function, &settings).await;
         let producer = site.producer();
         assert!(producer.send(&question("a", 2), Mode::Binary).await.unwrap().status().is_success());
         function.wait_for(|stats| stats.distinct == 1 && stats.running == 0).await;

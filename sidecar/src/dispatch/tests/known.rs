@@ -1,7 +1,12 @@
 //! Deduplication: events of one name, at once and one after another.
 
-use super::*;
-use outrigger_core::{Known, Ledger, Mark, OnAnother, Payload, Settlement};
+use super::{
+    several::{Nowhere, Shelf},
+    *,
+};
+use outrigger_core::{
+    Intake, Known, Ledger, Mark, OnAnother, Payload, Settlement, Source as _, decide::window::Window, drain,
+};
 
 /// Marks in memory, asked at once or only after a while.
 struct Marks {
@@ -279,4 +284,29 @@ async fn what_its_source_lost_does_not_hold_up_the_others_of_its_name() {
     bench.target.sweep();
     bench.settled(2).await;
     assert_eq!(bench.log(), ["call a", "release a", "call a", "ack a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_the_journal_for_a_slow_target_is_asked_once_as_it_is_written() {
+    for glances in [true, false] {
+        let marks = Marks::new(glances, OnAnother::Drop);
+        let bench = bench(&marks, |_| (), |_, _| (MS, ok()));
+        let spill = Spill::new(bench.target.clone(), Shelf::new(7), None, (4, 0));
+        let (stop, draining) = drain::channel();
+        let intake = Intake::new(Window::new(1, 1), Arc::new(Nowhere));
+        let running = tokio::spawn(spill.clone().run(intake, draining));
+        for _ in 0..3 {
+            spill.push(bench.delivery("a", None), false);
+        }
+        bench.settled(3).await;
+        spill.push(bench.delivery("a", None), false);
+        spill.push(bench.with_data("a", None, b"other"), false);
+        spill.push(bench.delivery("b", None), false);
+        bench.settled(6).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!((bench.count("call a"), bench.count("call b")), (1, 1), "{:?}", bench.log());
+        assert_eq!((bench.count("ack a"), bench.count("ack b"), spill.waiting()), (5, 1, 0));
+        stop.start();
+        running.await.unwrap().unwrap();
+    }
 }
