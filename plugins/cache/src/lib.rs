@@ -6,7 +6,8 @@
 //! | [`results`] | what a pure function answered to which input |
 //! | [`responses`] | the function's answers to GET and HEAD that pass through, after RFC 9111 |
 //! | [`invalidate`] | what is to be forgotten before its time |
-//! | [`store`] | what is kept, bounded in bytes |
+//! | [`store`] | values by key within a bound in bytes, and what is evicted |
+//! | [`simulate`] | its hit rates on a trace |
 //!
 //! On an event's way deduplication comes first, at its lane's head and before it takes a permit; then results, before the
 //! call. So a duplicate is neither looked up among results nor counted there, and what a result answers is marked as
@@ -19,6 +20,7 @@ pub mod dedup;
 pub mod invalidate;
 pub mod responses;
 pub mod results;
+pub mod simulate;
 pub mod store;
 
 pub use dedup::Dedup;

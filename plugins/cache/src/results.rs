@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What an entry takes besides its own bytes: the entry, its `Arc`, and what the allocator adds to its pieces.
+/// What a result takes besides its own bytes: it, its `Arc`, and what the allocator adds to its pieces.
 const AROUND_BYTES: usize = size_of::<Kept>() + 128;
 /// What a header takes besides its own bytes.
 const HEADER_BYTES: usize = 64;
@@ -134,7 +134,7 @@ impl Results {
         }
         let weight = weight(reply, &tags);
         let until = Instant::now() + self.settings.ttl;
-        self.store.insert(key, Arc::new(Kept { reply: reply.clone(), tags, until }), weight.into());
+        self.store.insert(key, Arc::new(Kept { reply: reply.clone(), tags, until }), weight);
     }
 }
 
@@ -278,13 +278,12 @@ fn again(kept: &Reply, cause: &Event) -> Reply {
     reply
 }
 
-/// What a result takes of memory besides its key.
-fn weight(reply: &Reply, tags: &[String]) -> u32 {
+/// What a result takes of memory; for its key and for keeping it the store adds what they take.
+fn weight(reply: &Reply, tags: &[String]) -> u64 {
     let headers = reply.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES);
     let tags = tags.iter().map(|tag| tag.len() + size_of::<String>());
     let event = reply.event.as_ref().map_or(0, Event::size);
-    let bytes = AROUND_BYTES + reply.body.len() + event + headers.sum::<usize>() + tags.sum::<usize>();
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    (AROUND_BYTES + reply.body.len() + event + headers.sum::<usize>() + tags.sum::<usize>()) as u64
 }
 
 #[cfg(test)]
