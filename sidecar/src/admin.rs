@@ -4,10 +4,12 @@
 //! the owner-only Unix socket alone, which also serves the former.
 
 use crate::{
+    cache_api,
+    control::Control,
     dead_api,
     dispatch::{OnPoison, Spill, Status, Target},
     feed_api,
-    registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
+    registry::{Brokers, Feed, Home, Keeper, Kept, Replays, Storage},
     reload::Standing,
     settle::unix_ms,
     telemetry::{Metrics, Totals},
@@ -75,6 +77,10 @@ pub struct Admin {
     pub homes: Vec<Arc<dyn Home>>,
     /// Who replays ranges of topics.
     pub replays: Option<Arc<dyn Replays>>,
+    /// What is kept of what was done, where anything is.
+    pub kept: Option<Arc<dyn Kept>>,
+    /// Who may control it by events.
+    pub control: Option<Arc<Control>>,
     /// The addresses that are listened on.
     pub listeners: Vec<Watched>,
     standing: Mutex<Standing>,
@@ -108,6 +114,8 @@ impl Admin {
             feeds: brokers.feeds.clone(),
             homes: brokers.homes.clone(),
             replays: brokers.replays.clone(),
+            kept: None,
+            control: None,
             listeners,
             standing: Mutex::new(Standing::new(unix_ms() / 1_000)),
             draining: AtomicBool::new(false),
@@ -133,6 +141,9 @@ impl Admin {
             (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.snapshot())),
             (&Method::GET, "/parked") => self.parked(),
             (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
+            (_, path) if path == "/cache" || path.starts_with("/cache/") => {
+                cache_api::answer(self.kept.as_ref(), &parts)
+            }
             (_, "/kafka/replay") => feed_api::replay(self.replays.as_ref(), &parts, &self.intake),
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
                 feed_api::answer(self.kafka(), &parts).await
@@ -300,6 +311,8 @@ impl Admin {
             .chain(of_homes)
             .chain(of_targets.into_iter().flatten())
             .chain(tls::series(&self.listeners))
+            .chain(self.kept.iter().flat_map(|kept| kept.series()))
+            .chain(self.control.iter().map(|control| control.series()))
         {
             self.metrics.show(&series);
         }

@@ -1,6 +1,7 @@
 //! The first step inside: what every delivery passes before its lane.
 
 use crate::{
+    control::Control,
     dispatch::{Spill, Target, now},
     route::Routes,
     telemetry::{Metrics, RuleCounts},
@@ -19,10 +20,17 @@ pub struct Admission {
     pub target: Arc<Target>,
     /// The rules, where there are some.
     pub router: Option<Router>,
+    /// What control events reach, where there is anything.
+    pub control: Option<Arc<Control>>,
 }
 
 impl Admit for Admission {
     fn admit(&self, mut delivery: Delivery) {
+        if let (Some(control), Ok(event)) = (&self.control, &delivery.item)
+            && control.takes(&delivery.origin.source, event)
+        {
+            return delivery.receipt.settle(Settlement::Ack(None));
+        }
         // What is for one target alone has passed them before.
         let is_to_rule = !self.rules.is_empty() && delivery.origin.aim().is_none();
         let ruled = if is_to_rule { self.rule(&mut delivery) } else { Ok(()) };
@@ -276,6 +284,7 @@ mod tests {
             annotators: vec![spy.clone()],
             target: target.clone(),
             router: None,
+            control: None,
         };
         let (mut receipts, settled) = Receipt::batch(1);
         admission.admit(Delivery {

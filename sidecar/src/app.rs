@@ -10,6 +10,7 @@ use crate::{
     admin::Admin,
     cmd::{Exit, Failure, check},
     config::{Config, Env},
+    control::Control,
     dispatch::{Target, now},
     ready::{self, Probe},
     registry::{self, Brokers, Homes, Storage},
@@ -106,17 +107,21 @@ impl App {
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
-        let plugins = registry::plugins(&config).map_err(wrong)?;
+        let registry::Plugins { all: plugins, kept } = registry::plugins(&config).map_err(wrong)?;
+        let control = Control::new(&config, kept.as_ref());
         let dead = home(storage.as_ref(), &brokers);
         let storing = storage.as_ref();
-        let around = Around::new(storing, &brokers, dead.clone(), &plugins, &metrics).await?;
+        let around =
+            Around::new(storing, &brokers, dead.clone(), &plugins, &metrics, control.clone()).await?;
         let tls = tls::function_client(&config.function).map_err(wrong)?;
         let (mut targets, client) = targets::open(&config, (&url, tls.clone()), &around, rng.fork())?;
         let (target, intake) = (targets.function.clone(), targets.intake(&config, &around));
 
         // Admin before the sources, so that a probe sees everything come up.
         let shown = (targets.all(), targets.spills.clone());
-        let admin = Arc::new(Admin::new(&metrics, shown, &intake, storing, &brokers, listeners));
+        let mut admin = Admin::new(&metrics, shown, &intake, storing, &brokers, listeners);
+        (admin.kept, admin.control) = (kept, control.clone());
+        let admin = Arc::new(admin);
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -138,6 +143,7 @@ impl App {
             dead,
             metrics: &metrics,
             plugins: &plugins,
+            control: control.as_ref(),
         };
         let paths = ingress_door.serve(&inside, sources_drain.clone());
         let proxy = proxy_door.serve(&inside, &target, client.exchange, paths, &sources_drain);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help's text, where backticks would be shown")]
 
+mod cache;
 mod dead;
 mod filter;
 mod kafka;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use self::{
+    cache::{CacheCommand, InvalidateArgs},
     dead::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
     filter::FilterVerbArgs,
     kafka::{KafkaCommand, PlaceArgs, ReplayArgs},
@@ -156,6 +158,15 @@ pub enum Command {
     /// List, retry or skip events that hold their key (delivery.on_poison: park)
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// Show what a running outrigger keeps of what was done, or have some of it forgotten
+    ///
+    /// Examples:
+    ///     outrigger cache stats
+    ///     outrigger cache invalidate --tag customer-7 --prefix '["/shop","price"'
+    ///
+    /// Exit status: 0 when it is done, 1 when no outrigger runs there or it keeps nothing, 2 for a wrong call.
+    #[command(subcommand, verbatim_doc_comment)]
+    Cache(CacheCommand),
     /// Show what a running outrigger reads from Kafka; pause, resume or skip partitions
     ///
     /// Talks to it over its owner-only socket.

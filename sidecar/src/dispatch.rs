@@ -5,6 +5,7 @@
 //! (`settle.rs`); a timer starts one again when something may run.
 
 mod job;
+mod known;
 mod outlet;
 mod parking;
 mod parts;
@@ -12,7 +13,8 @@ mod passage;
 mod spill;
 mod worker;
 
-pub(crate) use job::{Job, Running};
+pub(crate) use job::{Job, Left, Running};
+pub(crate) use known::Errand;
 pub use outlet::Outlet;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
@@ -28,7 +30,8 @@ use outrigger_core::{
     decide::{
         breaker::{self, Breaker},
         budget::Budget,
-        lanes::Lanes,
+        hand::Hand,
+        lanes::{Lanes, Ticket},
         rate::Rate,
     },
 };
@@ -57,12 +60,16 @@ pub struct Target {
     /// That replies, and that dead letters cannot be written.
     replies_fail: Mutex<Complaint>,
     dead_fail: Mutex<Complaint>,
+    /// That events of one name differ.
+    conflicts: Mutex<Complaint>,
 }
 
 /// What one lock holds.
 pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) lanes: Lanes<Box<Job>>,
+    /// Those that are looked up before they are called with; the ones that follow another are not in their lanes.
+    hand: Hand<(Ticket, Box<Job>)>,
     pub(crate) breaker: Breaker,
     pub(crate) budget: Budget,
     pub(crate) rng: Rng,
@@ -96,6 +103,7 @@ impl Target {
         let (ratio, per_second, burst) = settings.retry_budget;
         let state = State {
             lanes: Lanes::default(),
+            hand: Hand::default(),
             breaker: Breaker::new(settings.breaker),
             budget: Budget::new(ratio, per_second, burst),
             rng: parts.rng,
@@ -127,6 +135,7 @@ impl Target {
             ebb: Notify::new(),
             replies_fail: Mutex::default(),
             dead_fail: Mutex::default(),
+            conflicts: Mutex::default(),
         })
     }
 
@@ -158,13 +167,16 @@ impl Target {
     }
 
     fn put(self: &Arc<Self>, delivery: Delivery, made: impl FnOnce(&mut Job)) {
-        let now = now();
+        let (now, standing) = (now(), self.standing(&delivery));
         let mut state = self.state();
         if delivery.once.is_some() && state.breaker.state(now) == breaker::State::Open {
             drop(state);
             return delivery.receipt.settle(Settlement::Reject(self.unavailable()));
         }
-        self.queue(&mut state, delivery, now, made);
+        self.queue(&mut state, delivery, now, |job| {
+            job.standing = standing;
+            made(job);
+        });
     }
 
     /// Gives the delivery up without an attempt: it becomes a dead letter in its lane's turn. A caller who waits is told.
@@ -174,7 +186,7 @@ impl Target {
             return delivery.receipt.settle(Settlement::Reject(reason));
         }
         tracing::warn!(id = delivery.item.as_ref().map_or("", Event::id), %reason, "the event becomes a dead letter");
-        self.queue(&mut self.state(), delivery, now(), |job| job.grave = Some(Box::new(reason)));
+        self.queue(&mut self.state(), delivery, now(), |job| job.left = Left::grave(reason));
     }
 
     fn queue(
@@ -189,6 +201,7 @@ impl Target {
         let key = delivery.key.clone();
         let mut job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
         made(&mut job);
+        state.take_in_hand(&mut job);
         state.lanes.push(key, job);
         self.start_worker(state);
     }
@@ -255,7 +268,9 @@ impl Target {
         let (left, running) = {
             let mut state = self.state();
             state.stopped = true;
-            (state.lanes.clear(), state.running)
+            let mut left = state.lanes.clear();
+            left.extend(state.hand.clear().into_iter().map(|(_, job)| job));
+            (left, state.running)
         };
         let mut workers = std::mem::take(&mut *lock(&self.workers));
         workers.shutdown().await; // dropping an attempt releases its event
@@ -265,7 +280,10 @@ impl Target {
     /// Releases what waits in the lanes although nobody wants it any more: its source lost it to another.
     pub fn sweep(self: &Arc<Self>) {
         let mut state = self.state();
-        let gone = state.lanes.evict(|job| !job.receipt.wanted());
+        let mut gone = state.lanes.evict(|job| !job.receipt.wanted());
+        for job in &mut gone {
+            state.end_in_hand(job, &Settlement::Release { after: None });
+        }
         self.start_worker(&mut state);
         drop(state);
         drop(gone); // releases, outside the lock
@@ -276,7 +294,7 @@ impl Target {
     pub fn status(&self) -> Status {
         let (now, state) = (now(), self.state());
         Status {
-            queued: state.lanes.len(),
+            queued: state.lanes.len() + state.hand.following(),
             running: state.busy(),
             parked: state.lanes.parked_len(),
             breaker: state.breaker.state(now),

@@ -14,10 +14,12 @@
 pub mod admin;
 pub mod admit;
 pub mod app;
+pub mod cache_api;
 pub mod cli;
 pub mod cmd;
 mod complaint;
 pub mod config;
+pub mod control;
 pub mod dead_api;
 pub mod dispatch;
 pub mod feed_api;

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Send(args) => cmd::send::run(&args),
         Command::Status(args) => cmd::status::run(&args, &config::Process),
         Command::Parked(command) => cmd::status::parked(&command, &config::Process),
+        Command::Cache(command) => cmd::cache::run(&command, &config::Process),
         Command::Kafka(command) => cmd::kafka::run(&command, &config::Process),
         Command::Replay(args) => cmd::replay::run(&args),
         Command::Completions { shell } => cmd::completions::run(shell),

@@ -3,6 +3,8 @@
 //! Each adapter is a Cargo feature. One that is left out costs nothing, and asking for it says so.
 
 mod broker;
+#[cfg(feature = "cache")]
+mod cache;
 #[cfg(feature = "http")]
 mod client;
 #[cfg(feature = "eventgrid")]
@@ -12,6 +14,7 @@ mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod normalize;
+mod plugins;
 #[cfg(feature = "pubsub")]
 mod pubsub;
 pub mod push;
@@ -19,7 +22,7 @@ pub mod push;
 mod replay;
 #[cfg(feature = "cache")]
 mod responses;
-#[cfg(any(feature = "eventgrid", feature = "kafka"))]
+#[cfg(any(feature = "cache", feature = "eventgrid", feature = "kafka"))]
 mod secret;
 #[cfg(feature = "kafka")]
 mod tokens;
@@ -27,12 +30,13 @@ mod tokens;
 pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
+pub use self::plugins::{Kept, Plugins, plugins};
 
 use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
-    Sink, Source,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Result, Sink,
+    Source,
 };
 use std::sync::Arc;
 
@@ -59,7 +63,7 @@ pub fn function(
     _url: &http::Uri,
     _tls: Option<Arc<outrigger_net::tls::ClientTls>>,
     _replies: bool,
-    _plugins: &[Arc<dyn Plugin>],
+    _plugins: &[Arc<dyn outrigger_core::Plugin>],
 ) -> Result<Function> {
     Err(left_out("http", "a function cannot be called"))
 }
@@ -71,30 +75,6 @@ pub fn function(
 #[cfg(not(feature = "http"))]
 pub fn target(target: &config::Target, _at: &config::TargetUrl) -> Result<Arc<dyn Call>> {
     Err(left_out("http", &format!("targets.{}.url cannot be called", target.name)))
-}
-
-/// The plugins that the configuration turns on.
-///
-/// # Errors
-/// When a setting is not what one takes, or it is not compiled in.
-pub fn plugins(config: &config::Config) -> Result<Vec<Arc<dyn Plugin>>> {
-    cache(config).map(|cache| cache.into_iter().collect())
-}
-
-#[cfg(feature = "cache")]
-fn cache(config: &config::Config) -> Result<Option<Arc<dyn Plugin>>> {
-    let responses = responses::responses(config)?;
-    Ok(responses.map(|responses| -> Arc<dyn Plugin> {
-        Arc::new(outrigger_cache::Cache { responses: Some(responses) })
-    }))
-}
-
-#[cfg(not(feature = "cache"))]
-fn cache(config: &config::Config) -> Result<Option<Arc<dyn Plugin>>> {
-    match &config.responses {
-        Some(_) => Err(left_out("cache", "answers cannot be kept; leave cache.responses out")),
-        None => Ok(None),
-    }
 }
 
 /// What a journal is to the rest.

@@ -1,11 +1,11 @@
 //! One attempt and what follows from it: the only place that calls, marks, buries and settles.
 
 use crate::{
-    dispatch::{Job, OnPoison, Running, State, Target, now},
+    dispatch::{Job, Left, OnPoison, Running, State, Target, now},
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Event, Kind, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
+    CallCx, Code, DeadLetter, Error, Event, Kind, Known, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
     Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
@@ -30,8 +30,12 @@ fn grave_wait(state: &State, error: &Error) -> Duration {
 impl Target {
     /// Takes one event through one attempt at `time`, up to its settlement or its next wait. Gives back the time.
     pub(crate) async fn attempt(&self, mut running: Running<'_>, time: Instant) -> Instant {
+        if let Some(errand) = running.errand.take() {
+            self.run_errand(running, errand).await;
+            return now();
+        }
         let job = running.job();
-        if let Some(reason) = job.grave.as_deref().cloned() {
+        if let Some(reason) = job.grave().cloned() {
             self.bury(running, reason).await;
         } else if !job.receipt.wanted() {
             self.metrics.ended(Ended::Abandoned);
@@ -39,7 +43,7 @@ impl Target {
         } else if job.once.is_some_and(|deadline| deadline <= time) {
             let detail = "the caller's time was over before the function could be called".to_owned();
             self.reject(running, Reason { code: Code::TimedOut, status: None, detail });
-        } else if let Some(reply) = job.reply.take() {
+        } else if let Some(reply) = job.take_reply() {
             self.keep_reply(running, reply).await; // the function has it; only its answer is not kept yet
         } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
@@ -186,7 +190,7 @@ impl Target {
         let id = job.event_id();
         if self.state().settings.on_poison == OnPoison::Park && job.key.is_some() {
             tracing::warn!(id, %reason, "the event is parked and holds its key");
-            job.grave = Some(Box::new(reason));
+            job.left = Left::grave(reason);
             self.metrics.parked();
             return running.park(&mut self.state());
         }
@@ -229,7 +233,7 @@ impl Target {
             Err(error) => {
                 self.complain_of_reply(&error);
                 self.metrics.reply_failed();
-                running.job().reply = Some(reply);
+                running.job().left = Left::reply(reply);
                 let mut state = self.state();
                 let wait = grave_wait(&state, &error);
                 running.again(&mut state, now() + wait);
@@ -240,7 +244,7 @@ impl Target {
     /// Target and reply have it: the mark, then the settlement.
     async fn done(&self, mut running: Running<'_>, reply: Option<Box<Reply>>) {
         if let Some((ledger, mark)) = self.mark_of(running.job())
-            && let Err(error) = ledger.mark(&mark).await
+            && let Err(error) = ledger.mark(&mark, running.job().payload()).await
         {
             tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
         }
@@ -248,7 +252,7 @@ impl Target {
     }
 
     /// Writes the dead letter, then acknowledges; keeps the event and tries again while its home cannot take it.
-    async fn bury(&self, mut running: Running<'_>, reason: Reason) {
+    pub(crate) async fn bury(&self, mut running: Running<'_>, reason: Reason) {
         let job = running.job();
         let letter = DeadLetter {
             item: job.item.clone(),
@@ -268,7 +272,7 @@ impl Target {
             Err(error) => {
                 self.complain_of_dead_letter(&error);
                 self.metrics.dead_failed();
-                job.grave = Some(Box::new(reason));
+                job.left = Left::grave(reason);
                 let mut state = self.state();
                 let wait = grave_wait(&state, &error);
                 running.again(&mut state, now() + wait);
@@ -283,17 +287,17 @@ impl Target {
         job.origin.aim().cloned().or_else(|| self.is_one_of_several.then(|| self.id.0.clone()))
     }
 
-    fn acknowledge(&self, running: Running<'_>, reply: Option<Box<Reply>>) {
+    pub(crate) fn acknowledge(&self, running: Running<'_>, reply: Option<Box<Reply>>) {
         self.settle(running, Settlement::Ack(reply));
     }
 
-    fn reject(&self, running: Running<'_>, reason: Reason) {
+    pub(crate) fn reject(&self, running: Running<'_>, reason: Reason) {
         self.metrics.ended(Ended::Rejected);
         self.settle(running, Settlement::Reject(reason));
     }
 
     fn settle(&self, running: Running<'_>, settlement: Settlement) {
-        self.tell(running.finish(), settlement);
+        self.tell(running.finish(&settlement), settlement);
     }
 
     fn tell(&self, job: Box<Job>, settlement: Settlement) {
@@ -308,12 +312,14 @@ impl Target {
         job.receipt.settle(settlement);
     }
 
+    /// Of what goes to several targets without deduplication: with it, whoever comes here is new.
     async fn is_done_already(&self, job: &Job) -> bool {
-        let Some((ledger, mark)) = self.mark_of(job) else { return false };
-        ledger.ask(&mark).await.unwrap_or_else(|error| {
+        let Some((ledger, mark)) = self.mark_of(job).filter(|_| job.standing.is_none()) else { return false };
+        let known = ledger.ask(&mark, None).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "marks cannot be asked: the event is delivered, perhaps again");
-            false
-        })
+            Known::New
+        });
+        known != Known::New
     }
 
     /// Where it is known whether this target has the event; none where nobody wants to know.
@@ -323,10 +329,11 @@ impl Target {
         (!job.receipt.is_replay()).then_some(&**ledger)
     }
 
-    fn mark_of(&self, job: &Job) -> Option<(&dyn Ledger, Mark)> {
+    fn mark_of(&self, job: &Job) -> Option<(&dyn Ledger, Arc<Mark>)> {
         let ledger = self.ledger_of(job)?;
-        let mark = self.mark(&job.origin, job.item.as_ref().ok()?);
-        Some((ledger, mark))
+        let known = job.standing.as_ref().map(|standing| standing.mark.clone());
+        let mark = || Some(Arc::new(self.mark(&job.origin, job.item.as_ref().ok()?)));
+        Some((ledger, known.or_else(mark)?))
     }
 }
 

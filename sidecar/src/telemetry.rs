@@ -13,7 +13,7 @@ use crate::ingress::webhook::Refusal;
 use hdrhistogram::Histogram as Percentiles;
 use labels::{ByLabel, failure_label, status_label};
 use made::Maker;
-use outrigger_core::{Code, Error, Kind, Result};
+use outrigger_core::{Code, Error, Kind, OnAnother, Result};
 use outrigger_net::auth::Why;
 use prometheus::{Encoder, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use shown::Shown;
@@ -70,6 +70,7 @@ pub struct Metrics {
     reply_cut: IntCounter,
     reply_failed: IntCounter,
     ended: IntCounterVec,
+    conflicting: IntCounterVec,
     refused: IntCounterVec,
     webhook_refused: IntCounterVec,
     delivery_seconds: Histogram,
@@ -136,6 +137,11 @@ impl Metrics {
                 "outrigger_events_ended_total",
                 "Events that ended in another way",
                 &["how"],
+            )?,
+            conflicting: made.counters(
+                "outrigger_events_conflicting_total",
+                "Events with the source and id of another one, and another payload",
+                &["outcome"],
             )?,
             refused: made.counters(
                 "outrigger_auth_refused_total",
@@ -262,6 +268,16 @@ impl Metrics {
             Ended::Duplicate => "duplicate",
         };
         self.ended.with_label_values(&[label]).inc();
+    }
+
+    /// An event had the name of another one and another payload.
+    pub fn conflicting(&self, then: OnAnother) {
+        let outcome = match then {
+            OnAnother::Deliver => "delivered",
+            OnAnother::Bury => "rejected",
+            OnAnother::Drop => "dropped",
+        };
+        self.conflicting.with_label_values(&[outcome]).inc();
     }
 
     /// A listener lets in only whom it knows: its refusals are shown from zero on.

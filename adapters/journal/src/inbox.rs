@@ -9,7 +9,7 @@ use crate::{
     letters::Row,
     store::{Entry, Store},
 };
-use outrigger_core::{Error, Kind, Mark, Result};
+use outrigger_core::{Error, Kind, Mark, Payload, Result};
 use std::{
     collections::{HashMap, VecDeque},
     mem,
@@ -31,7 +31,7 @@ pub(crate) enum Write {
     /// Events and letters, all of them or none.
     Append(Vec<Entry>, Vec<Row>, Answer<Vec<u64>>),
     Put(Box<Row>, Answer<()>),
-    Mark(Mark, Answer<()>),
+    Mark(Mark, Option<Payload>, Answer<()>),
 }
 
 /// Something to be done alone. It answers by itself, and returns only what concerns the writer.
@@ -372,7 +372,7 @@ impl Write {
                 (entries.len() + letters.len(), bytes)
             }
             Self::Put(row, _) => (1, letter(row)),
-            Self::Mark(mark, _) => (1, mark.id.len() + mark.source.len() + size_of::<Mark>()),
+            Self::Mark(mark, ..) => (1, mark.id.len() + mark.source.len() + size_of::<Mark>()),
         }
     }
 
@@ -385,14 +385,14 @@ impl Write {
                 entries.iter().map(|entry| row(entry.bytes())).chain(letters).sum()
             }
             Self::Put(letter, _) => row(letter.bytes()),
-            Self::Mark(mark, _) => row((2 * (mark.id.len() + mark.source.len()) + size_of::<Mark>()) as u64),
+            Self::Mark(mark, ..) => row((2 * (mark.id.len() + mark.source.len()) + size_of::<Mark>()) as u64),
         }
     }
 
     pub(crate) fn refuse(self, error: &Error) {
         match self {
             Self::Append(_, _, answer) => drop(answer.send(Err(error.clone()))),
-            Self::Put(_, answer) | Self::Mark(_, answer) => drop(answer.send(Err(error.clone()))),
+            Self::Put(_, answer) | Self::Mark(_, _, answer) => drop(answer.send(Err(error.clone()))),
         }
     }
 }

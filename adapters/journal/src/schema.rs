@@ -84,6 +84,9 @@ pub(crate) const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX overflow_of ON overflow (target, seq, bytes);
 ",
+    "
+    ALTER TABLE marks ADD COLUMN payload BLOB;
+",
 ];
 
 /// The version of the file; 0 when it is empty.
@@ -175,6 +178,16 @@ mod tests {
         let row =
             db.query_row("SELECT event_id, target FROM dead", [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
         assert_eq!(row, ("a".to_owned(), None::<String>));
+    }
+
+    #[test]
+    fn a_file_of_before_there_were_payloads_keeps_its_marks() {
+        let mut db = memory();
+        up(&mut db, &STEPS[..2]).unwrap();
+        db.execute("INSERT INTO marks VALUES (1, 2, 3, 'http', 'function', '/s', 'a')", []).unwrap();
+        assert_eq!(up(&mut db, STEPS).unwrap(), 2);
+        let row = db.query_row("SELECT id, payload FROM marks", [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
+        assert_eq!(row, ("a".to_owned(), None::<Vec<u8>>));
     }
 
     #[test]

@@ -199,7 +199,9 @@ impl Writer {
                         }
                     }));
                 }
-                (Write::Put(_, answer) | Write::Mark(_, answer), Outcome::Kept) => drop(answer.send(Ok(()))),
+                (Write::Put(_, answer) | Write::Mark(_, _, answer), Outcome::Kept) => {
+                    drop(answer.send(Ok(())))
+                }
                 (write, Outcome::Refused(error)) => write.refuse(&error),
                 (Write::Append(..), Outcome::Kept) | (_, Outcome::Appended(_)) => unreachable!("by `apply`"),
             }
@@ -289,8 +291,8 @@ fn apply(store: &mut Store, write: &Write, now_ms: u64, sizes: &mut Vec<u64>) ->
             Ok(()) => Outcome::Kept,
             Err(error) => Outcome::Refused(error),
         },
-        Write::Mark(mark, _) => {
-            store.mark(mark)?;
+        Write::Mark(mark, payload, _) => {
+            store.mark(mark, *payload)?;
             Outcome::Kept
         }
     })

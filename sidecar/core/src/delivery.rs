@@ -249,11 +249,13 @@ pub enum Code {
     Unavailable,
     /// The function has it, but what it answered can never be kept where replies go.
     ReplyRefused,
+    /// Another event of its source and id, with another payload, was there before.
+    Conflict,
 }
 
 impl Code {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::Rule,
         Self::Refused,
@@ -262,6 +264,7 @@ impl Code {
         Self::TimedOut,
         Self::Unavailable,
         Self::ReplyRefused,
+        Self::Conflict,
     ];
 
     /// Its stable name.
@@ -276,6 +279,7 @@ impl Code {
             Self::TimedOut => "timed-out",
             Self::Unavailable => "unavailable",
             Self::ReplyRefused => "reply-refused",
+            Self::Conflict => "conflict",
         }
     }
 

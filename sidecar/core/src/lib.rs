@@ -42,7 +42,7 @@ pub use event::{Event, Invalid, Value};
 pub use exchange::{Body, Caller, Exchange};
 pub use futures_util::future::BoxFuture;
 pub use inbound::{Inbound, Inbox, Outcome, Refused};
-pub use ledger::{Ledger, Mark};
+pub use ledger::{Kept, Known, Ledger, Mark, OnAnother, Payload};
 pub use live::LiveSpan;
 pub use plugin::{Annotate, Observe, Plugin};
 pub use receipt::{BatchOutcome, Receipt, Settlement, Settler};

@@ -10,6 +10,7 @@ use crate::{
     admit::Keys,
     cmd::Failure,
     config::{Config, Http, ListenerTls},
+    control::Control,
     dispatch::Target,
     guard,
     ingress::{Answering, Complaints, Ingress, cloudevents::CloudEvents, paths::Paths},
@@ -76,6 +77,8 @@ pub(super) struct Inside<'a> {
     pub(super) dead: Option<&'a Arc<dyn DeadLetters>>,
     pub(super) metrics: &'a Arc<Metrics>,
     pub(super) plugins: &'a [Arc<dyn Plugin>],
+    /// What control events reach.
+    pub(super) control: Option<&'a Arc<Control>>,
 }
 
 impl Doors {
@@ -290,7 +293,7 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>, receiving: Arc<B
         webhook: http.webhook.clone(),
         confirmer: None,
         keys: Keys(config.delivery.key.clone()),
-        answering: answering(http, inside),
+        answering: Control::before(inside.control, answering(http, inside), HTTP),
         metrics: metrics.clone(),
         complaints: Complaints::default(),
     })

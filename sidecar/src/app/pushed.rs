@@ -5,6 +5,7 @@ use crate::{
     admit::Keys,
     cmd::Failure,
     config::{Auth, Config, Http, Webhook},
+    control::Control,
     guard,
     ingress::{Answering, Complaints, Ingress, confirm::Confirmer},
     registry::push,
@@ -85,6 +86,7 @@ impl Pushed {
             inside.metrics.guarded(&self.name);
         }
         tracing::info!(name = self.name, path = self.path, "events are taken that are pushed");
+        let answering = Control::before(inside.control, answering, &self.name);
         Arc::new(Ingress {
             name: self.name.into(),
             path: self.path,

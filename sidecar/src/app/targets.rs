@@ -5,6 +5,7 @@ use crate::{
     admit::{Admission, Lanes, Router},
     cmd::Failure,
     config::{self, Config, FUNCTION, TargetPlace},
+    control::Control,
     dispatch::{Outlet, Parts, Spill, Target},
     registry::{self, Brokers, Function, Homeless, Storage},
     route::Routes,
@@ -36,6 +37,7 @@ pub(super) struct Around<'a> {
     pub(super) waiting: Vec<(String, u64)>,
     pub(super) plugins: &'a [Arc<dyn Plugin>],
     pub(super) metrics: &'a Arc<Metrics>,
+    pub(super) control: Option<Arc<Control>>,
 }
 
 impl<'a> Around<'a> {
@@ -46,12 +48,13 @@ impl<'a> Around<'a> {
         dead: Option<Arc<dyn DeadLetters>>,
         plugins: &'a [Arc<dyn Plugin>],
         metrics: &'a Arc<Metrics>,
+        control: Option<Arc<Control>>,
     ) -> Result<Self, Failure> {
         let waiting = match storage {
             Some(storage) => storage.overflow.waiting().await.map_err(|error| problem(&error))?,
             None => Vec::new(),
         };
-        Ok(Self { storage, brokers, dead, waiting, plugins, metrics })
+        Ok(Self { storage, brokers, dead, waiting, plugins, metrics, control })
     }
 }
 
@@ -136,7 +139,13 @@ impl Targets {
     pub(super) fn intake(&mut self, config: &Config, around: &Around<'_>) -> Intake {
         let annotators = around.plugins.iter().filter_map(|plugin| plugin.annotate()).collect();
         let (target, router) = (self.function.clone(), self.router(around.metrics));
-        let admission = Arc::new(Admission { rules: config.transform.clone(), annotators, target, router });
+        let admission = Arc::new(Admission {
+            rules: config.transform.clone(),
+            annotators,
+            target,
+            router,
+            control: around.control.clone(),
+        });
         for target in self.all() {
             tokio::spawn(target.keep_time());
         }

@@ -1,6 +1,7 @@
 //! The verbs: one file each, and what they share. Each takes its arguments and says how the process ends;
 //! none of them ends it.
 
+pub mod cache;
 pub mod check;
 pub mod completions;
 pub mod config;

@@ -24,7 +24,7 @@ use super::{
 /// between settings can still be checked.
 pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config {
     let values = Values::read(raw, problems);
-    let journal = values.journal(env);
+    let (journal, origins) = (values.journal(env), values.origins());
     Config {
         function: values.function(),
         transform: values.transforms("transform"),
@@ -33,7 +33,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         ingress: Ingress {
             http: values.http(&journal),
             eventgrid_webhook: values.eventgrid_webhook(),
-            origins: values.origins(),
+            origins: origins.clone(),
             kafka: values.kafka_ingress(),
             pubsub: values.pubsub_ingress(),
             pubsub_push: values.pubsub_push(),
@@ -43,6 +43,9 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
         pubsub: values.pubsub(env),
         eventgrid: values.eventgrid(env),
         proxy: values.proxy(),
+        control: values.control(&origins),
+        dedup: values.dedup(),
+        results: values.results(),
         responses: values.responses(),
         replies: Replies {
             kafka_topic: values.some_text("replies.kafka_topic"),

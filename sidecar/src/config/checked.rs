@@ -5,6 +5,7 @@
 
 use super::{
     auth::Auth,
+    dedup::Dedup,
     eventgrid::{EventGrid, Ingress as EventGridIngress, Topic as EventGridTopic},
     eventgrid_webhook::EventGridWebhook,
     function::{Function, Mode},
@@ -14,6 +15,7 @@ use super::{
     pubsub::{Ingress as PubsubIngress, Pubsub},
     pubsub_push::PubsubPush,
     responses::Responses,
+    results::Results,
     routes::{Posted, Routes, Target},
     tls::ListenerTls,
 };
@@ -45,6 +47,12 @@ pub struct Config {
     pub routes: Option<Routes>,
     /// Requests that pass through; none where it is off.
     pub proxy: Option<Proxy>,
+    /// The names of the sources whose control events count.
+    pub control: Vec<String>,
+    /// Events that come again; none where they are not looked up.
+    pub dedup: Option<Dedup>,
+    /// Results of the function; none where they are not kept.
+    pub results: Option<Results>,
     /// Answers to those that are kept; none where it is off.
     pub responses: Option<Responses>,
     /// Where events go that the function answers with.

@@ -19,6 +19,7 @@ use super::{
     kafka::Start,
     problems::{Place, Problem, nearest, quoted},
     raw::{Node, Shape},
+    results,
     routes::When,
     units, webhook,
 };
@@ -125,6 +126,8 @@ pub(crate) enum Kind {
     Name,
     /// Names of targets.
     Names,
+    /// JSON Pointers into an event.
+    Pointers,
     /// Which events: CESQL, or a filter of the Subscriptions API.
     Filter,
     /// The word, which stands for the absence of a value, or what the kind says.
@@ -194,6 +197,7 @@ impl Kind {
             Self::Headers => list(key, node, "a list of headers", is_header, "the name of a header"),
             Self::Peers => list(key, node, "a list of certificates", rules::is_peer, A_PEER),
             Self::Filter => routes::filter(key, node),
+            Self::Pointers => list(key, node, "a list of pointers", results::is_pointer, results::A_POINTER),
             Self::Names => list(key, node, "a list of targets", routes::is_target, A_TARGET),
             Self::Properties => properties(key, node),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),

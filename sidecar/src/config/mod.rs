@@ -8,6 +8,8 @@ mod auth;
 mod auth_rules;
 mod build;
 mod checked;
+mod control;
+mod dedup;
 mod env;
 mod eventgrid;
 mod eventgrid_rules;
@@ -30,6 +32,7 @@ mod push_rules;
 mod raw;
 mod reading;
 mod responses;
+mod results;
 mod routes;
 mod rules;
 mod schema;
@@ -48,6 +51,7 @@ use std::{
 pub use self::{
     auth::{Auth, Claim, Hmac, Oidc, Rule, Secret},
     checked::*,
+    dedup::{Conflict, Dedup, Redis},
     env::{Env, Process},
     eventgrid::{
         Entra, EventGrid, IdentityHeader, Ingress as EventGridIngress, Method as EntraMethod,
@@ -65,6 +69,7 @@ pub use self::{
     pubsub_push::PubsubPush,
     reading::{Changes, Reading},
     responses::{Responses, Tenant},
+    results::Results,
     routes::{
         DISCARD, FUNCTION, Place as TargetPlace, Posted as TargetUrl, Routes, Rule as RouteRule, Target, When,
     },

@@ -30,6 +30,8 @@ pub struct Origin {
     pub body_bytes_max: usize,
     /// The most events in one request.
     pub batch_events_max: usize,
+    /// Whether its control events count.
+    pub control: bool,
 }
 
 /// Who sends.
@@ -134,6 +136,7 @@ impl Values {
             topics: self.list(&at("topics")).unwrap_or_default(),
             confirm_timeout: self.span(&at("confirm_timeout")),
             body_bytes_max: self.size(&at("body_bytes_max")),
+            control: self.word(&at("control")) == "true",
             batch_events_max: self.count(&at("batch_events_max")),
         })
     }

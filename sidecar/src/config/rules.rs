@@ -34,6 +34,8 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::homes::check(&mut rules);
     super::routes::check(&mut rules);
     super::proxy::check(&mut rules);
+    super::dedup::check(&mut rules);
+    super::results::check(&mut rules);
     super::responses::check(&mut rules);
     super::push_rules::check(&mut rules);
     super::origins_rules::check(&mut rules);

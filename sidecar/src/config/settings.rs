@@ -4,6 +4,7 @@
 //! same code as a file's values, and `outrigger config example` and the README's table are printed from it.
 
 mod auth;
+mod dedup;
 mod eventgrid;
 mod function;
 mod kafka;
@@ -12,6 +13,7 @@ mod proxy;
 mod pubsub;
 mod push;
 mod responses;
+mod results;
 mod routes;
 mod table;
 mod tls;
@@ -168,7 +170,13 @@ pub(crate) static SECTIONS: &[Section] = &[
     section_or_several(auth::ISSUERS_MAX, "proxy.auth.oidc", auth::ISSUERS),
     section("proxy.auth.hmac", "Not for the proxy, which passes bodies through unread: a rule refuses it."),
     section("proxy.tls", "TLS for it; files that change are read again."),
-    section("cache", "What was done already is not done again."),
+    section("cache", "What was done already and is not done again; each part is off until it is turned on."),
+    section("cache.dedup", "Events that come again, by their source and id."),
+    section(
+        "cache.dedup.redis",
+        "Redis or Valkey, where replicas share what they know; without an answer events go on.",
+    ),
+    section("cache.results", "What a pure function answered, by what its answer depends on."),
     section(
         "cache.responses",
         "The function's answers to GET and HEAD that pass through the proxy, kept after RFC 9111; off until bytes_max is given.",

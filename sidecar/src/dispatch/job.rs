@@ -1,8 +1,8 @@
 //! An event in its lane and in a worker's hands: whatever happens, it is settled once and its lane goes on.
 
-use super::{State, Target};
+use super::{Errand, State, Target, known::Standing};
 use outrigger_core::{
-    Code, Delivery, Event, Key, Malformed, Origin, Reason, Receipt, Reply, Timeline,
+    Code, Delivery, Event, Key, Malformed, Origin, Payload, Reason, Receipt, Reply, Settlement, Timeline,
     decide::{lanes::Ticket, step::carried},
 };
 use std::time::{Duration, Instant};
@@ -25,17 +25,35 @@ pub(crate) struct Job {
     pub(crate) admitted: Instant,
     /// How long the breaker had been open in all when it was admitted, in ns: a [`Duration`] is twice as large.
     pub(crate) open_before_ns: u64,
+    /// What alone is left to be done; a call, where there is none.
+    pub(crate) left: Option<Box<Left>>,
+    /// What it is known by, where deduplication is on.
+    pub(crate) standing: Option<Box<Standing>>,
+}
+
+/// What alone is left to be done.
+pub(crate) enum Left {
     /// It is given up, and only its dead letter is still to be written.
-    pub(crate) grave: Option<Box<Reason>>,
+    Grave(Reason),
     /// The function has it, and only its reply is still to be kept.
-    pub(crate) reply: Option<Box<Reply>>,
+    Reply(Box<Reply>),
+}
+
+impl Left {
+    pub(crate) fn grave(reason: Reason) -> Option<Box<Self>> {
+        Some(Box::new(Self::Grave(reason)))
+    }
+
+    pub(crate) fn reply(reply: Box<Reply>) -> Option<Box<Self>> {
+        Some(Box::new(Self::Reply(reply)))
+    }
 }
 
 impl Job {
     /// The event of `delivery`, which is admitted `now`, when the breaker has been open for `open_before` in all.
     pub(super) fn new(delivery: Delivery, now: Instant, open_before: Duration, attempts_max: u32) -> Self {
-        let grave = delivery.item.as_ref().err().map(|malformed| {
-            Box::new(Reason { code: Code::Malformed, status: None, detail: malformed.why.clone() })
+        let left = delivery.item.as_ref().err().and_then(|malformed| {
+            Left::grave(Reason { code: Code::Malformed, status: None, detail: malformed.why.clone() })
         });
         let is_deliveries = delivery.attempts > 0 && delivery.receipt.counts_deliveries();
         let carried = if is_deliveries { carried(delivery.attempts, attempts_max) } else { 0 };
@@ -53,8 +71,8 @@ impl Job {
             received_ms: delivery.received_ms,
             admitted: now,
             open_before_ns: nanos(open_before),
-            grave,
-            reply: None,
+            left,
+            standing: None,
         }
     }
 }
@@ -66,6 +84,8 @@ pub(crate) struct Running<'t> {
     /// It has the breaker's one probe, and has not yet told how that went.
     pub(crate) probe: bool,
     pub(super) job: Option<Box<Job>>,
+    /// What is to be done instead of a call.
+    pub(crate) errand: Option<Errand>,
 }
 
 impl Running<'_> {
@@ -82,9 +102,10 @@ impl Running<'_> {
         }
     }
 
-    /// The event is settled by its receipt.
-    pub(crate) fn finish(self) -> Box<Job> {
+    /// The event is settled so, by its receipt.
+    pub(crate) fn finish(mut self, settlement: &Settlement) -> Box<Job> {
         let mut state = self.target.state();
+        state.end_in_hand(self.job(), settlement);
         self.finish_in(&mut state)
     }
 
@@ -122,11 +143,12 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if let Some(job) = self.job.take() {
+        if let Some(mut job) = self.job.take() {
             job.receipt.attempted(job.attempts); // what was cut off by us is no attempt
             let mut state = self.target.state();
             self.give_probe_back(&mut state);
             state.lanes.done(self.ticket);
+            state.end_in_hand(&mut job, &Settlement::Release { after: None });
             drop(state);
             drop(job); // releases
         }
@@ -134,6 +156,30 @@ impl Drop for Running<'_> {
 }
 
 impl Job {
+    /// Why it is given up, where it is.
+    pub(crate) fn grave(&self) -> Option<&Reason> {
+        match self.left.as_deref() {
+            Some(Left::Grave(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The reply that is still to be kept, where there is one.
+    pub(crate) fn take_reply(&mut self) -> Option<Box<Reply>> {
+        match self.left.take().map(|left| *left) {
+            Some(Left::Reply(reply)) => Some(reply),
+            other => {
+                self.left = other.map(Box::new);
+                None
+            }
+        }
+    }
+
+    /// What its payload is known by, where that matters.
+    pub(crate) fn payload(&self) -> Option<Payload> {
+        self.standing.as_ref().and_then(|standing| standing.payload)
+    }
+
     pub(crate) fn event_id(&self) -> &str {
         self.item.as_ref().map_or("", Event::id)
     }

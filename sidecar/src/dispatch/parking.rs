@@ -23,7 +23,7 @@ impl Target {
         let count = state.lanes.unpark(|job| {
             let chosen = id.is_none_or(|id| job.event_id() == id);
             if chosen && then == OnPoison::Park {
-                (job.grave, job.attempts, job.carried, job.failures) = (None, 0, 0, 0);
+                (job.left, job.attempts, job.carried, job.failures) = (None, 0, 0, 0);
                 (job.admitted, job.open_before_ns) = (now, open_before_ns);
             }
             chosen

@@ -5,10 +5,10 @@
 //! happens to it then is between the journal and the target. One task does both, so that the order is plain: it writes what
 //! waits, in batches, and brings in what was written while the lanes have room.
 
-use super::{Target, lock, now};
+use super::{Target, known::conflict, lock, now};
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
-    Settler, Source, Timeline,
+    BoxFuture, Delivery, Drain, Event, Intake, Key, Known, Ledger, Mark, OnAnother, Origin, Payload, Receipt,
+    Result, Settlement, Settler, Source, Timeline,
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -65,7 +65,7 @@ pub struct Spill {
     target: Arc<Target>,
     name: Arc<str>,
     overflow: Arc<dyn Overflow>,
-    /// Which target has what, where events go to several.
+    /// Which target has what: of all events where deduplication is on, else of those that go to several.
     shares: Option<Arc<dyn Ledger>>,
     lane_max: usize,
     state: Mutex<State>,
@@ -164,17 +164,28 @@ impl Spill {
         &self,
         batch: Vec<(Delivery, bool)>,
     ) -> Result<(), (outrigger_core::Error, Vec<(Delivery, bool)>)> {
-        let mut new = Vec::with_capacity(batch.len());
+        let (mut new, mut repeated) = (Vec::<Taken>::with_capacity(batch.len()), Vec::new());
         for (delivery, is_shared) in batch {
-            let is_shared = is_shared && !delivery.receipt.is_replay();
-            if is_shared && self.is_done_already(&delivery).await {
-                self.target.metrics.ended(crate::telemetry::Ended::Duplicate);
-                delivery.receipt.settle(Settlement::Ack(None));
-            } else {
-                new.push((delivery, is_shared));
+            let named = self.named(&delivery, is_shared);
+            let known = match &named {
+                Some(named) => self.known(named, &new).await,
+                None => Known::New,
+            };
+            match (known, self.target.on_another()) {
+                (Known::Same, _) => repeated.push((delivery, is_shared)),
+                (Known::New, _) => new.push(Taken { delivery, is_shared, named }),
+                (Known::Another, then) => {
+                    let event = delivery.item.as_ref();
+                    self.target.flag(then, event.map_or("", Event::source), event.map_or("", Event::id));
+                    match then {
+                        OnAnother::Deliver => new.push(Taken { delivery, is_shared, named }),
+                        OnAnother::Bury => self.target.give_up_untried(delivery, conflict()),
+                        OnAnother::Drop => delivery.receipt.settle(Settlement::Ack(None)),
+                    }
+                }
             }
         }
-        let copy = |(delivery, _): &(Delivery, bool)| {
+        let copy = |Taken { delivery, .. }: &Taken| {
             Some(Copy {
                 event: delivery.item.as_ref().ok()?.clone(),
                 key: delivery.key.clone(),
@@ -187,36 +198,59 @@ impl Spill {
         if count > 0
             && let Err(error) = self.overflow.keep(&self.name, copies).await
         {
-            return Err((error, new));
+            let again = new.into_iter().map(|it| (it.delivery, it.is_shared));
+            return Err((error, again.chain(repeated).collect()));
         }
         lock(&self.state).waiting += count;
-        for (delivery, is_shared) in new {
-            if is_shared {
-                self.mark(&delivery).await;
+        for Taken { delivery, named, .. } in new {
+            if let Some(named) = &named {
+                self.mark(named).await;
             }
+            delivery.receipt.settle(Settlement::Ack(None));
+        }
+        for (delivery, _) in repeated {
+            self.target.metrics.ended(crate::telemetry::Ended::Duplicate);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
     }
 
-    async fn is_done_already(&self, delivery: &Delivery) -> bool {
-        let (Some(ledger), Some(mark)) = (&self.shares, self.mark_of(delivery)) else { return false };
-        ledger.ask(&mark).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "marks cannot be asked: the event is kept for its target, perhaps again");
-            false
-        })
-    }
-
-    async fn mark(&self, delivery: &Delivery) {
-        if let (Some(ledger), Some(mark)) = (&self.shares, self.mark_of(delivery))
-            && let Err(error) = ledger.mark(&mark).await
-        {
-            tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
+    /// What is marked: everything where deduplication is on, else what goes to several targets; never what is brought
+    /// once more on purpose.
+    fn named(&self, delivery: &Delivery, is_shared: bool) -> Option<Named> {
+        if delivery.receipt.is_replay() {
+            return None;
+        }
+        let event = delivery.item.as_ref().ok()?;
+        let mark = || self.target.mark(&delivery.origin, event);
+        match (&self.target.ledger, &self.shares) {
+            (Some(ledger), _) => {
+                Some(Named { ledger: ledger.clone(), mark: mark(), payload: ledger.payload(event) })
+            }
+            (None, Some(shares)) if is_shared => {
+                Some(Named { ledger: shares.clone(), mark: mark(), payload: None })
+            }
+            _ => None,
         }
     }
 
-    fn mark_of(&self, delivery: &Delivery) -> Option<Mark> {
-        Some(self.target.mark(&delivery.origin, delivery.item.as_ref().ok()?))
+    /// What is known of it: one of its name that was taken a moment ago is not marked yet.
+    async fn known(&self, named: &Named, taken: &[Taken]) -> Known {
+        let earlier = taken.iter().filter_map(|it| it.named.as_ref()).find(|it| it.mark == named.mark);
+        if let Some(earlier) = earlier {
+            let differs = earlier.payload.zip(named.payload).is_some_and(|(known, found)| known != found);
+            return if differs { Known::Another } else { Known::Same };
+        }
+        named.ledger.ask(&named.mark, named.payload).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "marks cannot be asked: the event is kept for its target, perhaps again");
+            Known::New
+        })
+    }
+
+    async fn mark(&self, Named { ledger, mark, payload }: &Named) {
+        if let Err(error) = ledger.mark(mark, *payload).await {
+            tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
+        }
     }
 
     /// Brings in what was written, as far as the lanes have room; `ahead` is what was read and found none.
@@ -268,6 +302,20 @@ impl Spill {
     }
 }
 
+/// A delivery that is new for the target.
+struct Taken {
+    delivery: Delivery,
+    is_shared: bool,
+    named: Option<Named>,
+}
+
+/// By what it is known again, and where.
+struct Named {
+    ledger: Arc<dyn Ledger>,
+    mark: Mark,
+    payload: Option<Payload>,
+}
+
 impl Settler for Spill {
     fn settle(&self, token: u64, settlement: Settlement) {
         if let Settlement::Ack(_) = settlement {
@@ -277,6 +325,11 @@ impl Settler for Spill {
         state.waiting += 1;
         state.released.insert(token);
         self.moved.notify_one();
+    }
+
+    /// What it brings in is marked already, since it was written: asked once more, nobody would ever get it.
+    fn is_replay(&self) -> bool {
+        true
     }
 }
 

@@ -19,6 +19,7 @@ use std::{
 };
 
 mod callers;
+mod known;
 mod live;
 mod poison;
 mod replies;
@@ -109,6 +110,7 @@ struct Bench {
     book: Arc<Book>,
     log: Arc<Mutex<Vec<String>>>,
     at_once: Arc<Mutex<(u32, u32)>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Bench {
@@ -121,10 +123,10 @@ impl Bench {
 
     /// One of several targets, with marks.
     fn sharing(
-        marks: Arc<dyn outrigger_core::Ledger>,
+        marks: Arc<dyn Ledger>,
         script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
     ) -> Self {
-        Self::with(|_| (), script, None, Some(marks))
+        Self::with(|_| (), script, None, (None, Some(marks)))
     }
 
     fn with_replies(
@@ -132,17 +134,17 @@ impl Bench {
         script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
         replies: Option<Arc<dyn Sink>>,
     ) -> Self {
-        Self::with(change, script, replies, None)
+        Self::with(change, script, replies, (None, None))
     }
 
     fn with(
         change: impl FnOnce(&mut Settings),
         script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
         replies: Option<Arc<dyn Sink>>,
-        shares: Option<Arc<dyn outrigger_core::Ledger>>,
+        (ledger, shares): (Option<Arc<dyn Ledger>>, Option<Arc<dyn Ledger>>),
     ) -> Self {
         let log = Arc::<Mutex<Vec<String>>>::default();
-        let at_once = Arc::default();
+        let (at_once, metrics) = (Arc::default(), Arc::new(Metrics::new().unwrap()));
         let book = Arc::new(Book {
             log: log.clone(),
             ids: Mutex::default(),
@@ -180,17 +182,17 @@ impl Bench {
             }),
             dead: book.clone(),
             replies,
-            ledger: None,
+            ledger,
             is_one_of_several: shares.is_some(),
             shares,
             observers: Vec::new(),
-            metrics: Arc::new(Metrics::new().unwrap()),
+            metrics: metrics.clone(),
             rng: Rng::with_seed(7),
         };
         let target = Target::new(TargetId("function".into()), settings, parts);
         tokio::spawn(target.clone().keep_time());
         target.set_ready(true);
-        Self { target, book, log, at_once }
+        Self { target, book, log, at_once, metrics }
     }
 
     fn delivery(&self, id: &str, key: Option<&str>) -> Delivery {

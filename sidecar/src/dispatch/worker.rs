@@ -1,6 +1,7 @@
 //! The workers of a target: each takes an event, makes one attempt, and takes the next; it ends when nothing may run.
 
-use super::{Running, State, Target, job::Job, lock, now};
+use super::{Errand, Running, State, Target, job::Job, lock, now};
+use outrigger_core::Ledger;
 use outrigger_core::decide::{breaker::Permission, lanes::Ticket};
 use std::{
     sync::{Arc, MutexGuard},
@@ -10,15 +11,18 @@ use std::{
 
 /// What a look at the state gives a worker.
 enum Take {
-    Run { ticket: Ticket, job: Box<Job>, probe: bool },
+    Run { ticket: Ticket, job: Box<Job>, probe: bool, errand: Option<Errand> },
     Until(Instant),
     Nothing,
 }
 
 impl State {
-    fn take(&mut self, now: Instant) -> Take {
+    fn take(&mut self, now: Instant, ledger: Option<&dyn Ledger>) -> Take {
         if self.stopped || !self.ready || self.busy() > self.settings.concurrency {
             return Take::Nothing;
+        }
+        if let Some((ticket, job, errand)) = ledger.and_then(|ledger| self.take_known(ledger, now)) {
+            return Take::Run { ticket, job, probe: false, errand: Some(errand) };
         }
         if !self.lanes.is_ready(now) {
             return self.lanes.wake_at().map_or(Take::Nothing, Take::Until);
@@ -36,7 +40,7 @@ impl State {
             return Take::Until(due);
         }
         let (ticket, job) = self.lanes.next(now).expect("a lane is ready");
-        Take::Run { ticket, job, probe }
+        Take::Run { ticket, job, probe, errand: None }
     }
 }
 
@@ -68,15 +72,15 @@ impl Target {
     fn take(self: &Arc<Self>, now: Instant, first: bool) -> Option<Running<'_>> {
         let mut state = self.state();
         let yields = !first && state.passages.is_waited_for();
-        match if yields { Take::Nothing } else { state.take(now) } {
-            Take::Run { ticket, job, probe } => {
+        match if yields { Take::Nothing } else { state.take(now, self.ledger.as_deref()) } {
+            Take::Run { ticket, job, probe, errand } => {
                 if state.lanes.is_ready(now) {
                     self.start_worker(&mut state);
                 }
                 if state.ebb_at.is_some_and(|at| state.lanes.len() <= at) {
                     self.ebb.notify_one();
                 }
-                return Some(Running { target: self, ticket, probe, job: Some(job) });
+                return Some(Running { target: self, ticket, probe, job: Some(job), errand });
             }
             Take::Until(at) => self.set_alarm(&mut state, at),
             Take::Nothing => {}

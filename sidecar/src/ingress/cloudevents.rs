@@ -129,6 +129,7 @@ fn delivered(reply: Option<&Reply>) -> Response<Bytes> {
 
 fn refused(reason: &Reason) -> Response<Bytes> {
     let status = reason.status.unwrap_or(match reason.code {
+        Code::Conflict => 409,
         Code::Rule => 422,
         Code::Unavailable | Code::ReplyRefused => 503,
         Code::TimedOut => 504,

@@ -34,7 +34,7 @@ pub fn function(
         None => client,
     };
     let mut exchange: Arc<dyn Exchange> = Arc::new(client);
-    for plugin in plugins {
+    for plugin in plugins.iter().rev() {
         exchange = plugin.around_exchange(exchange);
     }
     let alone = FunctionCall::new(&settings, exchange.clone());
@@ -45,7 +45,7 @@ pub fn function(
             Arc::new(outrigger_http::BatchCall::new(alone, limits))
         }
     };
-    for plugin in plugins {
+    for plugin in plugins.iter().rev() {
         call = plugin.around_call(call);
     }
     let url = url.clone();
@@ -165,4 +165,99 @@ fn client_settings(config: &config::Function, url: &Uri, replies: bool) -> Resul
         reply_bytes_max: config.reply_bytes_max,
         ..outrigger_http::Config::new(url.clone())?
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::{BodyExt as _, Empty};
+    use outrigger_core::{Body, BoxFuture, CallCx, Event, Position, Reply, TargetId, Timeline};
+    use std::sync::{Mutex, PoisonError};
+
+    type Log = Arc<Mutex<Vec<String>>>;
+
+    /// Stands around the call and the exchange, and writes down when it is passed. The last one answers.
+    #[derive(Clone)]
+    struct Spy {
+        name: &'static str,
+        answers: bool,
+        log: Log,
+    }
+
+    impl Spy {
+        fn passed(&self, place: &str) {
+            self.log.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{place} {}", self.name));
+        }
+    }
+
+    impl Plugin for Spy {
+        fn name(&self) -> &str {
+            self.name
+        }
+
+        fn around_call(&self, inner: Arc<dyn Call>) -> Arc<dyn Call> {
+            Arc::new(Around(self.clone(), inner))
+        }
+
+        fn around_exchange(&self, inner: Arc<dyn Exchange>) -> Arc<dyn Exchange> {
+            Arc::new(Around(self.clone(), inner))
+        }
+    }
+
+    struct Around<T>(Spy, T);
+
+    impl Call for Around<Arc<dyn Call>> {
+        fn call<'a>(&'a self, events: &'a [Event], cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
+            self.0.passed("call");
+            self.1.call(events, cx)
+        }
+    }
+
+    impl Exchange for Around<Arc<dyn Exchange>> {
+        fn send<'a>(
+            &'a self,
+            request: Request<Body>,
+            cx: &'a CallCx,
+        ) -> BoxFuture<'a, Result<Response<Body>>> {
+            self.0.passed("exchange");
+            if !self.0.answers {
+                return self.1.send(request, cx);
+            }
+            let nothing = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+            Box::pin(std::future::ready(Ok(Response::new(nothing))))
+        }
+    }
+
+    #[tokio::test]
+    async fn of_every_pair_the_first_in_the_list_is_passed_first_at_each_place() {
+        let text = "function: {url: \"http://127.0.0.1:1\"}";
+        let config = config::read(&config::Nothing, "f", text, &[], config::Purpose::Look).unwrap();
+        let names = ["cache", "trace", "another"];
+        for (first, second) in
+            names.iter().flat_map(|a| names.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b)
+        {
+            let log = Log::default();
+            let spy = |name, answers| Arc::new(Spy { name, answers, log: log.clone() }) as Arc<dyn Plugin>;
+            let plugins = [spy(first, false), spy(second, true)];
+            let url = config.function.url.clone().unwrap();
+            let function = function(&config.function, &url, None, true, &plugins).unwrap();
+            let cx = CallCx {
+                target: TargetId("function".into()),
+                attempt: 1,
+                deadline: None,
+                stream: None,
+                timeline: Timeline::off(),
+                position: Position::none(),
+                key: None,
+            };
+            function.call.call(&[Event::new("1", "/s", "t").unwrap()], &cx).await.unwrap();
+            let passed = log.lock().unwrap().clone();
+            let places = ["call", "exchange"].into_iter();
+            let expected: Vec<_> =
+                places.flat_map(|at| [first, second].map(|name| format!("{at} {name}"))).collect();
+            assert_eq!(passed, expected);
+        }
+    }
 }

@@ -98,11 +98,7 @@ impl Keeper for Shared {
             ("outrigger_journal_pending_bytes", "Their bytes", stats.pending_bytes),
             ("outrigger_journal_dead_letters", "Dead letters that are kept", stats.dead),
             ("outrigger_journal_dead_bytes", "Their bytes", stats.dead_bytes),
-            (
-                "outrigger_journal_marks",
-                "Marks of events that a target has, where they go to several",
-                stats.marks,
-            ),
+            ("outrigger_journal_marks", "Marks of which target has which event", stats.marks),
             ("outrigger_journal_commits", "Commits since the start, each with one fsync", stats.commits),
             (
                 "outrigger_journal_discarded",

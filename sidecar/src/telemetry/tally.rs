@@ -2,7 +2,7 @@
 
 use super::{Ended, Metrics, made::Maker};
 use crate::config::FUNCTION;
-use outrigger_core::{Code, Error, Result, TargetId};
+use outrigger_core::{Code, Error, OnAnother, Result, TargetId};
 use prometheus::{IntCounter, IntCounterVec};
 use std::{sync::Arc, time::Duration};
 
@@ -135,6 +135,11 @@ impl Tally {
         if let Ended::Duplicate = how {
             self.note(|own| &own.duplicates);
         }
+    }
+
+    /// An event had the name of another one and another payload.
+    pub fn conflicting(&self, then: OnAnother) {
+        self.all.conflicting(then);
     }
 
     fn note(&self, counter: impl FnOnce(&Own) -> &IntCounter) {

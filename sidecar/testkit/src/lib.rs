@@ -15,6 +15,7 @@
 //! | [`eventgrid`] | a fake Event Grid, and a client that knows what is in it |
 //! | [`kafka`] | a real Kafka, alone or as a cluster, and a client that knows what is in it |
 //! | [`pubsub`] | Google's in-memory Pub/Sub and a fake of ours, with Google's Go client as the publisher |
+//! | [`redis`] | a real Redis or Valkey |
 //! | [`mod@suite`] | one suite over all sources: what every adapter owes |
 //! | [`sim`] | a broker, a function and a home of dead letters in simulated time, and their judge |
 //! | [`place`] | free ports, the shared data folder, and how a test says that it was skipped |
@@ -28,6 +29,7 @@ pub mod process;
 pub mod producer;
 pub mod proxy;
 pub mod pubsub;
+pub mod redis;
 pub mod shim;
 pub mod sim;
 pub mod suite;

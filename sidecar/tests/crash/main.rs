@@ -1,4 +1,4 @@
-//! Rows 1 to 4, 6 and 7 of the fault matrix: the shipped binary is killed at named points, each many times, and
+//! Rows 1 to 7 of the fault matrix: the shipped binary is killed at named points, each many times, and
 //! nothing that was acknowledged is lost.
 //!
 //! A preloaded shim kills at a system call; the binary has no hooks for that. Each kill is followed by a process

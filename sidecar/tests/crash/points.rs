@@ -1,6 +1,9 @@
 //! The points on an event's way, in its order.
 
-use crate::rig::{IN, OUT, Rig, SYNC, WRITE, kills};
+use crate::{
+    common::Site,
+    rig::{IN, OUT, Rig, SYNC, WRITE, kills},
+};
 
 #[tokio::test]
 async fn row_1_killed_after_receiving_and_before_the_insert_nothing_was_acknowledged() {
@@ -70,6 +73,23 @@ async fn row_4_killed_before_the_settlement_is_written_the_event_comes_at_most_o
         rig.recovers(1).await;
         let came = rig.records(&event.id).len();
         assert!(times.contains(&came), "{} came {came} times, by {settle}", event.id);
+    }
+    rig.report();
+}
+
+#[tokio::test]
+async fn row_5_killed_after_the_mark_and_before_the_settlement_the_event_does_not_come_again() {
+    // Nothing else is committed meanwhile, so that the first sync after the reply is the mark's.
+    let settings = |site: Site| site.set("cache.dedup.window", "1h").set("journal.commit_every", "300ms");
+    let mut rig = Rig::with("after the mark", settings);
+    let replied = format!("arm:{IN}:sock:FUNCTION:1");
+    for n in 0..kills() {
+        let victim = rig.victim(n, &[&replied, &format!("kill-after:{SYNC}:journal.db-wal:1")]).await;
+        let event = rig.event();
+        let _ = rig.send(&event).await;
+        rig.dies(victim).await;
+        rig.recovers(0).await;
+        assert_eq!(rig.records(&event.id).len(), 1, "{} was handled, and its mark is on disk", event.id);
     }
     rig.report();
 }

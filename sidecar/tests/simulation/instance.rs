@@ -3,6 +3,7 @@
 use crate::{
     client::{Member, TOPIC},
     flaws::{Flaw, Gate},
+    ledger::Marks,
     stage::Place,
 };
 use outrigger::{
@@ -46,8 +47,13 @@ impl Instance {
         };
         let target = target(place, incarnation, &settings, seed);
         target.set_ready(true);
-        let admission =
-            Admission { rules: Vec::new(), annotators: Vec::new(), target: target.clone(), router: None };
+        let admission = Admission {
+            rules: Vec::new(),
+            annotators: Vec::new(),
+            target: target.clone(),
+            router: None,
+            control: None,
+        };
         let gate = Gate::new(place.clone(), admission);
         let intake = Intake::new(Window::new(settings.window_events, usize::MAX), Arc::new(gate));
         let connecting = place.clone();
@@ -148,7 +154,7 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
         call: far.clone(),
         dead: far,
         replies: None,
-        ledger: None,
+        ledger: place.shelf.as_ref().map(|shelf| Marks::new(shelf, seed ^ u64::from(incarnation)) as _),
         shares: None,
         is_one_of_several: false,
         observers: Vec::new(),

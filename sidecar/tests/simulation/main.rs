@@ -1,5 +1,5 @@
 //! The whole path from Kafka to the function, with everything outside it simulated: broker, group, function, dead
-//! letters, time, and what goes wrong with each. One seed decides a run.
+//! letters, time, and what goes wrong with each. One seed decides a run; every third has deduplication on.
 //!
 //! `OUTRIGGER_SEED=123 cargo test -p outrigger --test simulation` runs one seed and prints what happened in it.
 //! `OUTRIGGER_LONG=1` runs ten times as many.
@@ -7,6 +7,7 @@
 mod client;
 mod flaws;
 mod instance;
+mod ledger;
 mod stage;
 
 use flaws::Flaw;

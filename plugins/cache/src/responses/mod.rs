@@ -185,9 +185,8 @@ impl Responses {
 
     /// Nobody waits for what this one went for, for a while.
     fn pass(&self, lead: Lead) {
-        let weight = (lead.key().len() + page::ENTRY_BYTES) as u64;
         let until = Instant::now() + self.settings.pass_for;
-        self.entries.insert(lead.key().to_owned(), Entry::Passed(until), weight);
+        self.entries.insert(lead.key().to_owned(), Entry::Passed(until), 0);
         lead.end(Outcome::Alone);
     }
 
@@ -208,7 +207,7 @@ impl Responses {
         }
         let key = fetching.key();
         let page = self.page(key).unwrap_or_default().with(Arc::new(kept), &self.settings);
-        let weight = page.weight(key);
+        let weight = page.weight();
         self.entries.insert(key.to_owned(), Entry::Page(Arc::new(page)), weight);
         true
     }

@@ -77,6 +77,21 @@ impl<T> Lanes<T> {
         Some((Ticket(lane), item))
     }
 
+    /// The same, where `wanted` picks it; else it stays where it is.
+    pub fn next_if(&mut self, now: Instant, wanted: impl FnOnce(&T) -> bool) -> Option<(Ticket, T)> {
+        self.wake(now);
+        let head = self.slots[*self.ready.front()?].queue.front()?;
+        if wanted(head) { self.next(now) } else { None }
+    }
+
+    /// What was taken comes next again, as if it had not been.
+    pub fn back(&mut self, Ticket(lane): Ticket, item: T) {
+        self.slots[lane].queue.push_front(item);
+        self.queued += 1;
+        self.slots[lane].state = State::Ready;
+        self.ready.push_front(lane);
+    }
+
     /// The event is settled; its lane goes on with the next one.
     pub fn done(&mut self, Ticket(lane): Ticket) {
         if self.slots[lane].queue.is_empty() {

@@ -200,3 +200,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_picked_at_the_head_is_taken_and_what_is_given_back_comes_next_again() {
+    let (mut lanes, now) = (lanes(&[("a", 1), ("a", 2), ("b", 3)]), Instant::now());
+    assert!(lanes.next_if(now, |item| *item == 3).is_none(), "another stands before it");
+    let (ticket, item) = lanes.next_if(now, |item| *item == 1).unwrap();
+    assert_eq!(lanes.len(), 2);
+    lanes.back(ticket, item);
+    assert_eq!(lanes.len(), 3);
+    assert_eq!(lanes.next(now).unwrap().1, 1);
+    assert_eq!(lanes.next(now).unwrap().1, 3);
+}

@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod hand;
 pub mod lanes;
 pub mod marks;
 pub mod rate;

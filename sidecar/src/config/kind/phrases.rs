@@ -1,7 +1,7 @@
 //! What a setting may hold, in words: for messages, the example and the README's table.
 
 use super::{Kind, VERDICTS};
-use crate::config::{units, webhook};
+use crate::config::{results, units, webhook};
 
 /// A topic as [`Kind::Topics`] reads it.
 pub(super) const A_TOPIC: &str = "the name of a topic, or a pattern that begins with ^";
@@ -100,6 +100,7 @@ impl Kind {
             Self::Origins => format!("{}, or a list of them", webhook::AN_ORIGIN),
             Self::Hosts => format!("{}, or a list of them", webhook::A_HOST),
             Self::Name => "a name of letters, digits, ., - and _, at most 63 of them".to_owned(),
+            Self::Pointers => format!("{}, or a list of such", results::A_POINTER),
             Self::Names => format!("{A_TARGET}, or a list of them"),
             Self::Filter => "CESQL, a filter of the Subscriptions API, or a list of filters".to_owned(),
             Self::Or(word, kind) => format!("{}, or {word}", kind.expected()),

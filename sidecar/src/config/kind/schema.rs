@@ -59,6 +59,7 @@ impl Kind {
             Self::Routes => map(&json!({"pattern": ROUTE}), &json!({"enum": PLACES})),
             Self::Properties => map(&json!(true), &json!({"type": TEXT})),
             Self::Name => scalar("^[A-Za-z0-9._-]{1,63}$"),
+            Self::Pointers => list(&scalar("^/([a-z0-9]+|data(/([^~]|~[01])*)?)$")),
             Self::Names => list(&scalar("^[a-z0-9_-]{1,63}$")),
             Self::Filter => json!({"type": ["string", "boolean", "number", "object", "array"]}),
             Self::Rules => rules::schema(),

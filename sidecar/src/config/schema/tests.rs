@@ -36,6 +36,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["accounts.google.com", "https://a/?b", "https://a/#b"],
     ),
     ("routes.rules.name", &["a.b-C_1", "7"], &["a b", "[a]", "{}"]),
+    (
+        "cache.results.key",
+        &["/data/q", "[/data/a~1b/0, /tenant]", "/data", "off"],
+        &["data", "/Tenant", "/subject/x", "/data/a~2", "[]", "7", "/"],
+    ),
     ("routes.otherwise", &["function", "[a, b-1]", "discard"], &["A", "a b", "[]", "{a: b}"]),
     (
         "routes.rules.when",

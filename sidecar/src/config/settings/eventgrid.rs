@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Setting,
-    table::{GIB, KIB, MIB, TO_AN_HOUR, count, setting, size, span},
+    table::{GIB, KIB, MIB, TO_AN_HOUR, control, count, setting, size, span},
 };
 use crate::config::{eventgrid::DELAYS, kind::Kind};
 
@@ -94,6 +94,7 @@ pub(super) const SOURCE: &[Setting] = &[
     setting("ingress.eventgrid.tells", count(1, 32), "2", "Requests with outcomes that are out at once."),
     setting("ingress.eventgrid.backoff.initial", TO_AN_HOUR, "500ms", "The first wait."),
     setting("ingress.eventgrid.backoff.max", TO_AN_HOUR, "30s", "The longest wait."),
+    control("ingress.eventgrid.control"),
     setting(
         "ingress.eventgrid.leave_timeout",
         TO_AN_HOUR,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Setting,
-    table::{GIB, KIB, MILLISECOND, TO_AN_HOUR, count, setting, size, span},
+    table::{GIB, KIB, MILLISECOND, TO_AN_HOUR, control, count, setting, size, span},
 };
 use crate::config::kind::Kind;
 
@@ -121,6 +121,7 @@ pub(super) const SOURCE: &[Setting] = &[
         "60s",
         "How long nothing may come although records are there, before the client is made anew.",
     ),
+    control("ingress.kafka.control"),
     setting(
         "ingress.kafka.stats_every",
         span(Duration::from_millis(100), Duration::from_mins(10)),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Setting,
-    table::{GIB, count, setting, size, span},
+    table::{GIB, control, count, setting, size, span},
 };
 use crate::config::kind::Kind;
 
@@ -90,6 +90,7 @@ pub(super) const ORIGINS: &[Setting] = &[
         "1MiB",
         "The largest body, packed or not; GitHub sends up to 25 MB.",
     ),
+    control("ingress.origins.control"),
     setting(
         "ingress.origins.batch_events_max",
         count(1, 65_536),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Setting,
-    table::{GIB, KIB, MILLISECOND, TO_AN_HOUR, count, setting, size, span},
+    table::{GIB, KIB, MILLISECOND, TO_AN_HOUR, control, count, setting, size, span},
 };
 use crate::config::kind::Kind;
 
@@ -78,6 +78,7 @@ pub(super) const SOURCE: &[Setting] = &[
         "30s",
         "The longest wait before a subscription that is missing or forbidden is tried again.",
     ),
+    control("ingress.pubsub.control"),
     setting(
         "ingress.pubsub.leave_timeout",
         TO_AN_HOUR,

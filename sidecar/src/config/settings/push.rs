@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Setting,
-    table::{GIB, MIB, count, setting, size, span},
+    table::{GIB, MIB, control, count, setting, size, span},
 };
 use crate::config::kind::Kind;
 
@@ -36,6 +36,7 @@ pub(super) const PUBSUB_PUSH: &[Setting] = &[
         "none",
         "The e-mail of the service account that the subscription pushes as, which Google must have verified.",
     ),
+    control("ingress.pubsub_push.control"),
     setting(
         "ingress.pubsub_push.body_bytes_max",
         size(64 << 10, GIB),
@@ -119,6 +120,7 @@ pub(super) const EVENTGRID_WEBHOOK: &[Setting] = &[
         "2MiB",
         "The largest body, packed or not. Event Grid drops what is answered 413, and sends up to 1 MB and its envelope.",
     ),
+    control("ingress.eventgrid_webhook.control"),
     setting(
         "ingress.eventgrid_webhook.batch_events_max",
         count(5_000, 65_536),

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, responses, routes, tls, webhook,
+    Setting, auth, dedup, eventgrid, function, kafka, origins, proxy, pubsub, push, responses, results,
+    routes, tls, webhook,
 };
 use crate::config::kind::Kind;
 
@@ -45,6 +46,8 @@ const ALL: &[&[Setting]] = &[
     auth::PROXY[1],
     auth::PROXY[2],
     tls::PROXY,
+    dedup::DEDUP,
+    results::RESULTS,
     responses::RESPONSES,
     INSIDE,
     tls::ADMIN,
@@ -209,6 +212,7 @@ const INWARD: &[Setting] = &[
         "75s",
         "How long a connection may rest between requests.",
     ),
+    control("ingress.http.control"),
     setting(
         "ingress.http.http2_streams_max",
         count(0, 10_000),
@@ -255,7 +259,8 @@ const INSIDE: &[Setting] = &[
         "journal.marks_max",
         count(1_000, 100_000_000),
         "1000000",
-        "The most marks of which of several targets has which event; the oldest are forgotten first.",
+        "The most marks of which target has which event, kept for several targets and for cache.dedup; the oldest are \
+         forgotten first.",
     ),
     setting(
         "journal.marks_age_max",
@@ -367,6 +372,13 @@ pub(super) const fn setting(
     doc: &'static str,
 ) -> Setting {
     Setting { path, kind, default, doc, live: false }
+}
+
+/// Whether a source's control events count.
+pub(super) const fn control(path: &'static str) -> Setting {
+    let doc = "Whether control events from here (io.outrigger.cache.invalidate) count; from elsewhere they are discarded, \
+               counted, wherever there is something to control.";
+    setting(path, Kind::Word(&["true", "false"]), "false", doc)
 }
 
 pub(super) const KIB: u64 = 1 << 10;

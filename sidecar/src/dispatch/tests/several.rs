@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::dispatch::{Copy, Overflow, Spill};
-use outrigger_core::{Admit, Intake, Ledger, Mark, Source as _, decide::window::Window, drain};
+use outrigger_core::{
+    Admit, Intake, Known, Ledger, Mark, Payload, Source as _, decide::window::Window, drain,
+};
 use std::collections::{BTreeMap, HashSet};
 
 /// Marks in memory; each write fails as often as it is told to.
@@ -13,11 +15,12 @@ struct Marks {
 }
 
 impl Ledger for Marks {
-    fn ask<'a>(&'a self, mark: &'a Mark) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(async move { Ok(lock(&self.marks).contains(mark)) })
+    fn ask<'a>(&'a self, mark: &'a Mark, _: Option<Payload>) -> BoxFuture<'a, Result<Known>> {
+        let is_there = lock(&self.marks).contains(mark);
+        Box::pin(async move { Ok(if is_there { Known::Same } else { Known::New }) })
     }
 
-    fn mark<'a>(&'a self, mark: &'a Mark) -> BoxFuture<'a, Result<()>> {
+    fn mark<'a>(&'a self, mark: &'a Mark, _: Option<Payload>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let mut failures = lock(&self.failures);
             if *failures > 0 {
@@ -61,10 +64,17 @@ async fn a_mark_that_cannot_be_written_costs_a_repeat_and_never_the_event() {
 }
 
 /// What outlives a crash: the copies, by their numbers. Writing fails now and then.
-struct Shelf {
-    rows: Mutex<BTreeMap<u64, Copy>>,
+pub(super) struct Shelf {
+    pub(super) rows: Mutex<BTreeMap<u64, Copy>>,
     last: Mutex<u64>,
     dice: Mutex<Rng>,
+}
+
+impl Shelf {
+    pub(super) fn new(seed: u64) -> Arc<Self> {
+        let dice = Mutex::new(Rng::with_seed(seed));
+        Arc::new(Self { rows: Mutex::default(), last: Mutex::default(), dice })
+    }
 }
 
 impl Overflow for Shelf {
@@ -147,7 +157,7 @@ async fn life(
     drop(trigger);
 }
 
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl Admit for Nowhere {
     fn admit(&self, _: Delivery) {}
@@ -156,11 +166,7 @@ impl Admit for Nowhere {
 #[tokio::test(start_paused = true)]
 async fn whatever_fails_or_is_cut_off_each_key_arrives_in_its_order() {
     for seed in 0..60 {
-        let shelf = Arc::new(Shelf {
-            rows: Mutex::default(),
-            last: Mutex::default(),
-            dice: Mutex::new(Rng::with_seed(seed)),
-        });
+        let shelf = Shelf::new(seed);
         let had = Arc::<Mutex<Vec<String>>>::default();
         let all: Vec<String> = (0..24).map(|n| format!("{}-{n:02}", n % 3)).collect();
         let mut owed = all.clone();

@@ -1,0 +1,290 @@
+//! Results of functions that are pure by the user's word: the same input is not worked out twice.
+//!
+//! The input is what JSON Pointers find in the event, as its JSON form has it; the key is that, with the event's source
+//! and type and the target, so that one sender's result never answers another. An event in which a pointer finds nothing
+//! is not looked up. Only answers of the 2xx are kept, and never a failure. The reply event that is served again gets an
+//! id of its own, which is the same for the same event.
+
+use crate::{Invalidate, store::Store};
+use aws_lc_rs::digest::{Context, SHA256};
+use outrigger_core::{BoxFuture, Call, CallCx, Event, Reply, Result, Value as Attribute};
+use serde_json::Value;
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// What a result takes besides its own bytes: it, its `Arc`, and what the allocator adds to its pieces.
+const AROUND_BYTES: usize = size_of::<Kept>() + 128;
+/// What a header takes besides its own bytes.
+const HEADER_BYTES: usize = 64;
+/// The most tags of one result.
+const TAGS_MAX: usize = 32;
+
+/// What is kept, for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What the function's answer depends on, as JSON Pointers of the event's JSON form.
+    pub key: Vec<String>,
+    /// How long a result is good.
+    pub ttl: Duration,
+    /// What results may take of memory.
+    pub bytes_max: u64,
+    /// Whether an answer without a reply is a result.
+    pub keep_empty: bool,
+    /// What results are tagged with, as JSON Pointers: the values found, and each member of an array.
+    pub tags: Vec<String>,
+}
+
+/// How it stands, for metrics and people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Events that were answered without a call.
+    pub hits: u64,
+    /// Events whose result was not there.
+    pub misses: u64,
+    /// Events in which a pointer found nothing.
+    pub passed: u64,
+    /// Results that are kept now.
+    pub entries: u64,
+    /// What they take of memory, in bytes.
+    pub bytes: u64,
+}
+
+/// What came out.
+pub struct Results {
+    settings: Settings,
+    store: Store<Arc<Kept>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    passed: AtomicU64,
+    /// Grows with each invalidation: a call that began before one may have seen what is no more.
+    epoch: AtomicU64,
+}
+
+struct Kept {
+    reply: Reply,
+    tags: Vec<String>,
+    until: Instant,
+}
+
+impl Results {
+    /// Nothing is kept yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Arc<Self> {
+        let store = Store::new(settings.bytes_max);
+        let count = AtomicU64::default;
+        Arc::new(Self { settings, store, hits: count(), misses: count(), passed: count(), epoch: count() })
+    }
+
+    /// `inner` with results before it.
+    #[must_use]
+    pub fn before(self: Arc<Self>, inner: Arc<dyn Call>) -> Arc<dyn Call> {
+        Arc::new(Remembered { results: self, inner })
+    }
+
+    /// Forgets what is asked for; the key is the JSON array of source, type, target and values. Gives back how many.
+    pub fn invalidate(&self, what: &Invalidate) -> u64 {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        match what {
+            Invalidate::Key(key) => u64::from(self.store.remove(key).is_some()),
+            Invalidate::Tag(tag) => self.store.retain(|_, kept| !kept.tags.contains(tag)),
+            Invalidate::Prefix(prefix) => self.store.retain(|key, _| !key.starts_with(prefix.as_str())),
+            Invalidate::All => self.store.retain(|_, _| false),
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Stats {
+            hits: of(&self.hits),
+            misses: of(&self.misses),
+            passed: of(&self.passed),
+            entries: self.store.len() as u64,
+            bytes: self.store.bytes(),
+        }
+    }
+
+    /// What is kept under the key and still good.
+    fn find(&self, key: &str) -> Option<Arc<Kept>> {
+        let kept = self.store.get(key)?;
+        if kept.until > Instant::now() {
+            return Some(kept);
+        }
+        self.store.remove(key);
+        None
+    }
+
+    /// Keeps a reply, if it is one that is kept.
+    fn keep(&self, key: String, tags: Vec<String>, reply: &Reply, epoch: u64) {
+        let is_empty = reply.event.is_none() && reply.body.is_empty();
+        let is_success = (200..300).contains(&reply.status);
+        if !is_success
+            || (is_empty && !self.settings.keep_empty)
+            || self.epoch.load(Ordering::Acquire) != epoch
+        {
+            return;
+        }
+        let weight = weight(reply, &tags);
+        let until = Instant::now() + self.settings.ttl;
+        self.store.insert(key, Arc::new(Kept { reply: reply.clone(), tags, until }), weight);
+    }
+}
+
+/// The call of the function with results before it.
+struct Remembered {
+    results: Arc<Results>,
+    inner: Arc<dyn Call>,
+}
+
+impl Call for Remembered {
+    fn call<'a>(&'a self, events: &'a [Event], cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async move {
+            let results = &*self.results;
+            let [event] = events else { return self.inner.call(events, cx).await };
+            let seen = Seen::of(event);
+            let Some(key) = seen.key(&cx.target.0, &results.settings.key) else {
+                results.passed.fetch_add(1, Ordering::Relaxed);
+                return self.inner.call(events, cx).await;
+            };
+            if let Some(kept) = results.find(&key) {
+                results.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(vec![again(&kept.reply, event)]);
+            }
+            results.misses.fetch_add(1, Ordering::Relaxed);
+            let tags = seen.tags(&results.settings.tags);
+            let epoch = results.epoch.load(Ordering::Acquire);
+            let replies = self.inner.call(events, cx).await?;
+            if let [reply] = &*replies {
+                results.keep(key, tags, reply, epoch);
+            }
+            Ok(replies)
+        })
+    }
+}
+
+/// An event as pointers see it. Its data is read once, and only if one leads there.
+struct Seen<'e> {
+    event: &'e Event,
+    data: std::cell::OnceCell<Option<Value>>,
+}
+
+impl<'e> Seen<'e> {
+    fn of(event: &'e Event) -> Self {
+        Self { event, data: std::cell::OnceCell::new() }
+    }
+
+    fn data(&self) -> Option<&Value> {
+        let read = || serde_json::from_slice(self.event.data()?).ok();
+        self.data.get_or_init(read).as_ref()
+    }
+
+    /// What the pointer finds: an attribute as text, or a part of data that is JSON.
+    fn find(&self, pointer: &str) -> Option<Value> {
+        if let Some(rest) = pointer.strip_prefix("/data")
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            return self.data()?.pointer(rest).cloned();
+        }
+        let name = pointer.strip_prefix('/')?;
+        self.event.text(name).map(|text| Value::String(text.into_owned()))
+    }
+
+    /// `None` where a pointer finds nothing.
+    fn key(&self, target: &str, pointers: &[String]) -> Option<String> {
+        let mut key = Value::Array(vec![self.event.source().into(), self.event.ty().into(), target.into()]);
+        for pointer in pointers {
+            key.as_array_mut()?.push(self.find(pointer)?);
+        }
+        let mut text = String::new();
+        write(&key, &mut text);
+        Some(text)
+    }
+
+    fn tags(&self, pointers: &[String]) -> Vec<String> {
+        let mut tags = Vec::new();
+        for found in pointers.iter().filter_map(|pointer| self.find(pointer)) {
+            match found {
+                Value::Array(members) => tags.extend(members.iter().filter_map(tag)),
+                single => tags.extend(tag(&single)),
+            }
+        }
+        tags.truncate(TAGS_MAX);
+        tags
+    }
+}
+
+fn tag(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// As JSON with the members of objects in the order of their names: equal values are equal texts.
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            out.push('{');
+            for (at, (name, value)) in members.into_iter().enumerate() {
+                let comma = if at > 0 { "," } else { "" };
+                let _ = write!(out, "{comma}{}:", Value::String(name.clone())); // writing to a string cannot fail
+                write(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(members) => {
+            out.push('[');
+            for (at, value) in members.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write(value, out);
+            }
+            out.push(']');
+        }
+        plain => {
+            let _ = write!(out, "{plain}");
+        }
+    }
+}
+
+/// The reply once more, for another event: the id of its event is its own. Of the same event it is the same again, so that
+/// a redelivery makes no second one.
+fn again(kept: &Reply, cause: &Event) -> Reply {
+    let mut reply = kept.clone();
+    if let Some(event) = &mut reply.event {
+        let mut hash = Context::new(&SHA256);
+        for part in [event.id(), cause.source(), cause.id()] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut id = String::with_capacity(32);
+        for byte in &hash.finish().as_ref()[..16] {
+            let _ = write!(id, "{byte:02x}");
+        }
+        let _ = event.set("id", Attribute::String(&id)); // hexadecimal digits are an id
+    }
+    reply
+}
+
+/// What a result takes of memory; for its key and for keeping it the store adds what they take.
+fn weight(reply: &Reply, tags: &[String]) -> u64 {
+    let headers = reply.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_BYTES);
+    let tags = tags.iter().map(|tag| tag.len() + size_of::<String>());
+    let event = reply.event.as_ref().map_or(0, Event::size);
+    (AROUND_BYTES + reply.body.len() + event + headers.sum::<usize>() + tags.sum::<usize>()) as u64
+}
+
+#[cfg(test)]
+mod tests;

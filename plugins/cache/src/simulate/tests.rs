@@ -1,0 +1,2 @@
+//! Hit rates on traces that differ in what they reward.
+use super::*;

@@ -1,0 +1,151 @@
+//! The plugin that keeps what was done, behind the sidecar's own traits.
+
+use super::{Kept, Series, secret};
+use crate::{
+    cache_api::Forget,
+    config::{self, Config, Conflict, Dedup as Settings, Redis},
+    settle::unix_ms,
+};
+use outrigger_cache::{Cache, Dedup, Invalidate, Results, dedup, results};
+use outrigger_core::{Error, Kind, OnAnother, Result};
+use serde_json::{Value, json};
+use std::{path::Path, sync::Arc};
+
+/// The plugin with the parts that are turned on; none where no part is. Connects to nobody, but reads the files that are
+/// named.
+///
+/// # Errors
+/// When a setting is not what the plugin takes, or a file cannot be read.
+pub(super) fn open(config: &Config) -> Result<Option<Arc<Cache>>> {
+    let cache = Cache {
+        dedup: config.dedup.as_ref().map(open_dedup).transpose()?,
+        results: config.results.as_ref().map(open_results),
+        responses: super::responses::responses(config)?,
+    };
+    Ok(cache.is_on().then(|| Arc::new(cache)))
+}
+
+fn open_results(settings: &config::Results) -> Arc<Results> {
+    Results::new(results::Settings {
+        key: settings.key.clone(),
+        ttl: settings.ttl,
+        bytes_max: settings.bytes_max,
+        keep_empty: settings.keep_empty,
+        tags: settings.tags.clone(),
+    })
+}
+
+fn open_dedup(settings: &Settings) -> Result<Arc<Dedup>> {
+    let settings = dedup::Settings {
+        window: settings.window,
+        bytes_max: settings.bytes_max,
+        on_another: match settings.conflict {
+            Conflict::Deliver => OnAnother::Deliver,
+            Conflict::Reject => OnAnother::Bury,
+            Conflict::Drop => OnAnother::Drop,
+        },
+        shared: settings.redis.as_ref().map(shared).transpose()?,
+    };
+    Dedup::open(settings, unix_ms())
+}
+
+fn shared(redis: &Redis) -> Result<dedup::SharedSettings> {
+    let password = redis.password_file.as_ref();
+    let password = password.map(|file| secret::read("cache.dedup.redis.password_file", file)).transpose()?;
+    Ok(dedup::SharedSettings {
+        url: redis.url.clone(),
+        username: redis.username.clone(),
+        password,
+        authorities: redis.ca.as_deref().map(authorities).transpose()?,
+        timeout: redis.timeout,
+        prefix: redis.prefix.clone(),
+    })
+}
+
+fn authorities(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| {
+        Error::new(Kind::Invalid, format!("cache.dedup.redis.ca_file: {}: {error}", file.display()))
+    })
+}
+
+impl Kept for Cache {
+    fn series(&self) -> Vec<Series> {
+        let dedup = self.dedup.iter().flat_map(|dedup| of_dedup(dedup.stats()));
+        dedup.chain(self.results.iter().flat_map(|results| of_results(results.stats()))).collect()
+    }
+
+    fn stats(&self) -> Value {
+        let mut parts = json!({});
+        if let Some(dedup::Stats { marks, bytes, forgotten, shared_failures, shared_is_down }) =
+            self.dedup.as_ref().map(|dedup| dedup.stats())
+        {
+            parts["dedup"] = json!({"marks": marks, "bytes_max": bytes, "forgotten_for_room": forgotten});
+            if let Some(failures) = shared_failures {
+                parts["dedup"]["redis_failures"] = failures.into();
+                parts["dedup"]["redis_is_down"] = shared_is_down.into();
+            }
+        }
+        if let Some(results::Stats { hits, misses, passed, entries, bytes }) =
+            self.results.as_ref().map(|results| results.stats())
+        {
+            parts["results"] = json!({"hits": hits, "misses": misses, "without_key": passed, "kept": entries, "bytes": bytes});
+        }
+        if let Some(responses) = &self.responses {
+            parts["responses"] = json!({"kept": responses.len(), "bytes": responses.bytes()});
+        }
+        parts
+    }
+
+    fn forget(&self, what: &Forget) -> u64 {
+        self.invalidate(&match what {
+            Forget::Key(key) => Invalidate::Key(key.clone()),
+            Forget::Tag(tag) => Invalidate::Tag(tag.clone()),
+            Forget::Prefix(prefix) => Invalidate::Prefix(prefix.clone()),
+            Forget::All => Invalidate::All,
+        })
+    }
+}
+
+/// One number without labels.
+fn one(name: &'static str, help: &'static str, is_counter: bool, value: u64) -> Series {
+    Series { name, help, labels: &[], is_counter, rows: vec![(Vec::new(), value)] }
+}
+
+fn of_results(stats: results::Stats) -> Vec<Series> {
+    let asked = [("hit", stats.hits), ("miss", stats.misses), ("passed", stats.passed)];
+    vec![
+        Series {
+            name: "outrigger_results_total",
+            help: "Events whose result was there, was not, or that have no key",
+            labels: &["outcome"],
+            is_counter: true,
+            rows: asked.map(|(outcome, count)| (vec![outcome.to_owned()], count)).to_vec(),
+        },
+        one("outrigger_results_kept", "Results that are kept", false, stats.entries),
+        one("outrigger_results_bytes", "What they take of memory", false, stats.bytes),
+    ]
+}
+
+fn of_dedup(stats: dedup::Stats) -> Vec<Series> {
+    let mut series = vec![
+        one("outrigger_dedup_marks", "Handled events that are known in memory", false, stats.marks),
+        one("outrigger_dedup_bytes_max", "What their marks may take of memory", false, stats.bytes),
+        one(
+            "outrigger_dedup_forgotten_total",
+            "Marks that went before their time, as there was no room; what comes again is sent again",
+            true,
+            stats.forgotten,
+        ),
+    ];
+    if let Some(failures) = stats.shared_failures {
+        series.push(one(
+            "outrigger_dedup_redis_failures_total",
+            "Questions and marks that the shared store did not take, so that events went on without it",
+            true,
+            failures,
+        ));
+        let down = u64::from(stats.shared_is_down);
+        series.push(one("outrigger_dedup_redis_down", "1 while the shared store is left alone", false, down));
+    }
+    series
+}

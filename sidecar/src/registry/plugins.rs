@@ -1,0 +1,52 @@
+//! Which plugins there are, in the order of the path.
+
+use super::Series;
+use crate::{cache_api::Forget, config};
+use outrigger_core::{Plugin, Result};
+use std::sync::Arc;
+
+/// The plugins that the configuration turns on.
+#[derive(Default)]
+pub struct Plugins {
+    /// In the order of the path, from the lanes to the function.
+    pub all: Vec<Arc<dyn Plugin>>,
+    /// What is kept of what was done, where anything is.
+    pub kept: Option<Arc<dyn Kept>>,
+}
+
+/// What is kept of what was done, as its owner sees it.
+pub trait Kept: Send + Sync + 'static {
+    /// Its numbers.
+    fn series(&self) -> Vec<Series>;
+
+    /// The same for people: one member for each part.
+    fn stats(&self) -> serde_json::Value;
+
+    /// Forgets what is asked for. Gives back how much that was.
+    fn forget(&self, what: &Forget) -> u64;
+}
+
+/// Makes those plugins. Connects to nobody, but reads the files that are named.
+///
+/// # Errors
+/// When a setting is not what a plugin takes, a file cannot be read, or the plugin is not compiled in.
+pub fn plugins(config: &config::Config) -> Result<Plugins> {
+    let mut plugins = Plugins::default();
+    cache(config, &mut plugins)?;
+    Ok(plugins)
+}
+
+#[cfg(feature = "cache")]
+fn cache(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
+    if let Some(cache) = super::cache::open(config)? {
+        plugins.all.push(cache.clone());
+        plugins.kept = Some(cache);
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "cache"))]
+fn cache(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
+    let is_asked = config.dedup.is_some() || config.results.is_some() || config.responses.is_some();
+    if is_asked { Err(super::left_out("cache", "nothing that was done can be kept")) } else { Ok(()) }
+}
