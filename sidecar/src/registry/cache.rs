@@ -6,7 +6,7 @@ use crate::{
     config::{self, Config, Conflict, Dedup as Settings, Redis},
     settle::unix_ms,
 };
-use outrigger_cache::{Cache, Dedup, Invalidate, Results, dedup, results};
+use outrigger_cache::{Cache, Dedup, Invalidate, Results, dedup, responses, results};
 use outrigger_core::{Error, Kind, OnAnother, Result};
 use serde_json::{Value, json};
 use std::{path::Path, sync::Arc};
@@ -71,7 +71,9 @@ fn authorities(file: &Path) -> Result<Vec<u8>> {
 impl Kept for Cache {
     fn series(&self) -> Vec<Series> {
         let dedup = self.dedup.iter().flat_map(|dedup| of_dedup(dedup.stats()));
-        dedup.chain(self.results.iter().flat_map(|results| of_results(results.stats()))).collect()
+        let results = self.results.iter().flat_map(|results| of_results(results.stats()));
+        let responses = self.responses.iter().flat_map(|responses| of_responses(responses.stats()));
+        dedup.chain(results).chain(responses).collect()
     }
 
     fn stats(&self) -> Value {
@@ -91,7 +93,12 @@ impl Kept for Cache {
             parts["results"] = json!({"hits": hits, "misses": misses, "without_key": passed, "kept": entries, "bytes": bytes});
         }
         if let Some(responses) = &self.responses {
-            parts["responses"] = json!({"kept": responses.len(), "bytes": responses.bytes()});
+            let responses::Stats { hits, stale, collapsed, validated, misses, passed, kept, bytes } =
+                responses.stats();
+            parts["responses"] = json!({
+                "hits": hits, "stale": stale, "collapsed": collapsed, "validated": validated, "misses": misses,
+                "passed": passed, "kept": kept, "bytes": bytes,
+            });
         }
         parts
     }
@@ -123,6 +130,28 @@ fn of_results(stats: results::Stats) -> Vec<Series> {
         },
         one("outrigger_results_kept", "Results that are kept", false, stats.entries),
         one("outrigger_results_bytes", "What they take of memory", false, stats.bytes),
+    ]
+}
+
+fn of_responses(stats: responses::Stats) -> Vec<Series> {
+    let asked = [
+        ("hit", stats.hits),
+        ("stale", stats.stale),
+        ("collapsed", stats.collapsed),
+        ("validated", stats.validated),
+        ("miss", stats.misses),
+        ("passed", stats.passed),
+    ];
+    vec![
+        Series {
+            name: "outrigger_responses_total",
+            help: "Requests that pass through, by what became of them among answers that are kept",
+            labels: &["outcome"],
+            is_counter: true,
+            rows: asked.map(|(outcome, count)| (vec![outcome.to_owned()], count)).to_vec(),
+        },
+        one("outrigger_responses_kept", "URLs of which answers are kept", false, stats.kept),
+        one("outrigger_responses_bytes", "What they take of memory", false, stats.bytes),
     ]
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 /// A process that keeps answers.
 pub(crate) struct Keeping {
     pub(crate) site: Site,
-    pub(crate) process: Process,
+    pub(crate) _process: Process,
     pub(crate) proxy: SocketAddr,
 }
 
@@ -38,7 +38,7 @@ impl Keeping {
         let (site, proxy) = site(&function.url());
         let site = change(site);
         let process = site.start().await;
-        Self { site, process, proxy }
+        Self { site, _process: process, proxy }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Told {

@@ -71,6 +71,25 @@ async fn what_a_method_changes_is_asked_anew() {
 }
 
 #[tokio::test]
+async fn what_the_owner_invalidates_is_asked_anew_and_metrics_count() {
+    let tagged = answers(&[("cache-control", "max-age=60"), ("cache-tag", "fruit, food")], "fresh");
+    let function = Function::start(Program::always(tagged));
+    let keeping = Keeping::start(&function, |site| site).await;
+    for way in [&["--key", "/a?b"][..], &["--prefix", "/a"], &["--tag", "food"], &["--all"]] {
+        assert_eq!(keeping.get("/a?b").await.cache(), "outrigger; fwd=uri-miss; stored");
+        assert!(keeping.get("/a?b").await.cache().starts_with("outrigger; hit"));
+        let said = keeping.site.verb(&[&["cache", "invalidate"], way].concat()).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    let (_, metrics) = outrigger_testkit::process::get(keeping.site.admin, "/metrics").await.unwrap();
+    for line in
+        ["outrigger_responses_total{outcome=\"hit\"} 4", "outrigger_responses_total{outcome=\"miss\"} 4"]
+    {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_tells_what_the_cache_did() {
     let function = Function::start(fresh());
     let keeping = Keeping::start(&function, |site| site.set("proxy.routes", "{\"/admin/*\": refuse}")).await;

@@ -3,6 +3,7 @@
 use super::{
     Found, Responses,
     ask::{self, Ask, Asked},
+    counts,
     directives::{Directives, Word},
     filling::Fill,
     flights::{Boarded, Lead, Outcome},
@@ -72,6 +73,7 @@ impl Front {
     }
 
     async fn past(&self, request: Request<Body>, cx: &CallCx, why: &'static str) -> Result<Response<Body>> {
+        self.responses.counts.one(counts::Outcome::Passed);
         let mut answer = self.inner.send(request, cx).await?;
         Told { detail: Some(why), ..Told::forward("bypass") }.say(answer.headers_mut());
         Ok(answer)
@@ -87,6 +89,7 @@ impl Front {
             let found = responses.find(&asked, request.headers(), now);
             let (kept, why) = match found {
                 Found::Fresh(kept) => {
+                    responses.counts.one(counts::Outcome::Collapsed);
                     let told = Told {
                         forward: collapsed,
                         collapsed: collapsed.is_some(),
@@ -96,6 +99,7 @@ impl Front {
                 }
                 Found::Meanwhile(kept) => {
                     self.renew(&kept, &request, &asked, cx);
+                    responses.counts.one(counts::Outcome::Stale);
                     let told =
                         Told { detail: Some("stale-while-revalidate"), ..Told::hit(kept.fresh.ttl(now)) };
                     return Ok(serve::serve(&kept, &asked, request.headers(), now, told));
@@ -150,32 +154,18 @@ impl Front {
         let sent = Instant::now();
         let outcome = self.inner.send(request, cx).await;
         let (now, date) = (Instant::now(), SystemTime::now());
-        let mut told = Told::forward(why);
-        let status = outcome.as_ref().map_or(None, |answer| Some(answer.status()));
-        if status.is_none_or(|status| FAILED.contains(&status)) {
-            if let Some(lead) = lead {
-                lead.end(Outcome::Alone); // each hears it for itself, at once
-            }
-            if let Some(kept) = kept.filter(|kept| kept.fresh.serves_on_error(now)) {
-                let ttl = Some(kept.fresh.ttl(now));
-                told = Told {
-                    status: status.map(|status| status.as_u16()),
-                    ttl,
-                    detail: Some("stale-if-error"),
-                    ..told
-                };
-                return Ok(serve::serve(&kept, asked, &headers, now, told));
-            }
-            let mut answer = outcome?;
-            Told { detail: Some("failed"), ..told }.say(answer.headers_mut());
-            return Ok(answer);
+        if outcome.as_ref().map_or(true, |answer| FAILED.contains(&answer.status())) {
+            return self.failed(outcome, Fetch { asked, headers, why, kept, lead }, now);
         }
+        let mut told = Told::forward(why);
         let (mut parts, body) = outcome?.into_parts();
         let came = Came { status: parts.status, headers: &parts.headers, asked: sent, at: now, date };
         if let (Some(kept), true, StatusCode::NOT_MODIFIED) = (&kept, validates, parts.status) {
             let fetch = Fetch { asked, headers, why, kept: None, lead };
+            responses.counts.one(counts::Outcome::Validated);
             return Ok(self.validated(kept, fetch, came, &fetching));
         }
+        responses.counts.one(counts::Outcome::Miss);
         let verdict =
             if asked.head { Err("head") } else { keep::judge(&responses.settings, asked, &headers, came) };
         let body = match verdict {
@@ -197,6 +187,31 @@ impl Front {
         };
         told.say(&mut parts.headers);
         Ok(Response::from_parts(parts, body))
+    }
+
+    /// The function failed, or could not be asked: what is kept stands in where that is allowed.
+    fn failed(
+        &self,
+        outcome: Result<Response<Body>>,
+        fetch: Fetch<'_>,
+        now: Instant,
+    ) -> Result<Response<Body>> {
+        let (counts, Fetch { asked, headers, why, kept, lead }) = (&self.responses.counts, fetch);
+        if let Some(lead) = lead {
+            lead.end(Outcome::Alone); // each hears it for itself, at once
+        }
+        let told = Told::forward(why);
+        if let Some(kept) = kept.filter(|kept| kept.fresh.serves_on_error(now)) {
+            counts.one(counts::Outcome::Stale);
+            let status = outcome.ok().map(|answer| answer.status().as_u16());
+            let ttl = Some(kept.fresh.ttl(now));
+            let told = Told { status, ttl, detail: Some("stale-if-error"), ..told };
+            return Ok(serve::serve(&kept, asked, &headers, now, told));
+        }
+        counts.one(counts::Outcome::Miss);
+        let mut answer = outcome?;
+        Told { detail: Some("failed"), ..told }.say(answer.headers_mut());
+        Ok(answer)
     }
 
     /// The function says that what is kept still holds.

@@ -13,6 +13,7 @@
 //! | `update` | an answer that the function says still holds |
 //! | `underway`, `flights` | what was forgotten meanwhile; equal requests at once |
 //! | `filling` | a body that is kept while it passes |
+//! | [`Stats`] | what became of requests |
 //! | `front`, `watch` | where all of that is done: before the turns, and where methods are seen that change something |
 //!
 //! Not here: partial answers, answers to other methods, and anything on disk.
@@ -20,6 +21,7 @@
 pub mod settings;
 
 mod ask;
+mod counts;
 mod directives;
 mod filling;
 mod flights;
@@ -35,10 +37,12 @@ mod underway;
 mod update;
 mod watch;
 
+pub use counts::Stats;
 pub use settings::{Settings, Tenant};
 
 use crate::{Invalidate, store::Store};
 use ask::{Ask, Asked};
+use counts::Counts;
 use flights::{Flights, Lead, Outcome};
 use front::Front;
 use http::{HeaderMap, Request, Response};
@@ -56,6 +60,7 @@ pub struct Responses {
     entries: Store<Entry>,
     flights: Arc<Flights>,
     underway: Arc<Underway>,
+    counts: Counts,
     /// Held by whoever changes a page, so that none is lost and none is kept that was forgotten meanwhile.
     changing: Mutex<()>,
 }
@@ -87,6 +92,7 @@ impl Responses {
             entries: Store::new(settings.bytes_max),
             flights: Arc::default(),
             underway: Arc::default(),
+            counts: Counts::default(),
             changing: Mutex::new(()),
             settings,
         }
@@ -115,6 +121,7 @@ impl Responses {
     fn served(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Option<Response<Body>> {
         match self.find(asked, request, now) {
             Found::Fresh(kept) => {
+                self.counts.one(counts::Outcome::Hit);
                 Some(serve::serve(&kept, asked, request, now, Told::hit(kept.fresh.ttl(now))))
             }
             _ => None,
@@ -135,6 +142,11 @@ impl Responses {
                 Invalidate::All => false,
             }
         })
+    }
+
+    /// What became of requests, and what is kept now.
+    pub fn stats(&self) -> Stats {
+        self.counts.stats(self.len() as u64, self.bytes())
     }
 
     /// The bytes of all that is kept.

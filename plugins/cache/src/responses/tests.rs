@@ -85,6 +85,8 @@ impl Exchange for Function {
 struct Rig {
     responses: Arc<Responses>,
     front: Arc<dyn Exchange>,
+    /// What other methods than GET and HEAD are asked of.
+    inner: Arc<dyn Exchange>,
     calls: mpsc::Receiver<Call>,
 }
 
@@ -93,12 +95,13 @@ impl Rig {
         let (function, calls) = mpsc::channel(16);
         let responses = Arc::new(Responses::new(settings));
         let inner = responses.clone().watch(Arc::new(Function(function)));
-        Self { front: responses.clone().before(inner), responses, calls }
+        Self { front: responses.clone().before(inner.clone()), inner, responses, calls }
     }
 
     /// Sends a request, which waits for its answer by itself.
     fn ask(&self, request: Request<Body>) -> JoinHandle<Result<Response<Body>>> {
-        let front = self.front.clone();
+        let is_read = [Method::GET, Method::HEAD].contains(request.method());
+        let front = if is_read { self.front.clone() } else { self.inner.clone() };
         tokio::spawn(async move { front.send(request, &cx()).await })
     }
 
@@ -191,6 +194,9 @@ async fn what_is_fresh_is_served_without_the_function_until_it_is_not() {
     assert_eq!(again, (200, "outrigger; fwd=stale; stored".into(), "two".into()));
     assert_eq!(rig.hit(get("/a")).await.2, "two");
     assert_eq!(rig.fill(get("/a?b"), fresh("three")).await.2, "three");
+    rig.fill(post("/b"), answer(200, &[], "")).await;
+    let stats = Stats { bytes: 0, ..rig.responses.stats() };
+    assert_eq!(stats, Stats { hits: 2, misses: 3, passed: 1, kept: 2, ..Stats::default() });
 }
 
 /// Row 37 of the faults.

@@ -1,6 +1,6 @@
 //! Where requests are seen that may change something: what they change is forgotten (RFC 9111, section 4.4).
 
-use super::{Responses, ask, told::Told};
+use super::{Responses, ask, counts, told::Told};
 use http::{
     HeaderMap, Method, Request, Response, Uri,
     header::{CONTENT_LOCATION, LOCATION},
@@ -28,6 +28,7 @@ impl Watch {
             _ => Told::forward("method"),
         };
         let key = if is_safe { None } else { ask::key(&self.responses.settings, &request) };
+        self.responses.counts.one(counts::Outcome::Passed);
         let mut answer = self.inner.send(request, cx).await?;
         let status = answer.status();
         if let Some(key) = key.filter(|_| status.is_success() || status.is_redirection()) {
