@@ -61,7 +61,7 @@ async fn filled() -> Result<Arc<Responses>> {
         object_bytes_max: 1 << 20,
         variants_max: 16,
         fresh_default: Duration::ZERO,
-        heuristic_max: Duration::from_secs(3_600),
+        heuristic_max: Duration::from_hours(1),
         coalesce_wait: Duration::from_secs(5),
         pass_for: Duration::from_secs(10),
         tags: Vec::new(),

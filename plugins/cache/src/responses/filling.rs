@@ -52,9 +52,7 @@ impl Fill {
 
     /// It is not kept after all, so nobody is to wait for it.
     fn give_up(self) {
-        if let Some(lead) = self.lead {
-            self.responses.pass(lead);
-        }
+        self.responses.pass(self.lead);
     }
 }
 

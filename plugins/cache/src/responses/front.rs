@@ -178,7 +178,7 @@ impl Front {
             }
             Err(why) => {
                 told.detail = Some(why);
-                lead.into_iter().for_each(|lead| responses.pass(lead));
+                responses.pass(lead);
                 if kept.is_some() && whole && parts.status != StatusCode::NOT_MODIFIED {
                     responses.forget(&asked.key); // the function says something else now
                 }
@@ -235,11 +235,11 @@ impl Front {
                     lead.end(if stored { Outcome::Kept } else { Outcome::BrokenOff });
                 }
                 let ttl = Some(fresh.fresh.ttl(came.at));
-                (fresh, Told { ttl, stored, ..told })
+                (fresh, Told { stored, ttl, ..told })
             }
             Err(why) => {
                 responses.forget(&asked.key);
-                lead.into_iter().for_each(|lead| responses.pass(lead));
+                responses.pass(lead);
                 let fresh = Freshness { came: came.at, age: std::time::Duration::ZERO, ..kept.fresh };
                 (Kept { headers: updated.clone(), fresh, ..kept.clone() }, Told { detail: Some(why), ..told })
             }

@@ -196,7 +196,8 @@ impl Responses {
     }
 
     /// Nobody waits for what this one went for, for a while.
-    fn pass(&self, lead: Lead) {
+    fn pass(&self, lead: Option<Lead>) {
+        let Some(lead) = lead else { return };
         let until = Instant::now() + self.settings.pass_for;
         self.entries.insert(lead.key().to_owned(), Entry::Passed(until), 0);
         lead.end(Outcome::Alone);

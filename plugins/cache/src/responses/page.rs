@@ -177,7 +177,8 @@ impl Page {
     /// The same page with an answer that came, in place of one for the same requests.
     pub(super) fn with(&self, kept: Arc<Kept>, settings: &Settings) -> Self {
         let others = self.0.iter().filter(|other| other.vary != kept.vary).cloned();
-        Self(std::iter::once(kept.clone()).chain(others).take(settings.variants_max).collect())
+        let others: Vec<_> = others.collect();
+        Self(std::iter::once(kept).chain(others).take(settings.variants_max).collect())
     }
 
     /// Which of its answers serves a request, so that those for another do not wait for it.

@@ -86,6 +86,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         annotators: Vec::new(),
         target: target.clone(),
         router: None,
+        control: None,
     });
     let intake = Intake::new(Window::new(1_024, 32 << 20), admission);
     tokio::spawn(target.clone().keep_time());
