@@ -76,6 +76,7 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ("proxy.auth.certificates", &["any", "[spiffe://a/*, \"dns:*.b\"]"], &["someone", "dns:", "[]"]),
     ("ingress.http.auth.oidc.audience", &["me", "[me, 7]"], &["[]", "\"\"", "7"]),
     ("ingress.http.auth.oidc.algorithms", &["RS256", "[RS256, EdDSA]"], &["HS256", "[none]", "[]"]),
+    ("cache.responses.tags", &["Cache-Tag", "[Cache-Tag, x-key]", "none"], &["\"a b\"", "[\"a:\"]", "[]"]),
     ("ingress.http.auth.hmac.header", &["X-Hub-Signature-256"], &["\"a b\"", "\"a:\"", "\"\""]),
     (
         "function.statuses",
