@@ -446,7 +446,7 @@ async fn a_key_a_tag_and_a_prefix_can_be_forgotten() {
     assert_eq!(rig.responses.invalidate(&Invalidate::Prefix("/b".into())), 1);
     assert_eq!(kept(&rig), [false, true, false, false]);
     assert_eq!(rig.responses.invalidate(&Invalidate::All), 1);
-    assert!(rig.responses.is_empty() && rig.responses.bytes() == 0);
+    assert!(rig.responses.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
