@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 # What `make bench` measures, if not everything; `make bench FIGURES="--only memory --rounds 3"`.
 FIGURES ?=
 
-.PHONY: help demo demo-kafka test test-long bench lint fuzz deny advisories
+.PHONY: help demo demo-cache demo-kafka test test-long bench lint fuzz deny advisories
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -18,6 +18,12 @@ demo: ## build, send real events through a journal to a small function, show wha
 	@echo "building outrigger and the demo's function (the first build takes some minutes) ..."
 	cargo build --locked -p outrigger -p outrigger-function
 	demo/run.sh
+
+demo-cache: ## answers of a function, kept and served without it: a miss, hits, and what is never kept
+	@scripts/need.sh cargo cc make perl curl
+	@echo "building outrigger and the demo's function (the first build takes some minutes) ..."
+	cargo build --locked -p outrigger -p outrigger-function
+	demo/cache.sh
 
 demo-kafka: ## the same with a real Kafka: from a topic to a function and back to a reply topic
 	@scripts/need.sh cargo cc make perl java

@@ -41,9 +41,9 @@ struct Function {
 }
 
 /// Outrigger as a hop.
-struct Hop {
-    process: Process,
-    address: SocketAddr,
+pub(crate) struct Hop {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
 }
 
 impl Hop {
@@ -51,8 +51,13 @@ impl Hop {
         Self::secured(bench, folder, function, "").await
     }
 
-    /// The same with more settings of the proxy, a line each.
-    async fn secured(bench: &Bench, folder: &Path, function: SocketAddr, settings: &str) -> Result<Self> {
+    /// The same with more settings of the proxy, a line each; sections of their own may follow.
+    pub(crate) async fn secured(
+        bench: &Bench,
+        folder: &Path,
+        function: SocketAddr,
+        settings: &str,
+    ) -> Result<Self> {
         let (hop, admin) = Self::launch(bench, folder, settings, &[&format!("--url=http://{function}/")])?;
         let deadline = Instant::now() + WAIT_MAX;
         while !get(admin, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {

@@ -1,6 +1,6 @@
 //! `make bench`: Outrigger's release binary against the least that could do the same, in one run.
 //!
-//! In reading order: `report` (what a figure is), the figures (`ingress`, `push`, `path`, `lanes`, `memory`, `start`, `hop`,
+//! In reading order: `report` (what a figure is), the figures (`ingress`, `push`, `path`, `lanes`, `memory`, `start`, `hop`, `hits`,
 //! `token`, `filters`, `decode`, `kafka`, `pubsub`, `eventgrid`), and what they are measured with: `sidecar` (the binary), `server` (the
 //! baseline), `post` (the bare client), `load` (the producers), `function` (the function), `process` (what the system says of a
 //! process), `measured` (what that comes to per event). The README beside this folder explains each figure.
@@ -14,6 +14,7 @@ mod decode;
 mod eventgrid;
 mod filters;
 mod function;
+mod hits;
 mod hop;
 mod ingress;
 mod kafka;
@@ -78,6 +79,9 @@ enum Peer {
     /// The function behind a hop
     #[command(hide = true)]
     HopFunction(hop::function::Options),
+    /// A bare server of the bytes of a hit
+    #[command(hide = true)]
+    HitsBare,
     /// A bare consumer of a topic
     #[command(hide = true)]
     KafkaBare(kafka::bare::Options),
@@ -120,6 +124,7 @@ fn main() -> Result<ExitCode> {
         Some(Peer::PostLoop(options)) => runtime.block_on(post::run(options))?,
         Some(Peer::HopBare(options)) => runtime.block_on(hop::bare::run(options))?,
         Some(Peer::HopFunction(options)) => runtime.block_on(hop::function::run(options))?,
+        Some(Peer::HitsBare) => runtime.block_on(hits::bare::run())?,
         Some(Peer::KafkaBare(options)) => runtime.block_on(kafka::bare::run(options))?,
         Some(Peer::KafkaPath(options)) => runtime.block_on(kafka::path::run(options))?,
         Some(Peer::PubsubBare(options)) => runtime.block_on(pubsub::bare::run(options))?,
@@ -185,6 +190,9 @@ async fn measure(options: Options) -> Result<ExitCode> {
     in_this_program(&bench, &mut report, only)?;
     if only.is_none_or(|only| only.starts_with(hop::NAME)) {
         hop::measure(&bench, &mut report, only).await?;
+    }
+    if wanted(hits::NAME) {
+        hits::measure(&bench, &mut report).await?;
     }
     kafka::measure(&bench, &mut report, wanted).await?;
     pubsub::measure(&bench, &mut report, wanted).await?;

@@ -8,8 +8,8 @@ use super::{
 use http::{
     Extensions, HeaderMap, HeaderName, Method, Request,
     header::{
-        AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-        IF_UNMODIFIED_SINCE, PRAGMA, RANGE, UPGRADE,
+        AUTHORIZATION, CACHE_CONTROL, COOKIE, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+        IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE, UPGRADE,
     },
 };
 use outrigger_core::Caller;
@@ -126,9 +126,19 @@ pub(super) fn key<B>(settings: &Settings, request: &Request<B>) -> Option<String
             key.push_str(value.to_str().ok()?);
         }
     }
+    for element in headers.get_all(FORWARDED).iter().flat_map(|line| members(line.as_bytes())) {
+        let says = |pair: &&[u8]| [&b"host="[..], b"proto="].iter().any(|name| begins(pair, name));
+        for pair in element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(says) {
+            key.push_str(std::str::from_utf8(pair).ok()?);
+        }
+    }
     key.push('\n');
     key.push_str(std::str::from_utf8(tenant).ok()?);
     Some(key)
+}
+
+fn begins(text: &[u8], start: &[u8]) -> bool {
+    text.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
 /// The key of another URL of the same host and tenant.
@@ -174,9 +184,15 @@ mod tests {
         assert_eq!(plain.key, "example.test\n/a?b\n\n\n");
         assert_eq!((host(&plain.key), path(&plain.key)), ("example.test", "/a?b"));
         assert_eq!(beside(&plain.key, "/c").unwrap(), "example.test\n/c\n\n\n");
-        for header in [("x-forwarded-host", "evil.test"), ("x-forwarded-proto", "https")] {
+        for header in [
+            ("x-forwarded-host", "evil.test"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=a; Host=evil.test"),
+        ] {
             assert_ne!(looked(&settings(), &[header]).key, plain.key, "{header:?}");
         }
+        let of = |client| looked(&settings(), &[("forwarded", client)]).key;
+        assert_eq!(of("for=192.0.2.1;proto=http"), of("for=192.0.2.2;proto=http"), "not of each client");
     }
 
     #[test]

@@ -145,8 +145,8 @@ impl Responses {
 
     /// How many URLs it has answers of.
     #[must_use]
-    pub fn len(&self) -> u64 {
-        self.entries.len() as u64
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether nothing is kept.
@@ -185,9 +185,9 @@ impl Responses {
 
     /// Nobody waits for what this one went for, for a while.
     fn pass(&self, lead: Lead) {
-        let weight = u32::try_from(lead.key().len() + page::ENTRY_BYTES).unwrap_or(u32::MAX);
+        let weight = (lead.key().len() + page::ENTRY_BYTES) as u64;
         let until = Instant::now() + self.settings.pass_for;
-        self.entries.insert(lead.key().to_owned(), Entry::Passed(until), weight.into());
+        self.entries.insert(lead.key().to_owned(), Entry::Passed(until), weight);
         lead.end(Outcome::Alone);
     }
 
@@ -209,7 +209,7 @@ impl Responses {
         let key = fetching.key();
         let page = self.page(key).unwrap_or_default().with(Arc::new(kept), &self.settings);
         let weight = page.weight(key);
-        self.entries.insert(key.to_owned(), Entry::Page(Arc::new(page)), weight.into());
+        self.entries.insert(key.to_owned(), Entry::Page(Arc::new(page)), weight);
         true
     }
 

@@ -198,9 +198,8 @@ impl Page {
     }
 
     /// What it takes under this key.
-    pub(super) fn weight(&self, key: &str) -> u32 {
-        let bytes = ENTRY_BYTES + key.len() + self.0.iter().map(|kept| kept.weight()).sum::<usize>();
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+    pub(super) fn weight(&self, key: &str) -> u64 {
+        (ENTRY_BYTES + key.len() + self.0.iter().map(|kept| kept.weight()).sum::<usize>()) as u64
     }
 }
 
@@ -305,6 +304,6 @@ mod tests {
             "a body, and three digits of its length more"
         );
         assert_eq!(empty.weight("longer") - empty.weight("key"), 3);
-        assert!(empty.weight("") as usize > ENTRY_BYTES + size_of::<Kept>());
+        assert!(empty.weight("") > (ENTRY_BYTES + size_of::<Kept>()) as u64);
     }
 }
