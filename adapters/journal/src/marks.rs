@@ -30,7 +30,9 @@ impl Ledger for Journal {
             let kept = self.on_writer(move |store| store.marked(&mark)).await?;
             Ok(match kept {
                 None => Known::New,
-                Some(kept) if kept.zip(payload).is_some_and(|(kept, found)| kept != found) => Known::Another,
+                Some(Marked(kept)) if kept.zip(payload).is_some_and(|(kept, found)| kept != found) => {
+                    Known::Another
+                }
                 Some(_) => Known::Same,
             })
         })
@@ -51,14 +53,17 @@ impl Ledger for Journal {
     }
 }
 
+/// A mark that is there, with the payload if that was kept.
+struct Marked(Option<Payload>);
+
 impl Store {
     /// The payload of the mark, where the mark is there and young enough to count.
-    fn marked(&self, mark: &Mark) -> Result<Option<Option<Payload>>, Failure> {
+    fn marked(&self, mark: &Mark) -> Result<Option<Marked>, Failure> {
         let mut select = self.db.prepare_cached(SELECT)?;
         let mut found = select.query(params![mark.id, mark.source, mark.target, mark.receiver])?;
         let Some(row) = found.next()? else { return Ok(None) };
         let (at_ms, payload) = read(row, mark)?.1;
-        Ok((at_ms >= self.marks_since()).then_some(payload))
+        Ok((at_ms >= self.marks_since()).then_some(Marked(payload)))
     }
 
     /// Those that count before that number, or the last ones, the newest first.

@@ -200,7 +200,7 @@ impl Writer {
                     }));
                 }
                 (Write::Put(_, answer) | Write::Mark(_, _, answer), Outcome::Kept) => {
-                    drop(answer.send(Ok(())))
+                    drop(answer.send(Ok(())));
                 }
                 (write, Outcome::Refused(error)) => write.refuse(&error),
                 (Write::Append(..), Outcome::Kept) | (_, Outcome::Appended(_)) => unreachable!("by `apply`"),

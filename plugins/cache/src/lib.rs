@@ -51,6 +51,7 @@ impl Cache {
 
     /// Forgets what is asked for, of results and responses; marks stay, as without them an event would be handled twice.
     /// Gives back how much that was.
+    #[must_use]
     pub fn invalidate(&self, what: &Invalidate) -> u64 {
         let results = self.results.as_ref().map_or(0, |results| results.invalidate(what));
         results + self.responses.as_ref().map_or(0, |responses| responses.invalidate(what))

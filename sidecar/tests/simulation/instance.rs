@@ -11,8 +11,8 @@ use outrigger::{
     dispatch::{OnPoison, Parts, Settings, Target},
 };
 use outrigger_core::{
-    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, DrainTrigger, Error, Event, Intake, Kind, Reply,
-    Result, Source, TargetId,
+    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, DrainTrigger, Error, Event, Intake, Kind, Observe,
+    Reply, Result, Settlement, Source, TargetId, Timeline,
     decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses, window::Window},
     drain,
 };
@@ -150,6 +150,7 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
     let far =
         Far { place: place.clone(), incarnation, timeout: Duration::from_millis(settings.call_timeout_ms) };
     let far = Arc::new(far);
+    let is_deduplicated = place.shelf.is_some();
     let parts = Parts {
         call: far.clone(),
         dead: far,
@@ -157,7 +158,7 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
         ledger: place.shelf.as_ref().map(|shelf| Marks::new(shelf, seed ^ u64::from(incarnation)) as _),
         shares: None,
         is_one_of_several: false,
-        observers: Vec::new(),
+        observers: is_deduplicated.then(|| far.clone() as Arc<dyn Observe>).into_iter().collect(),
         metrics: place.metrics.clone(),
         rng: fastrand::Rng::with_seed(seed ^ u64::from(incarnation) << 32),
     };
@@ -182,6 +183,16 @@ struct Open<'a> {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.far.place.world().answered(self.number, self.at, self.seen);
+    }
+}
+
+/// With deduplication, what is acknowledged may have been settled without a call.
+impl Observe for Far {
+    fn finished(&self, event: &Event, settlement: &Settlement, _: &Timeline) {
+        if let Settlement::Ack(_) = settlement {
+            let at = where_from(event.data().map(|data| &**data).unwrap_or_default());
+            self.place.world().known(self.incarnation, at);
+        }
     }
 }
 

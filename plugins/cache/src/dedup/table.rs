@@ -5,7 +5,7 @@
 //! forgotten: that may cost a duplicate, never an event.
 
 use outrigger_core::{Known, Payload};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque, hash_map::Entry};
 
 /// A name, hashed.
 pub(crate) type Name = [u8; 16];
@@ -78,8 +78,8 @@ impl Table {
         if self.order.len() >= self.marks_max {
             return false;
         }
-        if !self.marks.contains_key(&name) {
-            self.marks.insert(name, Kept { at_ms, payload: payload.map(bytes) });
+        if let Entry::Vacant(place) = self.marks.entry(name) {
+            place.insert(Kept { at_ms, payload: payload.map(bytes) });
             self.order.push_front((at_ms, name));
         }
         true

@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 
 /// Names those of one name that are in hand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(u32);
+pub struct Place(usize);
 
 /// What an event at its lane's head is to do.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub enum Turn {
 /// The events in hand; `F` is what follows.
 #[derive(Debug)]
 pub struct Hand<F> {
-    open: HashMap<Arc<Mark>, u32>,
+    open: HashMap<Arc<Mark>, usize>,
     groups: Vec<Group<F>>,
-    free: Vec<u32>,
+    free: Vec<usize>,
     following: usize,
 }
 
@@ -63,7 +63,7 @@ impl<F> Hand<F> {
     /// An event of that name was admitted.
     pub fn enter(&mut self, name: &Arc<Mark>) -> Place {
         if let Some(at) = self.open.get(name) {
-            self.groups[*at as usize].members += 1;
+            self.groups[*at].members += 1;
             return Place(*at);
         }
         let group = Group {
@@ -73,15 +73,12 @@ impl<F> Hand<F> {
             lead: Lead::Nobody,
             followers: Vec::new(),
         };
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.groups[at as usize] = group;
-                at
-            }
-            None => {
-                self.groups.push(group);
-                u32::try_from(self.groups.len() - 1).expect("the window has no such number of events")
-            }
+        let at = if let Some(at) = self.free.pop() {
+            self.groups[at] = group;
+            at
+        } else {
+            self.groups.push(group);
+            self.groups.len() - 1
         };
         self.open.insert(name.clone(), at);
         Place(at)
@@ -89,7 +86,7 @@ impl<F> Hand<F> {
 
     /// It has come to its lane's head. A rejection is for callers who wait; one without such a caller goes first.
     pub fn come(&mut self, Place(at): Place, payload: Option<Payload>, waits: bool) -> Turn {
-        let group = &mut self.groups[at as usize];
+        let group = &mut self.groups[at];
         let is_another = group.payload.zip(payload).is_some_and(|(known, found)| known != found);
         let over = match &group.lead {
             Lead::Nobody => None,
@@ -108,7 +105,7 @@ impl<F> Hand<F> {
 
     /// Keeps what waits for the one that leads.
     pub fn follow(&mut self, Place(at): Place, follower: F) {
-        self.groups[at as usize].followers.push(follower);
+        self.groups[at].followers.push(follower);
         self.following += 1;
     }
 
@@ -121,7 +118,7 @@ impl<F> Hand<F> {
     /// The one that leads is settled. Gives back those that followed it: each is to [`Hand::come`] again.
     #[must_use = "what followed is to come to its lane's head again"]
     pub fn end(&mut self, Place(at): Place, settlement: &Settlement) -> Vec<F> {
-        let group = &mut self.groups[at as usize];
+        let group = &mut self.groups[at];
         let followers = std::mem::take(&mut group.followers);
         self.following -= followers.len();
         if let Settlement::Release { .. } = settlement {
@@ -136,11 +133,11 @@ impl<F> Hand<F> {
 
     /// One that does not lead, and does not follow any more, is settled or goes its own way.
     pub fn leave(&mut self, Place(at): Place) {
-        let group = &mut self.groups[at as usize];
+        let group = &mut self.groups[at];
         group.members -= 1;
         if group.members == 0 {
             self.close(at);
-            self.groups[at as usize].lead = Lead::Nobody; // a reply need not wait for the next one
+            self.groups[at].lead = Lead::Nobody; // a reply need not wait for the next one
             self.free.push(at);
         }
     }
@@ -152,15 +149,15 @@ impl<F> Hand<F> {
         for at in places.collect::<Vec<_>>() {
             for follower in std::mem::take(&mut self.groups[at].followers) {
                 all.push(follower);
-                self.leave(Place(u32::try_from(at).unwrap_or(u32::MAX)));
+                self.leave(Place(at));
             }
         }
         self.following = 0;
         all
     }
 
-    fn close(&mut self, at: u32) {
-        if let Some(name) = self.groups[at as usize].name.take() {
+    fn close(&mut self, at: usize) {
+        if let Some(name) = self.groups[at].name.take() {
             self.open.remove(&name);
         }
     }

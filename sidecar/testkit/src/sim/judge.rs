@@ -254,6 +254,18 @@ impl Judge {
         }
     }
 
+    /// An event was settled by what is known of its name, which must be true. Which assignment that was cannot be seen, so
+    /// its time does not count.
+    pub fn known(&mut self, incarnation: u32, place: Place) {
+        let is_over = self.records.get(&place).is_some_and(Fate::is_over);
+        self.claim(is_over, || format!("mark: {incarnation} settled {place:?}, which nobody has"));
+        if let Some(ours) = self.assignments.get_mut(&(incarnation, place.0))
+            && is_over
+        {
+            ours.handed.entry(place.1).or_insert(None).get_or_insert(u64::MAX);
+        }
+    }
+
     /// A dead letter is durable.
     pub fn buried(&mut self, incarnation: u32, place: Place, code: &str, attempts: u32, now: u64) {
         self.counts.1 += 1;

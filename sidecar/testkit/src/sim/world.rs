@@ -234,6 +234,12 @@ impl World {
         self.note(|| format!("{place:?} ends as {seen:?}"));
     }
 
+    /// An event is settled by what is known of its name, without a call.
+    pub fn known(&mut self, incarnation: u32, place: Place) {
+        self.judge.known(incarnation, place);
+        self.note(|| format!("{incarnation} knows {place:?}"));
+    }
+
     /// A dead letter comes in; false when it cannot be kept.
     pub fn bury(&mut self, incarnation: u32, place: Place, code: &str, attempts: u32) -> bool {
         let kept = self.now >= self.trouble.no_graves;
