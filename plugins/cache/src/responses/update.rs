@@ -4,7 +4,7 @@ use super::page::Kept;
 use http::{
     HeaderMap, HeaderName,
     header::{
-        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
         LAST_MODIFIED, TRANSFER_ENCODING,
     },
 };
@@ -33,6 +33,7 @@ pub(super) fn ask_about(kept: &Kept, request: &mut HeaderMap) {
 /// whatever it names.
 pub(super) fn updated(kept: &HeaderMap, unchanged: &HeaderMap) -> HeaderMap {
     let mut headers = kept.clone();
+    headers.remove(DATE); // one that says none is of now, not as old as what is kept
     for name in unchanged.keys().filter(|name| !OF_THE_BODY.contains(name)) {
         headers.remove(name);
         for value in unchanged.get_all(name) {
@@ -72,6 +73,7 @@ mod tests {
             ("date", "now"),
         ]);
         assert_eq!(updated(&kept, &unchanged), all);
+        assert!(!updated(&kept, &map(&[])).contains_key("date"), "an old date would make it old");
     }
 
     #[tokio::test(start_paused = true)]
