@@ -40,19 +40,19 @@ pub(crate) enum Left {
 }
 
 impl Left {
-    pub(crate) fn grave(reason: Reason) -> Option<Box<Self>> {
-        Some(Box::new(Self::Grave(reason)))
+    pub(crate) fn grave(reason: Reason) -> Box<Self> {
+        Box::new(Self::Grave(reason))
     }
 
-    pub(crate) fn reply(reply: Box<Reply>) -> Option<Box<Self>> {
-        Some(Box::new(Self::Reply(reply)))
+    pub(crate) fn reply(reply: Box<Reply>) -> Box<Self> {
+        Box::new(Self::Reply(reply))
     }
 }
 
 impl Job {
     /// The event of `delivery`, which is admitted `now`, when the breaker has been open for `open_before` in all.
     pub(super) fn new(delivery: Delivery, now: Instant, open_before: Duration, attempts_max: u32) -> Self {
-        let left = delivery.item.as_ref().err().and_then(|malformed| {
+        let left = delivery.item.as_ref().err().map(|malformed| {
             Left::grave(Reason { code: Code::Malformed, status: None, detail: malformed.why.clone() })
         });
         let is_deliveries = delivery.attempts > 0 && delivery.receipt.counts_deliveries();
