@@ -22,7 +22,7 @@ use crate::{
 use doors::{Doors, Inside};
 use fastrand::Rng;
 use live::Live;
-use outrigger_core::{DeadLetters, DrainTrigger, Error, Kind, LiveSpan, drain};
+use outrigger_core::{DeadLetters, Drain, DrainTrigger, Error, Intake, Kind, LiveSpan, Plugin, drain};
 use std::{
     ffi::OsString,
     io,
@@ -127,14 +127,7 @@ impl App {
 
         // The sources: the journal, brokers and the ingress.
         let (sources_stop, sources_drain) = drain::channel();
-        let mut sources = JoinSet::new();
-        let journal = storage.iter().map(|storage| storage.source.clone());
-        for source in targets.spilled().chain(journal).chain(brokers.feeds.iter().map(|feed| feed.source())) {
-            sources.spawn(source.run(intake.clone(), sources_drain.clone()));
-        }
-        for work in plugins.iter().filter_map(|plugin| plugin.background(sources_drain.clone())) {
-            tokio::spawn(work);
-        }
+        let sources = start_sources((&targets, storing, &brokers), &plugins, &intake, &sources_drain);
         let dead = dead.as_ref();
         let inside = Inside {
             config: &config,
@@ -232,6 +225,24 @@ impl App {
         tracing::info!(released, "stopped");
         Ok(if code == 0 { Exit::Success } else { Exit::Function(code) })
     }
+}
+
+/// Starts them, and what plugins do beside the path.
+fn start_sources(
+    (targets, storage, brokers): (&targets::Targets, Option<&Storage>, &Brokers),
+    plugins: &[Arc<dyn Plugin>],
+    intake: &Intake,
+    drain: &Drain,
+) -> JoinSet<outrigger_core::Result<()>> {
+    let mut sources = JoinSet::new();
+    let journal = storage.iter().map(|storage| storage.source.clone());
+    for source in targets.spilled().chain(journal).chain(brokers.feeds.iter().map(|feed| feed.source())) {
+        sources.spawn(source.run(intake.clone(), drain.clone()));
+    }
+    for work in plugins.iter().filter_map(|plugin| plugin.background(drain.clone())) {
+        tokio::spawn(work);
+    }
+    sources
 }
 
 /// Where dead letters rest: a topic before the journal; `None` where there is neither.

@@ -186,7 +186,7 @@ impl Target {
             return delivery.receipt.settle(Settlement::Reject(reason));
         }
         tracing::warn!(id = delivery.item.as_ref().map_or("", Event::id), %reason, "the event becomes a dead letter");
-        self.queue(&mut self.state(), delivery, now(), |job| job.left = Left::grave(reason));
+        self.queue(&mut self.state(), delivery, now(), |job| job.left = Some(Box::new(Left::Grave(reason))));
     }
 
     fn queue(

@@ -190,7 +190,7 @@ impl Target {
         let id = job.event_id();
         if self.state().settings.on_poison == OnPoison::Park && job.key.is_some() {
             tracing::warn!(id, %reason, "the event is parked and holds its key");
-            job.left = Left::grave(reason);
+            job.left = Some(Box::new(Left::Grave(reason)));
             self.metrics.parked();
             return running.park(&mut self.state());
         }
@@ -233,7 +233,7 @@ impl Target {
             Err(error) => {
                 self.complain_of_reply(&error);
                 self.metrics.reply_failed();
-                running.job().left = Left::reply(reply);
+                running.job().left = Some(Box::new(Left::Reply(reply)));
                 let mut state = self.state();
                 let wait = grave_wait(&state, &error);
                 running.again(&mut state, now() + wait);
@@ -272,7 +272,7 @@ impl Target {
             Err(error) => {
                 self.complain_of_dead_letter(&error);
                 self.metrics.dead_failed();
-                job.left = Left::grave(reason);
+                job.left = Some(Box::new(Left::Grave(reason)));
                 let mut state = self.state();
                 let wait = grave_wait(&state, &error);
                 running.again(&mut state, now() + wait);

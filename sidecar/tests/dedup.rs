@@ -1,5 +1,7 @@
 //! Deduplication and results through the shipped binary: at once, one after another, over a restart, across two replicas.
 
+#![expect(clippy::float_cmp, reason = "what is counted is whole")]
+
 mod common;
 
 use common::Site;

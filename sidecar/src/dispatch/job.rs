@@ -39,21 +39,12 @@ pub(crate) enum Left {
     Reply(Box<Reply>),
 }
 
-impl Left {
-    pub(crate) fn grave(reason: Reason) -> Option<Box<Self>> {
-        Some(Box::new(Self::Grave(reason)))
-    }
-
-    pub(crate) fn reply(reply: Box<Reply>) -> Option<Box<Self>> {
-        Some(Box::new(Self::Reply(reply)))
-    }
-}
-
 impl Job {
     /// The event of `delivery`, which is admitted `now`, when the breaker has been open for `open_before` in all.
     pub(super) fn new(delivery: Delivery, now: Instant, open_before: Duration, attempts_max: u32) -> Self {
-        let left = delivery.item.as_ref().err().and_then(|malformed| {
-            Left::grave(Reason { code: Code::Malformed, status: None, detail: malformed.why.clone() })
+        let left = delivery.item.as_ref().err().map(|malformed| {
+            let detail = malformed.why.clone();
+            Box::new(Left::Grave(Reason { code: Code::Malformed, status: None, detail }))
         });
         let is_deliveries = delivery.attempts > 0 && delivery.receipt.counts_deliveries();
         let carried = if is_deliveries { carried(delivery.attempts, attempts_max) } else { 0 };

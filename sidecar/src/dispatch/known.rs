@@ -62,8 +62,9 @@ impl State {
         ledger: &dyn Ledger,
         now: Instant,
     ) -> Option<(Ticket, Box<Job>, Errand)> {
-        let is_open = |job: &Box<Job>| job.standing.as_ref().is_some_and(|standing| !standing.is_new);
-        while let Some((ticket, mut job)) = self.lanes.next_if(now, is_open) {
+        while let Some((ticket, mut job)) =
+            self.lanes.next_if(now, |job| job.standing.as_ref().is_some_and(|standing| !standing.is_new))
+        {
             let waits = job.once.is_some();
             let Some((place, standing)) = job.standing.as_mut().and_then(|it| Some((it.place?, it))) else {
                 self.lanes.back(ticket, job); // never: what is open has its place

@@ -25,6 +25,8 @@ mod poison;
 mod replies;
 mod several;
 
+/// A ledger, where there is one.
+type Marks = Option<Arc<dyn Ledger>>;
 type Script = Box<dyn Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync>;
 
 /// The function: what it answers to the n-th call with an event, after how long.
@@ -141,7 +143,7 @@ impl Bench {
         change: impl FnOnce(&mut Settings),
         script: impl Fn(&str, u32) -> (Duration, Result<Reply>) + Send + Sync + 'static,
         replies: Option<Arc<dyn Sink>>,
-        (ledger, shares): (Option<Arc<dyn Ledger>>, Option<Arc<dyn Ledger>>),
+        (ledger, shares): (Marks, Marks),
     ) -> Self {
         let log = Arc::<Mutex<Vec<String>>>::default();
         let (at_once, metrics) = (Arc::default(), Arc::new(Metrics::new().unwrap()));

@@ -153,7 +153,7 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
     let is_deduplicated = place.shelf.is_some();
     let parts = Parts {
         call: far.clone(),
-        dead: far,
+        dead: far.clone(),
         replies: None,
         ledger: place.shelf.as_ref().map(|shelf| Marks::new(shelf, seed ^ u64::from(incarnation)) as _),
         shares: None,

@@ -25,8 +25,8 @@ impl Marks {
     }
 
     fn knows(&self, mark: &Mark) -> Known {
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if shelf.contains(mark) { Known::Same } else { Known::New }
+        let is_there = self.shelf.lock().unwrap_or_else(PoisonError::into_inner).contains(mark);
+        if is_there { Known::Same } else { Known::New }
     }
 
     /// How long it takes, or that it fails.

@@ -10,7 +10,7 @@ use outrigger_core::{
 
 /// Marks in memory, asked at once or only after a while.
 struct Marks {
-    marks: Mutex<HashMap<Mark, Option<Payload>>>,
+    kept: Mutex<HashMap<Mark, Option<Payload>>>,
     glances: bool,
     policy: OnAnother,
     fails: AtomicBool,
@@ -18,11 +18,11 @@ struct Marks {
 
 impl Marks {
     fn new(glances: bool, policy: OnAnother) -> Arc<Self> {
-        Arc::new(Self { marks: Mutex::default(), glances, policy, fails: AtomicBool::new(false) })
+        Arc::new(Self { kept: Mutex::default(), glances, policy, fails: AtomicBool::new(false) })
     }
 
     fn known(&self, mark: &Mark, payload: Option<Payload>) -> Known {
-        match lock(&self.marks).get(mark) {
+        match lock(&self.kept).get(mark) {
             None => Known::New,
             Some(kept) if *kept == payload => Known::Same,
             Some(_) => Known::Another,
@@ -44,7 +44,7 @@ impl Ledger for Marks {
     fn mark<'a>(&'a self, mark: &'a Mark, payload: Option<Payload>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             tokio::time::sleep(MS).await;
-            lock(&self.marks).insert(mark.clone(), payload);
+            lock(&self.kept).insert(mark.clone(), payload);
             Ok(())
         })
     }
@@ -122,7 +122,7 @@ async fn callers_of_one_name_get_the_first_ones_reply_or_rejection() {
         for settlement in outcome.await {
             match settlement {
                 Settlement::Ack(Some(reply)) => {
-                    assert_eq!((id, reply.status, &*reply.body), ("good", 201, &b"made"[..]))
+                    assert_eq!((id, reply.status, &*reply.body), ("good", 201, &b"made"[..]));
                 }
                 Settlement::Reject(reason) => assert_eq!((id, reason.code), ("bad", Code::Exhausted)),
                 other => panic!("{id}: {other:?}"),
