@@ -8,6 +8,8 @@ mod kafka;
 mod normalize;
 mod routes;
 mod send;
+#[cfg(feature = "cache")]
+mod simulate;
 mod status;
 
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+#[cfg(feature = "cache")]
+pub use self::simulate::{CacheArgs, SimulateCommand, TraceFormat};
 pub use self::{
     dead::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
     filter::FilterVerbArgs,
@@ -140,6 +144,10 @@ pub enum Command {
     /// a line could not be read (the other lines are told all the same).
     #[command(verbatim_doc_comment)]
     Routes(RoutesArgs),
+    /// Try a policy on a trace of one's own
+    #[cfg(feature = "cache")]
+    #[command(subcommand)]
+    Simulate(SimulateCommand),
     /// Find, show, replay or drop dead letters
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.

@@ -14,6 +14,8 @@ pub mod replay;
 pub mod routes;
 pub mod run;
 pub mod send;
+#[cfg(feature = "cache")]
+pub mod simulate;
 pub mod status;
 
 use std::{io, process::ExitCode};

@@ -4,7 +4,7 @@
 use super::{segments::Segments, trials::Trials};
 
 /// Entries of a simulation, of which there are two: some 50 bytes each.
-pub(crate) const SAMPLES_MAX: usize = 2_048;
+pub(crate) const SAMPLES_MAX: usize = 4_096;
 
 /// Entries of a hash, a weight and an item each, of which the least useful go when their weights exceed the bound.
 pub(crate) struct Policy<T> {
@@ -31,12 +31,6 @@ impl<T> Policy<T> {
     /// What the policy needs itself, on the heap.
     pub(crate) fn own_bytes(&self) -> u64 {
         self.entries.own_bytes() + self.trials.own_bytes()
-    }
-
-    /// The window's part now, in percent: 100 is LRU.
-    #[cfg(test)]
-    pub(crate) fn window(&self) -> u64 {
-        self.trials.window()
     }
 
     /// Another bound, for which entries may have to go, into `out`.
