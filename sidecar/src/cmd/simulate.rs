@@ -148,6 +148,36 @@ mod tests {
         assert!(out.ends_with("4 requests, read as key-size\n"), "{out}");
     }
 
+    /// The blocks that the requests of the public trace read, a line each.
+    fn mooncake() -> Option<Vec<u8>> {
+        let test = "the_mooncake_trace_has_the_rates_that_the_readme_says";
+        let path = outrigger_testkit::shared(test, "data/traces")?.join("mooncake-conversation.jsonl.gz");
+        let file = BufReader::new(MultiGzDecoder::new(BufReader::new(fs::File::open(path).unwrap())));
+        let mut keys = Vec::new();
+        for line in file.lines() {
+            let request: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            for block in request["hash_ids"].as_array().unwrap() {
+                writeln!(keys, "{block}").unwrap();
+            }
+        }
+        Some(keys)
+    }
+
+    #[test]
+    fn the_mooncake_trace_has_the_rates_that_the_readme_says() {
+        let Some(keys) = mooncake() else { return };
+        let bounds = ["--bytes", "1000", "--bytes", "10000", "--bytes", "30000"];
+        let (_, out) = told(&[&["--trace", "-"], &bounds[..]].concat(), &keys).unwrap();
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&format!("\n{out}```\n")), "the README shows something else than:\n{out}");
+        for line in out.lines().skip(1).take(3) {
+            let rates: Vec<f64> =
+                line.split_whitespace().filter_map(|word| word.parse().ok()).skip(1).collect();
+            let [ours, lru, moka, optimum] = rates[..] else { panic!("{line}") };
+            assert!(ours >= lru && ours >= moka - 1.0 && ours <= optimum, "{line}");
+        }
+    }
+
     #[test]
     fn a_packed_file_is_read_as_one_that_is_not() {
         let folder = tempfile::tempdir().unwrap();

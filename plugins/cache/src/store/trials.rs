@@ -13,9 +13,9 @@ use super::segments::{ALL, Segments};
 const WINDOWS: [u64; 2] = [ALL, 1];
 /// How many standard deviations the difference has to be away from chance. Requests are not independent of each other, so
 /// it is more than a textbook asks for.
-const DEVIATIONS: f64 = 4.0;
+const DEVIATIONS: f64 = 3.0;
 /// What the other choice must win, of the sampled requests. A change costs hits itself.
-const ADVANTAGE: f64 = 0.005;
+const ADVANTAGE: f64 = 0.003;
 /// Sampled requests for each entry of a simulation, until what was counted counts half.
 const MEMORY: u64 = 20;
 /// A factor that spreads a hash into its upper bits.
