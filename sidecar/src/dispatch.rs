@@ -62,6 +62,10 @@ pub struct Target {
 }
 
 /// What one lock holds.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not by itself, and none rules another out"
+)]
 pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) lanes: Lanes<Box<Job>>,
