@@ -67,6 +67,16 @@ impl<V> Store<V> {
         self.state().policy.get(hash, |entry| *entry.key == *key).map(|entry| entry.value.clone())
     }
 
+    /// The value of a key, without that it counts as a request: for a second look at what one request asked for, and for
+    /// what is looked at before it is changed. Each request should count once.
+    pub fn peek(&self, key: &str) -> Option<V>
+    where
+        V: Clone,
+    {
+        let hash = self.hash(key);
+        self.state().policy.peek(hash, |entry| *entry.key == *key).map(|entry| entry.value.clone())
+    }
+
     /// Keeps a value, in place of one that the key had.
     ///
     /// `weight` is what the value has on the heap, in bytes; the key, and what keeping needs, are added. A value that is

@@ -54,6 +54,11 @@ impl<T> Policy<T> {
         Some(self.entries.item(slot))
     }
 
+    /// An entry, without that it counts as a request.
+    pub(crate) fn peek(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+        self.entries.find(hash, is_it).map(|slot| self.entries.item(slot))
+    }
+
     /// Keeps an item, in place of one that is the `same`, which is returned. What has to go for it comes into `out`: that
     /// may be the new item itself.
     pub(crate) fn insert(
