@@ -13,7 +13,7 @@ pub(crate) struct Policy<T> {
 }
 
 impl<T> Policy<T> {
-    /// `samples_max` bounds the memory of the simulations that choose between LRU and `TinyLFU`, in entries.
+    /// `samples_max` bounds the memory of the simulations that choose between LRU and TinyLFU, in entries.
     pub(crate) fn new(bytes_max: u64, samples_max: usize) -> Self {
         let trials = Trials::new(bytes_max, samples_max);
         Self { entries: Segments::new(bytes_max, trials.window()), trials }
