@@ -13,6 +13,9 @@ pub(crate) struct Policy<T> {
 }
 
 impl<T> Policy<T> {
+    /// What an entry needs, beside what its item has on the heap. In the weight, so that an entry that goes makes room for it.
+    pub(crate) const NODE_BYTES: u64 = Segments::<T>::NODE_BYTES;
+
     /// `samples_max` bounds the memory of the simulations that choose between LRU and TinyLFU, in entries.
     pub(crate) fn new(bytes_max: u64, samples_max: usize) -> Self {
         let trials = Trials::new(bytes_max, samples_max);
@@ -28,9 +31,10 @@ impl<T> Policy<T> {
         self.entries.bytes()
     }
 
-    /// What the policy needs itself, on the heap.
+    /// What the policy needs itself, on the heap, beside [`Self::NODE_BYTES`] for each entry.
     pub(crate) fn own_bytes(&self) -> u64 {
-        self.entries.own_bytes() + self.trials.own_bytes()
+        let nodes = self.entries.len() as u64 * Self::NODE_BYTES;
+        self.entries.own_bytes() - nodes + self.trials.own_bytes()
     }
 
     /// Another bound, for which entries may have to go, into `out`.

@@ -66,6 +66,9 @@ pub(crate) struct Segments<T> {
 }
 
 impl<T> Segments<T> {
+    /// What an entry needs in the list, beside what its item has on the heap.
+    pub(crate) const NODE_BYTES: u64 = size_of::<Node<T>>() as u64;
+
     pub(crate) fn new(bytes_max: u64, window_percent: u64) -> Self {
         let mut segments = Self {
             table: HashTable::new(),

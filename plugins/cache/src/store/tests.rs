@@ -50,6 +50,16 @@ fn a_value_that_is_heavier_than_the_bound_is_not_kept_and_its_key_has_none() {
 }
 
 #[test]
+fn many_light_values_are_kept_up_to_the_bound() {
+    let store = store(200_000);
+    for number in 0..20_000 {
+        store.insert(number.to_string(), Arc::from(""), 0);
+        assert!(store.bytes() <= 200_000);
+    }
+    assert!(store.len() > 1_000 && store.bytes() > 150_000, "{store:?}");
+}
+
+#[test]
 fn a_second_look_makes_nothing_more_useful() {
     let kept = |look: fn(&Store<Arc<str>>)| {
         let store = store(50_000);
