@@ -6,14 +6,15 @@ use crate::{
     failure::Failure,
     gather::Gather,
     handoff::Handed,
+    kept::{self, Ended},
     letters::Row,
     store::{Entry, Store},
 };
-use outrigger_core::{Error, Kind, Mark, Result};
+use outrigger_core::{Error, Fate, Kind, Mark, Result};
 use std::{
     collections::{HashMap, VecDeque},
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
@@ -22,6 +23,8 @@ use tokio::sync::oneshot;
 const JOBS_MAX: usize = 256;
 /// What any group may grow the tables by: inner pages, attempts, counters.
 const GROWTH_BYTES: u64 = 64 << 10;
+/// What a kept event takes beyond its row in the queue, mostly.
+const KEPT_BYTES: u64 = 512;
 
 /// The other end of a caller who waits. One who no longer does is no error.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T>>;
@@ -32,6 +35,8 @@ pub(crate) enum Write {
     Append(Vec<Entry>, Vec<Row>, Answer<Vec<u64>>),
     Put(Box<Row>, Answer<()>),
     Mark(Mark, Answer<()>),
+    /// What a target keeps.
+    Keep(Box<kept::Row>, Answer<()>),
 }
 
 /// Something to be done alone. It answers by itself, and returns only what concerns the writer.
@@ -44,6 +49,8 @@ pub(crate) struct Work {
     pub(crate) writes: Vec<Write>,
     /// Sequences with their bytes.
     pub(crate) settled: Vec<(u64, u64)>,
+    /// Those of them that are to be kept.
+    pub(crate) ended: Vec<Ended>,
     /// Sequences with their attempts.
     pub(crate) attempts: Vec<(u64, u32)>,
     /// Numbers of copies that overflowed and are settled.
@@ -59,6 +66,8 @@ struct Flight {
     attempts: u32,
     /// The attempts that are on disk.
     stored: u32,
+    /// What became of it so far, where that is to be kept.
+    fates: Vec<(Arc<str>, Fate, u32)>,
 }
 
 pub(crate) struct Inbox {
@@ -70,6 +79,7 @@ pub(crate) struct Inbox {
     waiting_bytes_max: usize,
     group_events_max: usize,
     group_bytes_max: usize,
+    keep_settled: bool,
 }
 
 #[derive(Default)]
@@ -82,6 +92,7 @@ struct State {
     flushes: Vec<Answer<()>>,
     flights: HashMap<u64, Flight>,
     settled: Vec<(u64, u64)>,
+    ended: Vec<Ended>,
     overflow_settled: Vec<u64>,
     /// When the first of `settled` came, or the first attempt that is not on disk was noted.
     dirty_since: Option<Instant>,
@@ -102,6 +113,7 @@ impl Inbox {
             waiting_bytes_max: config.waiting_bytes_max,
             group_events_max: config.group_events_max,
             group_bytes_max: config.group_bytes_max,
+            keep_settled: config.keep_settled,
         }
     }
 
@@ -174,7 +186,8 @@ impl Inbox {
     pub(crate) fn pushing(&self, rows: &mut [Handed]) {
         let mut state = self.state();
         for row in rows {
-            let new = Flight { bytes: row.bytes, attempts: row.attempts, stored: row.attempts };
+            let new =
+                Flight { bytes: row.bytes, attempts: row.attempts, stored: row.attempts, fates: Vec::new() };
             row.attempts = state.flights.entry(row.seq).or_insert(new).attempts;
         }
     }
@@ -184,7 +197,22 @@ impl Inbox {
         let mut state = self.state();
         let Some(flight) = state.flights.remove(&seq) else { return };
         state.settled.push((seq, flight.bytes));
+        if self.keep_settled {
+            let Flight { bytes, attempts, fates, .. } = flight;
+            state.ended.push(Ended { seq, bytes, attempts, fates });
+        }
         self.dirty(state);
+    }
+
+    /// This became of the event at `place`; what became of it there before, it came again.
+    pub(crate) fn became(&self, seq: u64, place: &Arc<str>, fate: Fate, attempts: u32) {
+        if !self.keep_settled {
+            return;
+        }
+        let mut state = self.state();
+        let Some(flight) = state.flights.get_mut(&seq) else { return };
+        flight.fates.retain(|(known, ..)| known != place);
+        flight.fates.push((place.clone(), fate, attempts));
     }
 
     /// The copy that overflowed is settled and can be deleted.
@@ -254,6 +282,7 @@ impl Inbox {
         state.events -= events;
         state.bytes -= bytes;
         work.settled = mem::take(&mut state.settled);
+        work.ended = mem::take(&mut state.ended);
         work.overflow_settled = mem::take(&mut state.overflow_settled);
         let old = |since: Instant| since.elapsed() >= self.commit_every / 2;
         if !work.flushes.is_empty() || work.closed || state.noted_since.is_some_and(old) {
@@ -347,7 +376,8 @@ impl Work {
 
     /// What the tables may grow by.
     pub(crate) fn growth(&self) -> u64 {
-        GROWTH_BYTES + self.writes.iter().map(Write::growth).sum::<u64>()
+        let ended = self.ended.iter().map(|ended| grown(ended.bytes + KEPT_BYTES));
+        GROWTH_BYTES + self.writes.iter().map(Write::growth).sum::<u64>() + ended.sum::<u64>()
     }
 
     /// Tells everyone who waits that it failed.
@@ -359,6 +389,11 @@ impl Work {
             let _ = flush.send(Err(error.clone()));
         }
     }
+}
+
+/// What a row of so many bytes takes, rather too much: a large one leaves a part of its last page unused.
+fn grown(bytes: u64) -> u64 {
+    bytes + if bytes > 1_024 { 8_192 } else { bytes / 2 }
 }
 
 impl Write {
@@ -373,12 +408,13 @@ impl Write {
             }
             Self::Put(row, _) => (1, letter(row)),
             Self::Mark(mark, _) => (1, mark.id.len() + mark.source.len() + size_of::<Mark>()),
+            Self::Keep(row, _) => (1, usize::try_from(row.bytes()).unwrap_or(usize::MAX)),
         }
     }
 
-    /// What the tables may grow by, rather too much: a large row leaves a part of its last page unused.
+    /// What the tables may grow by.
     fn growth(&self) -> u64 {
-        let row = |bytes: u64| bytes + if bytes > 1_024 { 8_192 } else { bytes / 2 };
+        let row = grown;
         match self {
             Self::Append(entries, letters, _) => {
                 let letters = letters.iter().map(|letter| row(letter.bytes()));
@@ -386,13 +422,16 @@ impl Write {
             }
             Self::Put(letter, _) => row(letter.bytes()),
             Self::Mark(mark, _) => row((2 * (mark.id.len() + mark.source.len()) + size_of::<Mark>()) as u64),
+            Self::Keep(kept, _) => row(kept.bytes()),
         }
     }
 
     pub(crate) fn refuse(self, error: &Error) {
         match self {
             Self::Append(_, _, answer) => drop(answer.send(Err(error.clone()))),
-            Self::Put(_, answer) | Self::Mark(_, answer) => drop(answer.send(Err(error.clone()))),
+            Self::Put(_, answer) | Self::Mark(_, answer) | Self::Keep(_, answer) => {
+                drop(answer.send(Err(error.clone())));
+            }
         }
     }
 }

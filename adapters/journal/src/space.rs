@@ -16,7 +16,7 @@ const STEP: usize = 256;
 impl Writer {
     /// Whether the writes of `work` may be tried. A log that is copied first is used again from its start.
     pub(crate) fn room_for(&mut self, work: &Work) -> Result<(), Failure> {
-        if work.writes.is_empty() {
+        if work.writes.is_empty() && work.ended.is_empty() {
             return Ok(());
         }
         self.refused_growth = work.growth();
@@ -27,6 +27,23 @@ impl Writer {
             }
             done => done,
         }
+    }
+
+    /// Lets go of what is kept for people alone, as there is no space for the rest. Whether there was any.
+    pub(crate) fn yields(&mut self, work: &mut Work) -> bool {
+        self.store.reserve.look_again();
+        let ended = mem::take(&mut work.ended).len() as u64;
+        if ended > 0 {
+            self.store.counters.expired += ended;
+            return true;
+        }
+        let yielded = self.store.yield_kept(self.refused_growth);
+        if let Ok(true) = yielded {
+            self.logged = Some(Instant::now());
+            // What is free in the database is of use once the log is copied and begins anew.
+            return self.checkpoint(false).is_ok();
+        }
+        false
     }
 
     /// No space: nothing was kept, and who waits is told; what was settled is written alone.

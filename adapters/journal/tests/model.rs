@@ -4,7 +4,10 @@ mod common;
 
 use common::{Place, Running, acknowledge, entry, event, id, letter};
 use outrigger_core::{DeadLetters, Delivery, Settlement};
-use outrigger_journal::dead::{Filter, Page};
+use outrigger_journal::{
+    audit::Order,
+    dead::{Filter, Page},
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,7 +118,12 @@ impl World {
             Step::Drop(at) => {
                 if let Some(number) = self.letter(*at) {
                     let filter = Filter { ids: vec![number], ..Filter::default() };
-                    let dropped = self.running.journal.discard(filter, Page::default()).await.unwrap();
+                    let dropped = self
+                        .running
+                        .journal
+                        .discard(filter, Page::default(), Order::default())
+                        .await
+                        .unwrap();
                     assert_eq!(dropped.ids, [number]);
                     self.model.dead.remove(&number);
                 }
@@ -141,7 +149,7 @@ impl World {
     async fn replay(&mut self, at: usize) {
         let Some(number) = self.letter(at) else { return };
         let filter = Filter { ids: vec![number], ..Filter::default() };
-        let replayed = self.running.journal.replay(filter, Page::default()).await.unwrap();
+        let replayed = self.running.journal.replay(filter, Page::default(), Order::default()).await.unwrap();
         self.model.last_seq += 1;
         assert_eq!(replayed.replayed, [(number, self.model.last_seq)]);
         let event = self.model.dead.remove(&number).unwrap();

@@ -8,6 +8,7 @@ use common::{Running, acknowledge, event, letter};
 use outrigger_core::{DeadLetter, DeadLetters, Kind};
 use outrigger_journal::{
     Config, Entry, Journal,
+    audit::Order,
     dead::{Filter, Page},
 };
 use outrigger_testkit::skip;
@@ -239,7 +240,9 @@ async fn dead_letters_that_fill_a_volume_can_be_dropped_and_then_events_find_spa
     assert_eq!(running.journal.append(large(0, 50_000)).await.unwrap_err().kind(), Kind::Full);
     volume.fill_up();
     let mut page = Page::default();
-    while let Some(after) = running.journal.discard(Filter::default(), page).await.unwrap().next {
+    while let Some(after) =
+        running.journal.discard(Filter::default(), page, Order::default()).await.unwrap().next
+    {
         page.after = after;
     }
     assert!(running.journal.list(Filter::default(), Page::default()).await.unwrap().letters.is_empty());
