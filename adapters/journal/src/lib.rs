@@ -8,7 +8,7 @@
 //!   [`Settler`](outrigger_core::Settler), [`DeadLetters`](outrigger_core::DeadLetters), [`Ledger`](outrigger_core::Ledger).
 //! - [`dead`]: looking at dead letters, replaying and dropping them.
 //! - [`events`]: looking at events, waiting and kept ones, and replaying kept ones; [`audit`]: who did such things.
-//! - `inbox`, `gather`, `handoff`: the two bounded ways between the async side and the thread.
+//! - `inbox`, `work`, `gather`, `handoff`: the two bounded ways between the async side and the thread.
 //! - `writer`, `courier`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
 //! - `store`, `letters`, `kept`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
 //! - `overflow`: copies for targets whose lanes are full, as their own queue on disk.
@@ -51,6 +51,7 @@ mod source;
 mod space;
 mod store;
 mod wal;
+mod work;
 mod writer;
 
 pub use config::Config;
@@ -60,7 +61,7 @@ pub use store::Entry;
 
 use failure::Failure;
 use handoff::Handoff;
-use inbox::{Inbox, Write};
+use inbox::Inbox;
 use letters::Row;
 use outrigger_core::{DeadLetter, Error, Kind, Result};
 use stats::{Board, Health, Stats};
@@ -71,6 +72,7 @@ use std::{
 };
 use store::Store;
 use tokio::sync::{oneshot, watch};
+use work::Write;
 use writer::Writer;
 
 /// An open journal. Its files are held until it is closed or its last handle is dropped.

@@ -3,8 +3,8 @@
 
 use crate::{
     failure::Failure,
-    inbox::Work,
     stats::Health,
+    work::Work,
     writer::{PROBE_EVERY, Writer},
 };
 use outrigger_core::Error;

@@ -7,10 +7,10 @@ use crate::{
     failure::Failure,
     guard::Lock,
     handoff::Handed,
-    inbox::{Work, Write},
     reserve::FRAME_BYTES,
     stats::Health,
     store::Store,
+    work::{Work, Write},
 };
 use outrigger_core::{Error, Kind, Result};
 use std::{
@@ -216,7 +216,7 @@ impl Writer {
                     }));
                 }
                 (Write::Put(_, answer) | Write::Mark(_, answer) | Write::Keep(_, answer), Outcome::Kept) => {
-                    drop(answer.send(Ok(())))
+                    drop(answer.send(Ok(())));
                 }
                 (write, Outcome::Refused(error)) => write.refuse(&error),
                 (Write::Append(..), Outcome::Kept) | (_, Outcome::Appended(_)) => unreachable!("by `apply`"),

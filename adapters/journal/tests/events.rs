@@ -130,8 +130,8 @@ async fn nothing_is_kept_where_that_is_off_but_what_a_target_keeps() {
 
 #[tokio::test]
 async fn each_part_of_a_filter_narrows_and_a_long_list_comes_in_parts() {
-    let mut place = keeping();
     static NOW_MS: AtomicU64 = AtomicU64::new(1_000);
+    let mut place = keeping();
     place.config.clock = || NOW_MS.load(Ordering::Relaxed);
     let running = Running::start(place.open(), 100);
     for n in 1..=4 {
@@ -204,7 +204,7 @@ async fn the_oldest_go_first_when_they_are_too_many_bytes() {
 async fn what_is_too_old_goes_at_the_start_and_the_rest_stays() {
     static NOW_MS: AtomicU64 = AtomicU64::new(1_000_000);
     let mut place = keeping();
-    place.config.keep_age_max = Duration::from_secs(60);
+    place.config.keep_age_max = Duration::from_mins(1);
     place.config.clock = || NOW_MS.load(Ordering::Relaxed);
     let running = Running::start(place.open(), 100);
     running.journal.append(entries(1..3)).await.unwrap();

@@ -56,6 +56,8 @@ pub enum Place {
     Pubsub(String),
     /// A topic of Event Grid.
     EventGrid(EventGridTopic),
+    /// The journal.
+    Journal,
 }
 
 /// What takes events by POST.
@@ -183,6 +185,8 @@ impl Values {
             Place::Kafka(topic)
         } else if let Some(topic) = self.some_text("targets.NAME.pubsub_topic") {
             Place::Pubsub(topic)
+        } else if self.word("targets.NAME.journal") == "true" {
+            Place::Journal
         } else {
             Place::EventGrid(self.eventgrid_topic("targets.NAME")?)
         };
@@ -285,7 +289,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
 }
 
 /// The settings of one target, and what each is of.
-const PLACES: [&str; 4] = ["url", "kafka_topic", "pubsub_topic", "eventgrid_topic"];
+const PLACES: [&str; 5] = ["url", "kafka_topic", "pubsub_topic", "eventgrid_topic", "journal"];
 const OF_A_URL: [&str; 7] =
     ["timeout", "connect_timeout", "statuses", "bearer_file", "ca_file", "webhook", "retired_wait"];
 
@@ -314,14 +318,22 @@ fn target(rules: &mut Rules<'_>, entry: &Entry) {
             [one, other, ..] => rules.wrong(&key(other), format!("a place beside {one}"), "one of both"),
             _ => {}
         }
-        let overflow = "targets.NAME.overflow";
+        let (overflow, kept) = ("targets.NAME.overflow", "targets.NAME.journal");
         let overflows = rules.says(overflow).as_deref() == Some("journal");
+        let keeps = rules.says(kept).as_deref() == Some("true");
         let journal = &rules.config.journal;
         let forgets = journal.storage == super::Storage::Ephemeral && !journal.accept_loss;
-        if overflows && forgets && rules.are_read(&[overflow]) {
-            let expected = "pause; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: \
-                            accept-loss";
-            rules.wrong(overflow, "a journal that does not outlive the pod", expected);
+        for (key, needs, instead) in [(overflow, overflows, "pause"), (kept, keeps, "another place")] {
+            if needs && forgets && rules.are_read(&[key]) {
+                let expected = format!(
+                    "{instead}; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: \
+                     accept-loss"
+                );
+                rules.wrong(key, "a journal that does not outlive the pod", expected);
+            }
+        }
+        if keeps && overflows {
+            rules.wrong(overflow, "a queue in the journal before the journal", "pause");
         }
         if !overflows && rules.differs(&key("lane_max")) {
             rules.wrong(&key("lane_max"), "a value that nothing uses", "no value, or overflow: journal");

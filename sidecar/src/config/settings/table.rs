@@ -267,6 +267,30 @@ const INSIDE: &[Setting] = &[
         "The age at which a dead letter goes, counted; none keeps them.",
     ),
     setting(
+        "journal.keep.settled",
+        Kind::Word(&["false", "true"]),
+        "false",
+        "Whether events are kept when they are settled, for `outrigger events`: a second write of each.",
+    ),
+    setting(
+        "journal.keep.age_max",
+        span(Duration::from_secs(1), YEAR),
+        "168h",
+        "The age at which a kept event goes, counted; from its settlement on.",
+    ),
+    setting(
+        "journal.keep.bytes_max",
+        size(MIB, 1024 * GIB),
+        "64MiB",
+        "The most bytes of kept events; the oldest go first, also where the volume is short of space.",
+    ),
+    setting(
+        "journal.audit_max",
+        count(100, 1_000_000),
+        "10000",
+        "The most entries of who replayed or dropped what; the oldest go first.",
+    ),
+    setting(
         "journal.commit_every",
         span(MILLISECOND, Duration::from_secs(10)),
         "100ms",
@@ -345,7 +369,8 @@ const PROCESS: &[Setting] = &[
         "log.audit",
         Kind::Word(&["off", "refused", "all"]),
         "refused",
-        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second.",
+        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second. What an \
+         owner replays or drops gets one unless it is off.",
     )
     .live(),
     setting("runtime.threads", count(1, 256), "1", "Worker threads; one costs the least per event."),
