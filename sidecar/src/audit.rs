@@ -43,13 +43,11 @@ pub struct Entry {
 /// # Errors
 /// As [`Auditor::note`].
 pub(crate) async fn note(auditor: Option<&dyn Auditor>, by: &str, verb: &str, what: &str) -> Result<()> {
-    match auditor {
-        Some(auditor) => auditor.note(by, verb, what).await,
-        None => {
-            tracing::warn!(target: "audit", audit = "changed", by, verb, what, "changed by its owner");
-            Ok(())
-        }
+    if let Some(auditor) = auditor {
+        return auditor.note(by, verb, what).await;
     }
+    tracing::warn!(target: "audit", audit = "changed", by, verb, what, "changed by its owner");
+    Ok(())
 }
 
 /// Who is at the other end of the owner's socket.

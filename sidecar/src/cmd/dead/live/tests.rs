@@ -60,11 +60,11 @@ fn served() -> (tempfile::TempDir, Socket) {
 async fn every_verb_crosses_the_socket_unchanged() {
     let (_folder, socket) = served();
     let by_type = Filter { ty: Some("ä b".to_owned()), ..Filter::default() };
-    assert_eq!(socket.list(by_type).await.unwrap().next, Some(4));
+    assert_eq!(Dead::list(&socket, by_type).await.unwrap().next, Some(4));
     let letter = socket.get(7).await.unwrap().unwrap();
     assert_eq!((letter.data.as_deref(), letter.status), (Some(&b"\xff\0"[..]), Some(422)));
     assert_eq!(socket.get(9).await.unwrap(), None);
-    let changed = socket.replay(Filter { ids: vec![1, 2], ..Filter::default() }, "").await.unwrap();
+    let changed = Dead::replay(&socket, Filter { ids: vec![1, 2], ..Filter::default() }, "").await.unwrap();
     assert_eq!((changed.done, changed.refused[0].why.as_str()), (vec![1, 2], "full"));
 }
 
@@ -95,6 +95,6 @@ async fn a_socket_that_is_absent_or_left_behind_does_not_answer() {
     assert!(answers(&path).await.unwrap());
     drop(listener);
     assert!(!answers(&path).await.unwrap());
-    let error = Socket::new(path).list(Filter::default()).await.unwrap_err();
+    let error = Dead::list(&Socket::new(path), Filter::default()).await.unwrap_err();
     assert!(error.message().contains("did not answer: Connection refused"), "{error}");
 }
