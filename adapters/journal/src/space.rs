@@ -30,20 +30,22 @@ impl Writer {
     }
 
     /// Lets go of what is kept for people alone, as there is no space for the rest. Whether there was any.
-    pub(crate) fn yields(&mut self, work: &mut Work) -> bool {
+    pub(crate) fn yields(&mut self, work: &mut Work) -> Result<bool, Failure> {
         self.store.reserve.look_again();
         let ended = mem::take(&mut work.ended).len() as u64;
         if ended > 0 {
             self.store.counters.expired += ended;
-            return true;
+            return Ok(true);
         }
-        let yielded = self.store.yield_kept(self.refused_growth);
-        if let Ok(true) = yielded {
-            self.logged = Some(Instant::now());
-            // What is free in the database is of use once the log is copied and begins anew.
-            return self.checkpoint(false).is_ok();
+        match self.store.yield_kept(self.refused_growth) {
+            Ok(true) => {
+                self.logged = Some(Instant::now());
+                // What is free in the database is of use once the log is copied and begins anew.
+                self.checkpoint(false).map(|()| true)
+            }
+            Ok(false) | Err(Failure::Full(_)) => Ok(false),
+            Err(failure) => Err(failure),
         }
-        false
     }
 
     /// No space: nothing was kept, and who waits is told; what was settled is written alone.

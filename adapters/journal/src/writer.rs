@@ -169,7 +169,11 @@ impl Writer {
             });
             match written {
                 Ok(()) => return Ok((outcomes, sizes)),
-                Err(Failure::Full(_)) if self.yields(work) => {}
+                Err(Failure::Full(error)) => {
+                    if !self.yields(work)? {
+                        return Err(Failure::Full(error));
+                    }
+                }
                 Err(failure) => return Err(failure),
             }
         }

@@ -5,8 +5,10 @@ mod common;
 use common::{Place, Running, acknowledge, entry, event, id, letter};
 use outrigger_core::{DeadLetters, Delivery, Settlement};
 use outrigger_journal::{
+    Journal,
     audit::Order,
     dead::{Filter, Page},
+    events,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,17 @@ struct World {
     in_hand: Vec<Delivery>,
 }
 
+/// The sequences of all events, waiting and kept.
+async fn listed(journal: &Journal) -> Vec<u64> {
+    let (mut page, mut seqs) = (Page { after: 0, limit: 1_000 }, Vec::new());
+    loop {
+        let listed = journal.events(events::Filter::default(), page).await.unwrap();
+        seqs.extend(listed.events.iter().map(|head| head.seq));
+        let Some(after) = listed.next else { return seqs };
+        page.after = after;
+    }
+}
+
 fn seq(delivery: &Delivery) -> u64 {
     delivery.origin.position.to_string().parse().unwrap()
 }
@@ -78,6 +91,7 @@ fn seq(delivery: &Delivery) -> u64 {
 impl World {
     fn new() -> Self {
         let mut place = Place::new();
+        place.config.keep_settled = true;
         place.config.hand_events_max = 16; // so that the way over the disk is walked, too
         let running = Running::start(place.open(), 48);
         Self { place, running, model: Model::default(), in_hand: Vec::new() }
@@ -212,6 +226,10 @@ impl World {
             letters.iter().map(|head| (head.id, head.event_id.parse().unwrap())).collect()
         };
         assert_eq!(dead, self.model.dead);
+        assert!(
+            listed(&journal).await.into_iter().eq(1..=self.model.last_seq),
+            "each waits or is kept, once"
+        );
         self.running = Running::start(journal, 100_000);
         self.place = place;
         let deliveries = self.running.deliveries(found).await.unwrap();

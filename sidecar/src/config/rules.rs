@@ -220,6 +220,14 @@ impl Rules<'_> {
                  the file outlives it; or journal.ephemeral: accept-loss",
             );
         }
+        let kept = "journal.keep.settled";
+        if refuses && self.config.journal.keep_settled && self.are_read(&["journal"]) {
+            self.wrong(
+                kept,
+                "true on a journal whose storage is ephemeral, which is not opened",
+                "false; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: accept-loss",
+            );
+        }
     }
 
     fn http(&mut self, http: &Http) {

@@ -149,3 +149,17 @@ fn the_journal_is_a_target_where_it_outlives_the_pod() {
         "{found:?}"
     );
 }
+
+#[test]
+fn settled_events_are_kept_where_the_journal_outlives_the_pod() {
+    let text =
+        "journal: {keep: {settled: true, age_max: 1h, bytes_max: 2MiB}, audit_max: 200, storage: durable}\n";
+    let journal = look(text).unwrap().journal;
+    assert_eq!((journal.keep_settled, journal.keep_age_max.as_secs()), (true, 3_600));
+    assert_eq!((journal.keep_bytes_max, journal.audit_max), (2 << 20, 200));
+    let found = lines(&text.replace("durable", "ephemeral"));
+    assert!(
+        found.len() == 1 && found[0].contains("journal.keep.settled: found true on a journal"),
+        "{found:?}"
+    );
+}
