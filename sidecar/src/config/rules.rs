@@ -32,7 +32,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::pubsub_rules::check(&mut rules);
     super::eventgrid_rules::check(&mut rules);
     super::homes::check(&mut rules);
-    super::routes::check(&mut rules);
+    super::routes_rules::check(&mut rules);
     super::proxy::check(&mut rules);
     super::push_rules::check(&mut rules);
     super::origins_rules::check(&mut rules);

@@ -6,6 +6,7 @@
 mod auth;
 mod eventgrid;
 mod function;
+mod journal;
 mod kafka;
 mod origins;
 mod proxy;
