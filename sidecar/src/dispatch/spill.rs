@@ -7,7 +7,7 @@
 
 use super::{Target, lock, now};
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
+    BoxFuture, Delivery, Drain, Event, Fate, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
     Settler, Source, Timeline,
 };
 use std::{
@@ -169,6 +169,7 @@ impl Spill {
             let is_shared = is_shared && !delivery.receipt.is_replay();
             if is_shared && self.is_done_already(&delivery).await {
                 self.target.metrics.ended(crate::telemetry::Ended::Duplicate);
+                delivery.receipt.became(&self.name, Fate::Delivered, 0);
                 delivery.receipt.settle(Settlement::Ack(None));
             } else {
                 new.push((delivery, is_shared));
@@ -194,6 +195,7 @@ impl Spill {
             if is_shared {
                 self.mark(&delivery).await;
             }
+            delivery.receipt.became(&self.name, Fate::Queued, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
