@@ -6,6 +6,8 @@
 //! waits, in batches, and brings in what was written while the lanes have room.
 
 use super::{Target, lock, now};
+use crate::telemetry::Ended;
+use futures_util::future::join_all;
 use outrigger_core::{
     BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
     Settler, Source, Timeline,
@@ -22,6 +24,8 @@ use tokio::sync::Notify;
 const RETRY: Duration = Duration::from_secs(1);
 /// The most copies that are written at once.
 const BATCH: usize = 1_024;
+/// The most marks that are asked for or written at once.
+const TOGETHER: usize = 64;
 
 /// A copy that waits for one target.
 #[derive(Debug, Clone)]
@@ -164,16 +168,7 @@ impl Spill {
         &self,
         batch: Vec<(Delivery, bool)>,
     ) -> Result<(), (outrigger_core::Error, Vec<(Delivery, bool)>)> {
-        let mut new = Vec::with_capacity(batch.len());
-        for (delivery, is_shared) in batch {
-            let is_shared = is_shared && !delivery.receipt.is_replay();
-            if is_shared && self.is_done_already(&delivery).await {
-                self.target.metrics.ended(crate::telemetry::Ended::Duplicate);
-                delivery.receipt.settle(Settlement::Ack(None));
-            } else {
-                new.push((delivery, is_shared));
-            }
-        }
+        let new = self.not_had(batch).await;
         let copy = |(delivery, _): &(Delivery, bool)| {
             Some(Copy {
                 event: delivery.item.as_ref().ok()?.clone(),
@@ -190,13 +185,42 @@ impl Spill {
             return Err((error, new));
         }
         lock(&self.state).waiting += count;
-        for (delivery, is_shared) in new {
-            if is_shared {
-                self.mark(&delivery).await;
-            }
+        // Together, so that they share the journal's commits: until its mark is there, a crash repeats a copy.
+        for some in new.chunks(TOGETHER) {
+            join_all(
+                some.iter().filter(|(_, is_shared)| *is_shared).map(|(delivery, _)| self.mark(delivery)),
+            )
+            .await;
+        }
+        for (delivery, _) in new {
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
+    }
+
+    /// Those that its target has not yet and somebody still wants; the others are settled or released.
+    async fn not_had(&self, batch: Vec<(Delivery, bool)>) -> Vec<(Delivery, bool)> {
+        let is_to_ask = |delivery: &Delivery, is_shared| is_shared && !delivery.receipt.is_replay();
+        let mut had = Vec::with_capacity(batch.len());
+        for some in batch.chunks(TOGETHER) {
+            let asked = some.iter().map(|(delivery, is_shared)| async {
+                is_to_ask(delivery, *is_shared) && self.is_done_already(delivery).await
+            });
+            had.extend(join_all(asked).await);
+        }
+        let mut new = Vec::with_capacity(batch.len());
+        for ((delivery, is_shared), is_had) in batch.into_iter().zip(had) {
+            let is_shared = is_to_ask(&delivery, is_shared);
+            if is_had {
+                self.target.metrics.ended(Ended::Duplicate);
+                delivery.receipt.settle(Settlement::Ack(None));
+            } else if delivery.receipt.wanted() {
+                new.push((delivery, is_shared));
+            } else {
+                self.target.metrics.ended(Ended::Abandoned); // its source lost it meanwhile: dropped, it goes back
+            }
+        }
+        new
     }
 
     async fn is_done_already(&self, delivery: &Delivery) -> bool {
