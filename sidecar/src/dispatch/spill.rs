@@ -6,7 +6,7 @@
 //! waits, in batches, and brings in what was written while the lanes have room.
 
 use super::{Target, lock, now};
-use crate::telemetry::Ended;
+use crate::{complaint::Complaint, telemetry::Ended};
 use futures_util::future::join_all;
 use outrigger_core::{
     BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// How long the writer waits after a failure of the journal.
 const RETRY: Duration = Duration::from_secs(1);
@@ -85,6 +85,9 @@ struct State {
     released: BTreeSet<u64>,
     /// In the journal and not in the lanes.
     waiting: u64,
+    /// What the journal cannot do at the moment.
+    trouble: Option<String>,
+    complaint: Complaint,
 }
 
 impl Spill {
@@ -130,6 +133,12 @@ impl Spill {
         state.waiting + state.backlog.len() as u64
     }
 
+    /// Why the journal does not take or give any at the moment.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.state).trouble.clone()
+    }
+
     /// Lets go of what waits to be written although nobody wants it any more.
     pub fn sweep(&self) {
         let mut state = lock(&self.state);
@@ -143,22 +152,28 @@ impl Spill {
         self.target.status().queued < self.lane_max
     }
 
-    /// Writes all that waits, in order.
+    /// Writes all that waits, in order. What does not fit as a whole is written in parts, as far as there is room: what is
+    /// kept leaves again only if it is brought in, and nothing may wait for more room than there will ever be.
     async fn write(&self) -> Result<()> {
+        let mut most = BATCH;
         loop {
             let batch: Vec<_> = {
                 let mut state = lock(&self.state);
-                let count = state.backlog.len().min(BATCH);
+                let count = state.backlog.len().min(most);
                 state.backlog.drain(..count).collect()
             };
             if batch.is_empty() {
                 return Ok(());
             }
             if let Err((error, batch)) = self.write_batch(batch).await {
+                let part = batch.len() / 2;
                 let mut state = lock(&self.state);
                 let later = mem::replace(&mut state.backlog, batch);
                 state.backlog.extend(later);
-                return Err(error);
+                if part == 0 {
+                    return Err(error);
+                }
+                most = part;
             }
         }
     }
@@ -266,6 +281,18 @@ impl Spill {
         Ok(())
     }
 
+    /// Says what the journal could not do, unless it was just said; gives back when it is asked again.
+    fn told(&self, done: Result<()>) -> Option<Instant> {
+        let mut state = lock(&self.state);
+        state.trouble = done.as_ref().err().map(ToString::to_string);
+        let error = done.err()?;
+        if let Some(left_out) = state.complaint.allow(now()) {
+            let target = &*self.name;
+            tracing::warn!(%error, target, left_out, "the journal cannot take or give what waits for a slow target");
+        }
+        Some(Instant::now() + RETRY)
+    }
+
     fn released(&self) -> Option<u64> {
         lock(&self.state).released.first().copied()
     }
@@ -312,32 +339,20 @@ impl Source for Spill {
     /// Writes and brings in until `drain` starts; then writes what still waits, and leaves the rest in the journal.
     fn run(self: Arc<Self>, _intake: Intake, mut drain: Drain) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
-            let (mut last, mut ahead) = (0, VecDeque::new());
+            let (mut last, mut ahead, mut write_at) = (0, VecDeque::new(), None);
             loop {
-                let done = async {
-                    self.write().await?;
-                    self.bring_in(&mut last, &mut ahead).await
-                };
-                let rest = match done.await {
-                    Ok(()) => None,
-                    Err(error) => {
-                        let target = &*self.name;
-                        tracing::warn!(%error, target, "the journal cannot take or give what waits for a slow target");
-                        Some(RETRY)
-                    }
-                };
-                let moved = async {
-                    match rest {
-                        Some(rest) => tokio::time::sleep(rest).await,
-                        None => {
-                            tokio::select! { () = self.moved.notified() => {}, () = self.target.ebbed() => {} }
-                        }
-                    }
-                };
+                // Each goes on where the other cannot: while the journal is full, bringing in is what makes room.
+                if write_at.is_none_or(|at| at <= Instant::now()) {
+                    write_at = self.told(self.write().await);
+                }
+                let brought = self.bring_in(&mut last, &mut ahead).await;
+                let read_at = if brought.is_err() { self.told(brought) } else { None };
                 tokio::select! {
                     biased;
                     () = drain.started() => break,
-                    () = moved => {}
+                    () = self.moved.notified() => {}
+                    () = self.target.ebbed() => {}
+                    () = until(write_at.into_iter().chain(read_at).min()) => {}
                 }
             }
             if let Err(error) = self.write().await {
@@ -346,5 +361,12 @@ impl Source for Spill {
             drop(mem::take(&mut lock(&self.state).backlog)); // released
             Ok(())
         })
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
