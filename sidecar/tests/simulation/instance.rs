@@ -27,7 +27,7 @@ use outrigger_testkit::sim::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// How long a drain may take.
@@ -44,7 +44,8 @@ pub(crate) struct Instance {
     running: JoinHandle<Result<()>>,
     /// Clocks, and what brings copies in.
     beside: Vec<JoinHandle<()>>,
-    stop: DrainTrigger,
+    /// One for each source, as who waits for the same one is woken in any order.
+    stops: Vec<DrainTrigger>,
 }
 
 impl Instance {
@@ -55,7 +56,7 @@ impl Instance {
         let count = 1 + plan.routes.as_ref().map_or(0, |routes| routes.others.len());
         let targets: Vec<_> = (0..count).map(|number| target(&journal, &plan, number)).collect();
         let spills: Vec<_> = (0..count).map(|number| spill(&journal, &plan, &targets, number)).collect();
-        let (stop, draining) = drain::channel();
+        let mut stops = Vec::new();
         let router = plan.routes.as_ref().map(|routes| {
             let lanes = targets.iter().cloned().zip(spills.iter().cloned());
             let lanes = lanes.map(|(target, spill)| Lanes::spilling(target, spill)).collect();
@@ -68,14 +69,18 @@ impl Instance {
         let mut beside: Vec<_> =
             targets.iter().map(|target| tokio::spawn(target.clone().keep_time())).collect();
         for spill in spills.into_iter().flatten() {
-            let bringing = spill.run(intake.clone(), draining.clone());
+            let (stop, draining) = drain::channel();
+            stops.push(stop);
+            let bringing = spill.run(intake.clone(), draining);
             beside.push(tokio::spawn(async { drop(bringing.await) }));
         }
         let connecting = place.clone();
         let connect = Arc::new(move || Member::connect(&connecting, incarnation).map(Arc::new));
         let source = Kafka::with_client(Arc::new(config(&plan.settings)), connect);
+        let (stop, draining) = drain::channel();
+        stops.push(stop);
         let running = tokio::spawn(source.clone().run(intake, draining));
-        Self { incarnation, disk, source, targets, running, beside, stop }
+        Self { incarnation, disk, source, targets, running, beside, stops }
     }
 
     /// Whether its source ended by itself.
@@ -115,9 +120,11 @@ impl Instance {
     /// When the last commit failed, or the source did not end.
     pub(crate) async fn drain(self, place: &Place) -> Result<()> {
         place.world().draining.insert(self.incarnation);
-        self.stop.start();
+        self.stops.iter().for_each(DrainTrigger::start);
         let deadline = Instant::now() + DRAIN;
-        let _ = timeout(DRAIN, self.stop.ended()).await;
+        for stop in &self.stops {
+            let _ = timeout_at(deadline, stop.ended()).await;
+        }
         for drained in self.targets.iter().map(|target| target.drain(deadline.into_std())) {
             drained.await; // all have the same deadline, and nothing new comes
         }

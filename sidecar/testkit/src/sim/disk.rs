@@ -191,7 +191,10 @@ impl World {
         assignments: &[u64],
     ) -> Option<Vec<u64>> {
         let (now, number) = (self.now, self.homes.get(&incarnation).copied().unwrap_or_default());
-        let is_full = now < self.disks[number].full_until;
+        let copies_max = self.plan.routes.as_ref().map_or(0, |routes| routes.copies_max);
+        let disk = &mut self.disks[number];
+        disk.commit(now.saturating_sub(COMMIT_MS));
+        let is_full = now < disk.full_until || disk.rows.len() + places.len() > copies_max;
         self.note(|| format!("{incarnation} keeps {places:?} for {target}: {}", !is_full));
         if is_full {
             return None;

@@ -18,6 +18,8 @@ pub struct Routes {
     pub matches_all: bool,
     rules: Vec<Rule>,
     otherwise: Vec<usize>,
+    /// The most copies that a disk takes.
+    pub copies_max: usize,
 }
 
 /// A target besides the function.
@@ -65,7 +67,8 @@ impl Routes {
         if otherwise.is_empty() && rng.bool() {
             otherwise.push(0);
         }
-        Self { others, matches_all: rng.bool(), rules, otherwise }
+        let (matches_all, copies_max) = (rng.bool(), if rng.bool() { rng.usize(1..12) } else { 1_000 });
+        Self { others, matches_all, rules, otherwise, copies_max }
     }
 
     /// The targets of a record; none discards it.
@@ -165,6 +168,7 @@ mod tests {
                 rule(Fits::Keyed, &[1]),
             ],
             otherwise: vec![0],
+            copies_max: 1,
         }
     }
 
