@@ -67,7 +67,7 @@ impl Routes {
         if otherwise.is_empty() && rng.bool() {
             otherwise.push(0);
         }
-        let (matches_all, copies_max) = (rng.bool(), if rng.bool() { rng.usize(1..12) } else { 1_000 });
+        let (matches_all, copies_max) = (rng.bool(), if rng.bool() { rng.usize(4..16) } else { 1_000 });
         Self { others, matches_all, rules, otherwise, copies_max }
     }
 
