@@ -226,7 +226,7 @@ impl World {
         let incarnation = self.group.member(id).incarnation;
         self.note(|| format!("m{id} gives up {partitions:?} in order: {in_order}"));
         for partition in partitions {
-            self.judge.ended(incarnation, *partition, in_order);
+            self.judge.ended(incarnation, *partition, in_order, self.now);
         }
         let (now, rng) = (self.now, &mut self.rng);
         self.group.gave_up(id, partitions, now, rng);
@@ -339,7 +339,7 @@ impl World {
         let partitions: Vec<i32> = member.fetches.keys().copied().collect();
         self.note(|| format!("m{id} leaves {partitions:?}"));
         for partition in &partitions {
-            self.judge.ended(incarnation, *partition, in_order);
+            self.judge.ended(incarnation, *partition, in_order, self.now);
         }
         let reachable = self.reachable(id);
         let (now, rng) = (self.now, &mut self.rng);

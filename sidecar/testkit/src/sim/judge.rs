@@ -29,6 +29,8 @@ pub struct Limits {
     pub hand: (usize, usize),
     /// How long something may be settled and not committed, in milliseconds.
     pub commit_ms: u64,
+    /// How long a mark may be on its way, in milliseconds: what ends meanwhile goes back, and is known when it comes again.
+    pub mark_ms: u64,
     /// Which targets get copies from the disk.
     pub overflows: [bool; TARGETS],
 }
@@ -151,10 +153,11 @@ impl Judge {
     }
 
     /// A partition ends at an incarnation. Where it ended in `order`, all that it settled must be committed.
-    pub fn ended(&mut self, incarnation: u32, partition: i32, in_order: bool) {
+    pub fn ended(&mut self, incarnation: u32, partition: i32, in_order: bool, now: u64) {
         let Some(assignment) = self.assignments.remove(&(incarnation, partition)) else { return };
         if in_order {
-            self.must_be_committed(partition, &assignment, u64::MAX, "although it was given up in order");
+            let before = if self.limits.mark_ms > 0 { now - self.limits.mark_ms } else { u64::MAX };
+            self.must_be_committed(partition, &assignment, before, "although it was given up in order");
         }
     }
 

@@ -78,6 +78,7 @@ impl World {
             attempts_max: settings.attempts_max,
             hand: (settings.window_events + 1, 2 * pace.ahead),
             commit_ms: settings.commit_every_ms + 3 * plan.commit_ms_max + 30 + 4 * DISK_MS,
+            mark_ms: if plan.routes.is_some() { 4 * DISK_MS } else { 0 },
             overflows: std::array::from_fn(|target| plan.lane_max(target) > 0),
         };
         let mut world = Self {
