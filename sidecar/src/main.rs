@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "cache")]
         Command::Simulate(command) => cmd::simulate::run(&command),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
+        Command::Events(command) => cmd::events::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {
         if !failure.is_silent() {
