@@ -7,7 +7,9 @@ use crate::{
     telemetry::{Metrics, RuleCounts},
     transform::{self, Changed},
 };
-use outrigger_core::{Admit, Annotate, Code, Delivery, Event, Key, Reason, Settlement, Timeline};
+use outrigger_core::{
+    Admit, Annotate, BoxFuture, Code, Delivery, Event, Fate, Key, Reason, Settlement, Timeline,
+};
 use std::sync::Arc;
 
 /// Does to each event what the rules say, lets plugins see it, then puts it into the lanes of its targets.
@@ -52,6 +54,22 @@ impl Admit for Admission {
             None if delivery.origin.aim().is_none() => self.target.push(delivery),
             None => aimed(&[Lanes::of(self.target.clone())], delivery),
         }
+    }
+
+    fn is_sated(&self) -> bool {
+        match &self.router {
+            Some(router) => router.bound_by_window().any(Target::is_sated),
+            None => self.target.is_sated(),
+        }
+    }
+
+    fn hungry(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let Some(router) = &self.router else { return self.target.hungry().await };
+            for target in router.bound_by_window() {
+                target.hungry().await; // at once, but for the one that is sated
+            }
+        })
     }
 
     fn sweep(&self) {
@@ -122,14 +140,21 @@ pub struct Router {
     /// Those of the function first, then the others' at their places.
     lanes: Vec<Lanes>,
     counts: RuleCounts,
+    /// What discards where no rule fits.
+    otherwise: Arc<str>,
 }
 
 impl Router {
+    /// The targets that hold up the others once their events fill the window.
+    fn bound_by_window(&self) -> impl Iterator<Item = &Target> {
+        self.lanes.iter().filter(|lanes| lanes.spill.is_none()).map(|lanes| &*lanes.target)
+    }
+
     /// Goes by `routes` into `lanes`, of which the first are the function's.
     #[must_use]
     pub fn new(routes: Routes, lanes: Vec<Lanes>, metrics: &Metrics) -> Self {
         let counts = RuleCounts::new(metrics, routes.rules().iter().map(|rule| &*rule.name));
-        Self { routes, lanes, counts }
+        Self { routes, lanes, counts, otherwise: "otherwise".into() }
     }
 
     fn admit(&self, delivery: Delivery) {
@@ -142,7 +167,11 @@ impl Router {
         let way = self.routes.way(event, |rule| self.counts.failed(rule));
         self.counts.routed(way.by, way.to.is_empty());
         match &*way.to {
-            [] => delivery.receipt.settle(Settlement::Ack(None)),
+            [] => {
+                let by = way.by.map_or(&self.otherwise, |rule| &self.routes.rules()[rule].name);
+                delivery.receipt.became(by, Fate::Discarded, 0);
+                delivery.receipt.settle(Settlement::Ack(None));
+            }
             [only] => self.lanes[*only].push(delivery, false),
             several => self.fan_out(delivery, several),
         }

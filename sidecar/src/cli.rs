@@ -4,11 +4,14 @@
 
 mod cache;
 mod dead;
+mod events;
 mod filter;
 mod kafka;
 mod normalize;
 mod routes;
 mod send;
+#[cfg(feature = "cache")]
+mod simulate;
 mod status;
 
 use std::path::PathBuf;
@@ -16,9 +19,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+#[cfg(feature = "cache")]
+pub use self::simulate::{CacheArgs, SimulateCommand, TraceFormat};
 pub use self::{
     cache::{CacheCommand, InvalidateArgs},
     dead::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
+    events::{EventFilterArgs, EventsCommand},
     filter::FilterVerbArgs,
     kafka::{KafkaCommand, PlaceArgs, ReplayArgs},
     normalize::{Form, NormalizeArgs, Origin},
@@ -142,6 +148,10 @@ pub enum Command {
     /// a line could not be read (the other lines are told all the same).
     #[command(verbatim_doc_comment)]
     Routes(RoutesArgs),
+    /// Try a policy on a trace of one's own
+    #[cfg(feature = "cache")]
+    #[command(subcommand)]
+    Simulate(SimulateCommand),
     /// Find, show, replay or drop dead letters
     ///
     /// Talks to a running outrigger over its owner-only socket; while none runs, opens the journal itself.
@@ -150,6 +160,21 @@ pub enum Command {
     /// 2 for a wrong call or configuration.
     #[command(subcommand, verbatim_doc_comment)]
     Dead(DeadCommand),
+    /// Find, show or replay events; see who replayed or dropped what
+    ///
+    /// Those that wait in the journal's queue, and those that it keeps: with journal.keep.settled what was settled
+    /// there, and what a target keeps (targets.NAME.journal). Talks to a running outrigger over its owner-only
+    /// socket; while none runs, opens the journal itself.
+    ///
+    /// Examples:
+    ///     outrigger events list --outcome dead-letter --since 1h
+    ///     outrigger events show 17
+    ///     outrigger events replay --target archive --type com.example.order.paid --dry-run
+    ///
+    /// Exit status: 0 when it is done, 1 when there is no such event or the journal cannot be used,
+    /// 2 for a wrong call or configuration.
+    #[command(subcommand, verbatim_doc_comment)]
+    Events(EventsCommand),
     /// Show what a running outrigger has done so far
     ///
     /// Exit status: 0 when it answered (with --until-idle: once nothing waits), 1 when none runs there.

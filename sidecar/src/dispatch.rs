@@ -4,6 +4,7 @@
 //! the time and the dice. Workers (`worker.rs`) take events, make one attempt each and have the outcome settled
 //! (`settle.rs`); a timer starts one again when something may run.
 
+mod hunger;
 mod job;
 mod known;
 mod outlet;
@@ -16,6 +17,7 @@ mod worker;
 pub(crate) use job::{Job, Left, Running};
 pub(crate) use known::Errand;
 pub use outlet::Outlet;
+pub(crate) use outlet::outage;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
 pub use spill::{Copy, Overflow, Spill};
@@ -57,6 +59,7 @@ pub struct Target {
     alarm_moved: Notify,
     idle: Notify,
     ebb: Notify,
+    hunger: Notify,
     /// That replies, and that dead letters cannot be written.
     replies_fail: Mutex<Complaint>,
     dead_fail: Mutex<Complaint>,
@@ -65,6 +68,10 @@ pub struct Target {
 }
 
 /// What one lock holds.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not by itself, and none rules another out"
+)]
 pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) lanes: Lanes<Box<Job>>,
@@ -83,6 +90,8 @@ pub(crate) struct State {
     alarm: Option<Instant>,
     /// Somebody is told once no more events than these wait.
     ebb_at: Option<usize>,
+    /// A source was told that enough is ready, and is to be told when that is over.
+    sated: bool,
 }
 
 impl State {
@@ -116,6 +125,7 @@ impl Target {
             stopped: false,
             alarm: None,
             ebb_at: None,
+            sated: false,
         };
         let metrics = Tally::new(parts.metrics, &id, parts.is_one_of_several);
         Arc::new(Self {
@@ -133,6 +143,7 @@ impl Target {
             alarm_moved: Notify::new(),
             idle: Notify::new(),
             ebb: Notify::new(),
+            hunger: Notify::new(),
             replies_fail: Mutex::default(),
             dead_fail: Mutex::default(),
             conflicts: Mutex::default(),

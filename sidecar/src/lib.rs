@@ -14,6 +14,7 @@
 pub mod admin;
 pub mod admit;
 pub mod app;
+pub mod audit;
 pub mod cache_api;
 pub mod cli;
 pub mod cmd;
@@ -22,6 +23,7 @@ pub mod config;
 pub mod control;
 pub mod dead_api;
 pub mod dispatch;
+pub mod events_api;
 pub mod feed_api;
 pub mod filter;
 pub mod guard;

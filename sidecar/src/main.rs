@@ -27,7 +27,10 @@ fn main() -> ExitCode {
         Command::Filter(args) => cmd::filter::run(&args),
         Command::Normalize(args) => cmd::normalize::run(&args),
         Command::Routes(args) => cmd::routes::run(&args, &config::Process),
+        #[cfg(feature = "cache")]
+        Command::Simulate(command) => cmd::simulate::run(&command),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
+        Command::Events(command) => cmd::events::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {
         if !failure.is_silent() {

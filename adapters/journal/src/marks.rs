@@ -6,9 +6,9 @@ use crate::{
     Journal,
     config::milliseconds,
     failure::Failure,
-    inbox::Write,
     rows::{RowSum, damaged},
     store::{Store, signed, unsigned},
+    work::Write,
 };
 use outrigger_core::{BoxFuture, Kept, Known, Ledger, Mark, Payload, Result};
 use rusqlite::{Row, params};
@@ -23,10 +23,12 @@ const BEFORE: &str = "SELECT n, crc, at_ms, payload, receiver, target, source, i
 const PAGE_MARKS: u64 = 512;
 
 impl Ledger for Journal {
+    /// Waits while as many as may be are asked for already: told that it cannot be asked, the caller would deliver again.
     /// Cancel safe. # Errors: `Overloaded`, `Closed`, or `Storage` when the mark is damaged.
     fn ask<'a>(&'a self, mark: &'a Mark, payload: Option<Payload>) -> BoxFuture<'a, Result<Known>> {
         let mark = mark.clone();
         Box::pin(async move {
+            let _turn = self.asking.acquire().await; // it is never closed
             let kept = self.on_writer(move |store| store.marked(&mark)).await?;
             Ok(match kept {
                 None => Known::New,

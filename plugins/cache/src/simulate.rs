@@ -24,7 +24,7 @@ pub struct Rates {
     pub ours: f64,
     /// Least recently used.
     pub lru: f64,
-    /// moka with its own default, `TinyLFU`.
+    /// moka with its own default, TinyLFU.
     pub moka: f64,
     /// What knowing the future would give; see [`Rates::is_exact`].
     pub optimum: f64,

@@ -67,6 +67,16 @@ impl<V> Store<V> {
         self.state().policy.get(hash, |entry| *entry.key == *key).map(|entry| entry.value.clone())
     }
 
+    /// The value of a key, without that it counts as a request: for a second look at what one request asked for, and for
+    /// what is looked at before it is changed. Each request should count once.
+    pub fn peek(&self, key: &str) -> Option<V>
+    where
+        V: Clone,
+    {
+        let hash = self.hash(key);
+        self.state().policy.peek(hash, |entry| *entry.key == *key).map(|entry| entry.value.clone())
+    }
+
     /// Keeps a value, in place of one that the key had.
     ///
     /// `weight` is what the value has on the heap, in bytes; the key, and what keeping needs, are added. A value that is
@@ -74,7 +84,7 @@ impl<V> Store<V> {
     pub fn insert(&self, key: impl Into<Box<str>>, value: V, weight: u64) {
         let key = key.into();
         let hash = self.hash(&key);
-        let weight = weight.saturating_add(key.len() as u64);
+        let weight = weight.saturating_add(key.len() as u64 + Policy::<Entry<V>>::NODE_BYTES);
         let mut out = Vec::new();
         // What goes is dropped after the lock.
         let mut state = self.state();
@@ -127,8 +137,14 @@ impl<V> Store<V> {
 
     /// Leaves the entries what the policy does not need itself. Returns a policy that had no room for a single entry.
     fn bound(&self, state: &mut State<V>, out: &mut Vec<Entry<V>>) -> Option<Policy<Entry<V>>> {
-        let own = state.policy.own_bytes();
+        let mut own = state.policy.own_bytes();
         state.policy.set_bytes_max(self.bytes_max.saturating_sub(own), out);
+        // The place of one that goes is the policy's own until a whole piece of memory goes back.
+        while state.policy.len() > 0 && state.policy.bytes() + state.policy.own_bytes() > self.bytes_max {
+            own = state.policy.own_bytes();
+            state.policy.set_bytes_max(self.bytes_max.saturating_sub(own), out);
+        }
+        own = state.policy.own_bytes();
         let is_too_small = state.policy.len() == 0 && own > self.bytes_max;
         is_too_small.then(|| std::mem::replace(&mut state.policy, fresh(self.bytes_max)))
     }

@@ -32,6 +32,7 @@ mod report;
 mod server;
 mod sidecar;
 mod start;
+mod store;
 mod token;
 
 use anyhow::{Context as _, Result};
@@ -210,6 +211,9 @@ fn in_this_program(bench: &Bench, report: &mut Report, only: Option<&str>) -> Re
     let begins = |name: &str| only.is_none_or(|only| only.starts_with(name));
     if begins(filters::NAME) {
         filters::measure(bench, report)?;
+    }
+    if begins(store::NAME) {
+        store::measure(bench, report);
     }
     if begins(decode::NAME) {
         decode::measure(bench, report)?;

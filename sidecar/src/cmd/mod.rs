@@ -6,8 +6,10 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dead;
-mod events;
+mod event_files;
+pub mod events;
 pub mod filter;
+mod home;
 pub mod kafka;
 mod lines;
 pub mod normalize;
@@ -15,6 +17,8 @@ pub mod replay;
 pub mod routes;
 pub mod run;
 pub mod send;
+#[cfg(feature = "cache")]
+pub mod simulate;
 pub mod status;
 
 use std::{io, process::ExitCode};

@@ -34,6 +34,7 @@ mod reading;
 mod responses;
 mod results;
 mod routes;
+mod routes_rules;
 mod rules;
 mod schema;
 mod settings;

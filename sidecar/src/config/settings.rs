@@ -7,6 +7,7 @@ mod auth;
 mod dedup;
 mod eventgrid;
 mod function;
+mod journal;
 mod kafka;
 mod origins;
 mod proxy;
@@ -153,7 +154,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     section_of_each(
         routes::TARGETS_MAX,
         "targets.NAME",
-        "NAME is the target's own: small letters, digits, - and _. It has one place: a url or a topic.",
+        "NAME is the target's own: small letters, digits, - and _. It has one place: a url, a topic or the journal.",
     ),
     section("routes", "Which events go where; without rules all go to the function."),
     section_or_several(
@@ -182,6 +183,10 @@ pub(crate) static SECTIONS: &[Section] = &[
         "The function's answers to GET and HEAD that pass through the proxy, kept after RFC 9111; off until bytes_max is given.",
     ),
     section("journal", "The file that holds accepted events and dead letters."),
+    section(
+        "journal.keep",
+        "Events that stay for `outrigger events`: what was settled, and what targets keep (targets.NAME.journal).",
+    ),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),
     section("drain", "What happens on SIGTERM."),

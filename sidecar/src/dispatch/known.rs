@@ -7,7 +7,7 @@
 use super::{Running, State, Target, job::Job, lock, now};
 use crate::telemetry::Ended;
 use outrigger_core::{
-    Code, Delivery, Known, Ledger, Mark, OnAnother, Payload, Reason, Settlement,
+    Code, Delivery, Fate, Known, Ledger, Mark, OnAnother, Payload, Reason, Settlement,
     decide::{
         hand::{Place, Turn},
         lanes::Ticket,
@@ -131,7 +131,7 @@ impl Target {
             None => running.go_on(),
             Some(Errand::Over(Settlement::Ack(reply))) => {
                 self.metrics.ended(Ended::Duplicate);
-                self.acknowledge(running, reply);
+                self.acknowledge(running, reply, Fate::Delivered);
             }
             Some(Errand::Over(Settlement::Reject(reason))) => self.reject(running, reason),
             Some(Errand::Over(Settlement::Release { .. })) => drop(running), // never: that ends nobody
@@ -154,7 +154,7 @@ impl Target {
         self.flag(policy, job.item.as_ref().map_or("", |event| event.source()), job.event_id());
         match policy {
             OnAnother::Deliver => running.go_on(),
-            OnAnother::Drop => self.acknowledge(running, None),
+            OnAnother::Drop => self.acknowledge(running, None, Fate::Discarded),
             OnAnother::Bury if job.once.is_some() => self.reject(running, conflict()),
             OnAnother::Bury => {
                 if let Some(standing) = &mut job.standing {

@@ -6,9 +6,11 @@
 //! waits, in batches, and brings in what was written while the lanes have room.
 
 use super::{Target, known::conflict, lock, now};
+use crate::{complaint::Complaint, telemetry::Ended};
+use futures_util::future::join_all;
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Event, Intake, Key, Known, Ledger, Mark, OnAnother, Origin, Payload, Receipt,
-    Result, Settlement, Settler, Source, Timeline,
+    BoxFuture, Delivery, Drain, Event, Fate, Intake, Key, Known, Ledger, Mark, OnAnother, Origin, Payload,
+    Receipt, Result, Settlement, Settler, Source, Timeline,
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -16,12 +18,14 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// How long the writer waits after a failure of the journal.
 const RETRY: Duration = Duration::from_secs(1);
 /// The most copies that are written at once.
 const BATCH: usize = 1_024;
+/// The most marks that are asked for or written at once.
+const TOGETHER: usize = 64;
 
 /// A copy that waits for one target.
 #[derive(Debug, Clone)]
@@ -81,6 +85,9 @@ struct State {
     released: BTreeSet<u64>,
     /// In the journal and not in the lanes.
     waiting: u64,
+    /// What the journal cannot do at the moment.
+    trouble: Option<String>,
+    complaint: Complaint,
 }
 
 impl Spill {
@@ -126,6 +133,12 @@ impl Spill {
         state.waiting + state.backlog.len() as u64
     }
 
+    /// Why the journal does not take or give any at the moment.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.state).trouble.clone()
+    }
+
     /// Lets go of what waits to be written although nobody wants it any more.
     pub fn sweep(&self) {
         let mut state = lock(&self.state);
@@ -139,22 +152,28 @@ impl Spill {
         self.target.status().queued < self.lane_max
     }
 
-    /// Writes all that waits, in order.
+    /// Writes all that waits, in order. What does not fit as a whole is written in parts, as far as there is room: what is
+    /// kept leaves again only if it is brought in, and nothing may wait for more room than there will ever be.
     async fn write(&self) -> Result<()> {
+        let mut most = BATCH;
         loop {
             let batch: Vec<_> = {
                 let mut state = lock(&self.state);
-                let count = state.backlog.len().min(BATCH);
+                let count = state.backlog.len().min(most);
                 state.backlog.drain(..count).collect()
             };
             if batch.is_empty() {
                 return Ok(());
             }
             if let Err((error, batch)) = self.write_batch(batch).await {
+                let part = batch.len() / 2;
                 let mut state = lock(&self.state);
                 let later = mem::replace(&mut state.backlog, batch);
                 state.backlog.extend(later);
-                return Err(error);
+                if part == 0 {
+                    return Err(error);
+                }
+                most = part;
             }
         }
     }
@@ -164,27 +183,7 @@ impl Spill {
         &self,
         batch: Vec<(Delivery, bool)>,
     ) -> Result<(), (outrigger_core::Error, Vec<(Delivery, bool)>)> {
-        let (mut new, mut repeated) = (Vec::<Taken>::with_capacity(batch.len()), Vec::new());
-        for (delivery, is_shared) in batch {
-            let named = self.named(&delivery, is_shared);
-            let known = match &named {
-                Some(named) => self.known(named, &new).await,
-                None => Known::New,
-            };
-            match (known, self.target.on_another()) {
-                (Known::Same, _) => repeated.push((delivery, is_shared)),
-                (Known::New, _) => new.push(Taken { delivery, is_shared, named }),
-                (Known::Another, then) => {
-                    let event = delivery.item.as_ref();
-                    self.target.flag(then, event.map_or("", Event::source), event.map_or("", Event::id));
-                    match then {
-                        OnAnother::Deliver => new.push(Taken { delivery, is_shared, named }),
-                        OnAnother::Bury => self.target.give_up_untried(delivery, conflict()),
-                        OnAnother::Drop => delivery.receipt.settle(Settlement::Ack(None)),
-                    }
-                }
-            }
-        }
+        let (new, repeated) = self.sorted(batch).await;
         let copy = |Taken { delivery, .. }: &Taken| {
             Some(Copy {
                 event: delivery.item.as_ref().ok()?.clone(),
@@ -202,17 +201,53 @@ impl Spill {
             return Err((error, again.chain(repeated).collect()));
         }
         lock(&self.state).waiting += count;
-        for Taken { delivery, named, .. } in new {
-            if let Some(named) = &named {
-                self.mark(named).await;
-            }
+        // Together, so that they share the journal's commits: until its mark is there, a crash repeats a copy.
+        for some in new.chunks(TOGETHER) {
+            join_all(some.iter().filter_map(|it| it.named.as_ref()).map(|named| self.mark(named))).await;
+        }
+        for Taken { delivery, .. } in new {
+            delivery.receipt.became(&self.name, Fate::Queued, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         for (delivery, _) in repeated {
-            self.target.metrics.ended(crate::telemetry::Ended::Duplicate);
+            self.target.metrics.ended(Ended::Duplicate);
+            delivery.receipt.became(&self.name, Fate::Delivered, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
+    }
+
+    /// Those that its target has not yet and somebody still wants, and those that it has; what is to be done with the others
+    /// is done.
+    async fn sorted(&self, batch: Vec<(Delivery, bool)>) -> (Vec<Taken>, Vec<(Delivery, bool)>) {
+        let name = |(delivery, is_shared)| {
+            let named = self.named(&delivery, is_shared);
+            Taken { delivery, is_shared, named }
+        };
+        let batch: Vec<Taken> = batch.into_iter().map(name).collect();
+        let mut asked = Vec::with_capacity(batch.len());
+        for some in batch.chunks(TOGETHER) {
+            asked.extend(join_all(some.iter().map(|it| self.known(it.named.as_ref()))).await);
+        }
+        let (mut new, mut repeated) = (Vec::<Taken>::with_capacity(batch.len()), Vec::new());
+        for (it, asked) in batch.into_iter().zip(asked) {
+            let known = it.named.as_ref().and_then(|named| among(&new, named)).unwrap_or(asked);
+            match (known, self.target.on_another()) {
+                _ if !it.delivery.receipt.wanted() => self.target.metrics.ended(Ended::Abandoned), // dropped, it goes back
+                (Known::Same, _) => repeated.push((it.delivery, it.is_shared)),
+                (Known::New, _) => new.push(it),
+                (Known::Another, then) => {
+                    let event = it.delivery.item.as_ref();
+                    self.target.flag(then, event.map_or("", Event::source), event.map_or("", Event::id));
+                    match then {
+                        OnAnother::Deliver => new.push(it),
+                        OnAnother::Bury => self.target.give_up_untried(it.delivery, conflict()),
+                        OnAnother::Drop => it.delivery.receipt.settle(Settlement::Ack(None)),
+                    }
+                }
+            }
+        }
+        (new, repeated)
     }
 
     /// What is marked: everything where deduplication is on, else what goes to several targets; never what is brought
@@ -234,13 +269,8 @@ impl Spill {
         }
     }
 
-    /// What is known of it: one of its name that was taken a moment ago is not marked yet.
-    async fn known(&self, named: &Named, taken: &[Taken]) -> Known {
-        let earlier = taken.iter().filter_map(|it| it.named.as_ref()).find(|it| it.mark == named.mark);
-        if let Some(earlier) = earlier {
-            let differs = earlier.payload.zip(named.payload).is_some_and(|(known, found)| known != found);
-            return if differs { Known::Another } else { Known::Same };
-        }
+    async fn known(&self, named: Option<&Named>) -> Known {
+        let Some(named) = named else { return Known::New };
         named.ledger.ask(&named.mark, named.payload).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "marks cannot be asked: the event is kept for its target, perhaps again");
             Known::New
@@ -274,6 +304,18 @@ impl Spill {
             }
         }
         Ok(())
+    }
+
+    /// Says what the journal could not do, unless it was just said; gives back when it is asked again.
+    fn told(&self, done: Result<()>) -> Option<Instant> {
+        let mut state = lock(&self.state);
+        state.trouble = done.as_ref().err().map(ToString::to_string);
+        let error = done.err()?;
+        if let Some(left_out) = state.complaint.allow(now()) {
+            let target = &*self.name;
+            tracing::warn!(%error, target, left_out, "the journal cannot take or give what waits for a slow target");
+        }
+        Some(Instant::now() + RETRY)
     }
 
     fn released(&self) -> Option<u64> {
@@ -316,6 +358,13 @@ struct Named {
     payload: Option<Payload>,
 }
 
+/// What is known by those of its name that were taken a moment ago and are not marked yet.
+fn among(taken: &[Taken], named: &Named) -> Option<Known> {
+    let earlier = taken.iter().filter_map(|it| it.named.as_ref()).find(|it| it.mark == named.mark)?;
+    let differs = earlier.payload.zip(named.payload).is_some_and(|(known, found)| known != found);
+    Some(if differs { Known::Another } else { Known::Same })
+}
+
 impl Settler for Spill {
     fn settle(&self, token: u64, settlement: Settlement) {
         if let Settlement::Ack(_) = settlement {
@@ -341,32 +390,20 @@ impl Source for Spill {
     /// Writes and brings in until `drain` starts; then writes what still waits, and leaves the rest in the journal.
     fn run(self: Arc<Self>, _intake: Intake, mut drain: Drain) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
-            let (mut last, mut ahead) = (0, VecDeque::new());
+            let (mut last, mut ahead, mut write_at) = (0, VecDeque::new(), None);
             loop {
-                let done = async {
-                    self.write().await?;
-                    self.bring_in(&mut last, &mut ahead).await
-                };
-                let rest = match done.await {
-                    Ok(()) => None,
-                    Err(error) => {
-                        let target = &*self.name;
-                        tracing::warn!(%error, target, "the journal cannot take or give what waits for a slow target");
-                        Some(RETRY)
-                    }
-                };
-                let moved = async {
-                    match rest {
-                        Some(rest) => tokio::time::sleep(rest).await,
-                        None => {
-                            tokio::select! { () = self.moved.notified() => {}, () = self.target.ebbed() => {} }
-                        }
-                    }
-                };
+                // Each goes on where the other cannot: while the journal is full, bringing in is what makes room.
+                if write_at.is_none_or(|at| at <= Instant::now()) {
+                    write_at = self.told(self.write().await);
+                }
+                let brought = self.bring_in(&mut last, &mut ahead).await;
+                let read_at = if brought.is_err() { self.told(brought) } else { None };
                 tokio::select! {
                     biased;
                     () = drain.started() => break,
-                    () = moved => {}
+                    () = self.moved.notified() => {}
+                    () = self.target.ebbed() => {}
+                    () = until(write_at.into_iter().chain(read_at).min()) => {}
                 }
             }
             if let Err(error) = self.write().await {
@@ -375,5 +412,12 @@ impl Source for Spill {
             drop(mem::take(&mut lock(&self.state).backlog)); // released
             Ok(())
         })
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

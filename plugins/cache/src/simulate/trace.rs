@@ -112,6 +112,14 @@ pub enum TraceError {
     },
 }
 
+impl TraceError {
+    /// Whether the file could not be read, rather than being no trace.
+    #[must_use]
+    pub fn is_of_reading(&self) -> bool {
+        matches!(self, Self::Read { .. })
+    }
+}
+
 fn hint(is_guessed: bool, format: Format) -> String {
     if is_guessed {
         format!(", as the first line has it (--format says what a trace is, here {})", format.name())

@@ -4,7 +4,7 @@
 use super::{segments::Segments, trials::Trials};
 
 /// Entries of a simulation, of which there are two: some 50 bytes each.
-pub(crate) const SAMPLES_MAX: usize = 2_048;
+pub(crate) const SAMPLES_MAX: usize = 4_096;
 
 /// Entries of a hash, a weight and an item each, of which the least useful go when their weights exceed the bound.
 pub(crate) struct Policy<T> {
@@ -13,7 +13,10 @@ pub(crate) struct Policy<T> {
 }
 
 impl<T> Policy<T> {
-    /// `samples_max` bounds the memory of the simulations that choose between LRU and `TinyLFU`, in entries.
+    /// What an entry needs, beside what its item has on the heap. In the weight, so that an entry that goes makes room for it.
+    pub(crate) const NODE_BYTES: u64 = Segments::<T>::NODE_BYTES;
+
+    /// `samples_max` bounds the memory of the simulations that choose between LRU and TinyLFU, in entries.
     pub(crate) fn new(bytes_max: u64, samples_max: usize) -> Self {
         let trials = Trials::new(bytes_max, samples_max);
         Self { entries: Segments::new(bytes_max, trials.window()), trials }
@@ -28,15 +31,10 @@ impl<T> Policy<T> {
         self.entries.bytes()
     }
 
-    /// What the policy needs itself, on the heap.
+    /// What the policy needs itself, on the heap, beside [`Self::NODE_BYTES`] for each entry.
     pub(crate) fn own_bytes(&self) -> u64 {
-        self.entries.own_bytes() + self.trials.own_bytes()
-    }
-
-    /// The window's part now, in percent: 100 is LRU.
-    #[cfg(test)]
-    pub(crate) fn window(&self) -> u64 {
-        self.trials.window()
+        let nodes = self.entries.len() as u64 * Self::NODE_BYTES;
+        self.entries.own_bytes() - nodes + self.trials.own_bytes()
     }
 
     /// Another bound, for which entries may have to go, into `out`.
@@ -58,6 +56,11 @@ impl<T> Policy<T> {
         let slot = found?;
         self.entries.touch(slot);
         Some(self.entries.item(slot))
+    }
+
+    /// An entry, without that it counts as a request.
+    pub(crate) fn peek(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<&T> {
+        self.entries.find(hash, is_it).map(|slot| self.entries.item(slot))
     }
 
     /// Keeps an item, in place of one that is the `same`, which is returned. What has to go for it comes into `out`: that

@@ -66,6 +66,9 @@ pub(crate) struct Segments<T> {
 }
 
 impl<T> Segments<T> {
+    /// What an entry needs in the list, beside what its item has on the heap.
+    pub(crate) const NODE_BYTES: u64 = size_of::<Node<T>>() as u64;
+
     pub(crate) fn new(bytes_max: u64, window_percent: u64) -> Self {
         let mut segments = Self {
             table: HashTable::new(),
@@ -141,7 +144,12 @@ impl<T> Segments<T> {
         let slot = self.nodes.push(node);
         self.table.insert_unique(hash, slot, |slot| self.nodes[*slot].hash);
         self.bytes += weight;
-        self.link(slot, Part::Window);
+        if weight > self.window_bytes_max {
+            // It goes through the window at once, and does not drive out all that is in it.
+            self.link_oldest(slot, Part::Window);
+        } else {
+            self.link(slot, Part::Window);
+        }
         slot
     }
 
@@ -269,6 +277,19 @@ impl<T> Segments<T> {
         }
         let node = &mut self.nodes[slot];
         (node.part, node.newer, node.older) = (part, NONE, before);
+        list.bytes += node.weight;
+    }
+
+    fn link_oldest(&mut self, slot: Slot, part: Part) {
+        let list = &mut self.lists[part as usize];
+        let before = std::mem::replace(&mut list.oldest, slot);
+        if before == NONE {
+            list.newest = slot;
+        } else {
+            self.nodes[before].older = slot;
+        }
+        let node = &mut self.nodes[slot];
+        (node.part, node.newer, node.older) = (part, before, NONE);
         list.bytes += node.weight;
     }
 

@@ -14,6 +14,7 @@ fn what_is_kept_is_found_and_what_is_removed_is_gone() {
     store.insert("b", Arc::from("other"), 100);
     store.insert("a".to_owned(), Arc::from("second"), 100);
     assert_eq!(store.get("a").as_deref(), Some("second"));
+    assert_eq!(store.peek("a"), store.get("a"));
     assert_eq!((store.len(), store.evicted()), (2, 0));
     assert_eq!(store.remove("a").as_deref(), Some("second"));
     assert_eq!((store.get("a"), store.remove("a")), (None, None));
@@ -46,6 +47,31 @@ fn a_value_that_is_heavier_than_the_bound_is_not_kept_and_its_key_has_none() {
     let tiny = Store::seeded(1_000, 7);
     tiny.insert("a", "value", 0);
     assert_eq!((tiny.get("a"), tiny.bytes()), (None, 0));
+}
+
+#[test]
+fn many_light_values_are_kept_up_to_the_bound() {
+    let store = store(200_000);
+    for number in 0..20_000 {
+        store.insert(number.to_string(), Arc::from(""), 0);
+        assert!(store.bytes() <= 200_000);
+    }
+    assert!(store.len() > 1_000 && store.bytes() > 150_000, "{store:?}");
+}
+
+#[test]
+fn a_second_look_makes_nothing_more_useful() {
+    let kept = |look: fn(&Store<Arc<str>>)| {
+        let store = store(50_000);
+        store.insert("old", Arc::from("value"), 5_000);
+        for number in 0..20 {
+            look(&store);
+            store.insert(format!("key {number}"), Arc::from("value"), 5_000);
+        }
+        store.peek("old").is_some()
+    };
+    assert!(!kept(|store| _ = store.peek("old")));
+    assert!(kept(|store| _ = store.get("old")));
 }
 
 #[test]
