@@ -249,7 +249,11 @@ impl Admin {
         let Status { breaker, queued, .. } = target.status();
         let spill = self.spills.iter().find(|spill| spill.name() == &*target.id().0);
         let kept = spill.map_or(0, |spill| spill.waiting());
-        let kept_too = if kept > 0 { format!("; {kept} events wait in the journal") } else { String::new() };
+        let mut kept_too =
+            if kept > 0 { format!("; {kept} events wait in the journal") } else { String::new() };
+        if let Some(why) = spill.and_then(|spill| spill.trouble()) {
+            kept_too = format!("{kept_too}, which takes no more now: {why}");
+        }
         match (breaker, spill) {
             (breaker::State::Closed, _) => Ok(format!("ok{kept_too}")),
             (_, Some(_)) => Ok(format!("ok; down, the breaker is open, and {queued} events wait{kept_too}")),

@@ -44,9 +44,12 @@ impl Target {
         } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
             self.acknowledge(running, None, Fate::Delivered);
+        } else if self.ledger_of(running.job()).is_none() {
+            return self.try_once(running, time).await;
+        } else if running.job().receipt.wanted() {
+            return self.try_once(running, now()).await;
         } else {
-            let started = if self.ledger_of(running.job()).is_some() { now() } else { time };
-            return self.try_once(running, started).await;
+            self.metrics.ended(Ended::Abandoned); // its source lost it while the mark was asked for
         }
         now()
     }

@@ -83,8 +83,10 @@ impl Inbox {
         let (events, bytes) = write.size();
         let mut state = self.state();
         state.open()?;
-        let fits = state.events + events <= self.waiting_events_max
-            && state.bytes.saturating_add(bytes) <= self.waiting_bytes_max;
+        // There are no more marks than calls under way; one that is refused would let its event be delivered again.
+        let fits = matches!(write, Write::Mark(..))
+            || state.events + events <= self.waiting_events_max
+                && state.bytes.saturating_add(bytes) <= self.waiting_bytes_max;
         if !fits && state.events > 0 {
             let waiting = state.events;
             let message = format!("journal: {waiting} events wait to be written: try again in a moment");

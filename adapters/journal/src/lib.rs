@@ -71,9 +71,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 use store::Store;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use work::Write;
 use writer::Writer;
+
+/// The most marks that are asked for at once; of 256 requests of all kinds that may wait for the writer.
+const ASKING_MAX: usize = 128;
 
 /// An open journal. Its files are held until it is closed or its last handle is dropped.
 ///
@@ -85,6 +88,8 @@ pub struct Journal {
     shared: Arc<Shared>,
     running: AtomicBool,
     ended: watch::Receiver<()>,
+    /// Turns for marks that are asked for, so that they leave room for other requests.
+    asking: Semaphore,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -127,6 +132,7 @@ impl Journal {
             shared,
             running: AtomicBool::new(false),
             ended,
+            asking: Semaphore::new(ASKING_MAX),
             thread: Mutex::new(Some(thread)),
         }))
     }

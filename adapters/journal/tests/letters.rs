@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Place, Running, acknowledge, entries, event, id, letter, malformed_letter};
+use futures_util::future::join_all;
 use outrigger_core::{DeadLetter, DeadLetters, Kind, Ledger, Mark};
 use outrigger_journal::{
     Journal,
@@ -229,6 +230,18 @@ async fn a_mark_is_there_after_a_kill_and_names_one_event_at_one_target() {
     assert!(!after.ask(&mark("b")).await.unwrap());
     assert!(!after.ask(&Mark { target: "other".into(), ..mark("a") }).await.unwrap());
     assert!(!after.ask(&Mark { receiver: "kafka".into(), ..mark("a") }).await.unwrap());
+}
+
+#[tokio::test]
+async fn however_many_marks_are_asked_for_and_written_at_once_each_is_told_and_kept() {
+    let mut place = Place::new();
+    place.config.waiting_events_max = 4;
+    let journal = place.open();
+    let marks: Vec<_> = (0..600).map(|n| mark(&n.to_string())).collect();
+    let written = join_all(marks.iter().map(|mark| journal.mark(mark))).await;
+    assert_eq!(written.into_iter().filter_map(Result::err).next(), None);
+    let told = join_all(marks.iter().map(|mark| journal.ask(mark))).await;
+    assert!(told.iter().all(|known| matches!(known, Ok(true))), "{:?}", told.iter().find(|it| it.is_err()));
 }
 
 const HOUR_MS: u64 = 3_600_000;

@@ -274,7 +274,8 @@ fn receiving(config: &Config, http: &Http) -> Arc<Budget> {
         config.ingress.eventgrid_webhook.as_ref().map(|webhook| webhook.body_bytes_max),
         config.ingress.pubsub_push.as_ref().map(|push| push.body_bytes_max),
     ];
-    let largest = pushed.into_iter().flatten().fold(http.decompressed_bytes_max, usize::max);
+    let origins = config.ingress.origins.iter().map(|origin| origin.body_bytes_max);
+    let largest = pushed.into_iter().flatten().chain(origins).fold(http.decompressed_bytes_max, usize::max);
     Arc::new(Budget::new(http.receiving_bytes_max.max(largest)))
 }
 

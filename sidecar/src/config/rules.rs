@@ -175,6 +175,19 @@ impl Rules<'_> {
             let found = format!("a window of {} events", window.events);
             self.wrong(key, found, format!("at least function.concurrency, which is {concurrency}"));
         }
+        let (bytes, overflow) = ("window.bytes", "journal.overflow_bytes_max");
+        let overflows = self.config.targets.iter().any(|target| target.overflows_at.is_some());
+        let (room, held) = (self.config.journal.overflow_bytes_max, window.bytes as u64);
+        if overflows && room < held && self.are_read(&[bytes, overflow, "targets"]) {
+            let key = self.given([overflow, bytes]);
+            let found = format!("room for copies of {}", self.written(overflow, size_text(room)));
+            let held = self.written(bytes, size_text(held));
+            self.wrong(
+                key,
+                found,
+                format!("at least {bytes}, which is {held}, as one event may be as large"),
+            );
+        }
         let Some(largest) = self.config.ingress.http.as_ref().map(|http| http.decompressed_bytes_max) else {
             return;
         };

@@ -163,3 +163,13 @@ fn settled_events_are_kept_where_the_journal_outlives_the_pod() {
         "{found:?}"
     );
 }
+
+#[test]
+fn what_overflows_has_room_for_the_largest_event() {
+    let text = "targets: {a: {url: \"http://b/\", overflow: journal}}\nwindow: {bytes: 8MiB}\n";
+    assert_eq!(lines(text), [""; 0]);
+    let told = lines(&format!("{text}journal: {{overflow_bytes_max: 4MiB}}"));
+    let expected = "room for copies of 4MiB, expected at least window.bytes, which is 8MiB";
+    assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");
+    assert_eq!(lines("journal: {overflow_bytes_max: 4MiB}"), [""; 0], "nothing overflows");
+}
