@@ -6,7 +6,7 @@ use crate::{
     telemetry::{Metrics, RuleCounts},
     transform::{self, Changed},
 };
-use outrigger_core::{Admit, Annotate, Code, Delivery, Event, Key, Reason, Settlement, Timeline};
+use outrigger_core::{Admit, Annotate, BoxFuture, Code, Delivery, Event, Key, Reason, Settlement, Timeline};
 use std::sync::Arc;
 
 /// Does to each event what the rules say, lets plugins see it, then puts it into the lanes of its targets.
@@ -44,6 +44,22 @@ impl Admit for Admission {
             None if delivery.origin.aim().is_none() => self.target.push(delivery),
             None => aimed(&[Lanes::of(self.target.clone())], delivery),
         }
+    }
+
+    fn is_sated(&self) -> bool {
+        match &self.router {
+            Some(router) => router.bound_by_window().any(Target::is_sated),
+            None => self.target.is_sated(),
+        }
+    }
+
+    fn hungry(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let Some(router) = &self.router else { return self.target.hungry().await };
+            for target in router.bound_by_window() {
+                target.hungry().await; // at once, but for the one that is sated
+            }
+        })
     }
 
     fn sweep(&self) {
@@ -117,6 +133,11 @@ pub struct Router {
 }
 
 impl Router {
+    /// The targets that hold up the others once their events fill the window.
+    fn bound_by_window(&self) -> impl Iterator<Item = &Target> {
+        self.lanes.iter().filter(|lanes| lanes.spill.is_none()).map(|lanes| &*lanes.target)
+    }
+
     /// Goes by `routes` into `lanes`, of which the first are the function's.
     #[must_use]
     pub fn new(routes: Routes, lanes: Vec<Lanes>, metrics: &Metrics) -> Self {
