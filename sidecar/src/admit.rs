@@ -6,7 +6,9 @@ use crate::{
     telemetry::{Metrics, RuleCounts},
     transform::{self, Changed},
 };
-use outrigger_core::{Admit, Annotate, BoxFuture, Code, Delivery, Event, Key, Reason, Settlement, Timeline};
+use outrigger_core::{
+    Admit, Annotate, BoxFuture, Code, Delivery, Event, Fate, Key, Reason, Settlement, Timeline,
+};
 use std::sync::Arc;
 
 /// Does to each event what the rules say, lets plugins see it, then puts it into the lanes of its targets.
@@ -130,6 +132,8 @@ pub struct Router {
     /// Those of the function first, then the others' at their places.
     lanes: Vec<Lanes>,
     counts: RuleCounts,
+    /// What discards where no rule fits.
+    otherwise: Arc<str>,
 }
 
 impl Router {
@@ -142,7 +146,7 @@ impl Router {
     #[must_use]
     pub fn new(routes: Routes, lanes: Vec<Lanes>, metrics: &Metrics) -> Self {
         let counts = RuleCounts::new(metrics, routes.rules().iter().map(|rule| &*rule.name));
-        Self { routes, lanes, counts }
+        Self { routes, lanes, counts, otherwise: "otherwise".into() }
     }
 
     fn admit(&self, delivery: Delivery) {
@@ -155,7 +159,11 @@ impl Router {
         let way = self.routes.way(event, |rule| self.counts.failed(rule));
         self.counts.routed(way.by, way.to.is_empty());
         match &*way.to {
-            [] => delivery.receipt.settle(Settlement::Ack(None)),
+            [] => {
+                let by = way.by.map_or(&self.otherwise, |rule| &self.routes.rules()[rule].name);
+                delivery.receipt.became(by, Fate::Discarded, 0);
+                delivery.receipt.settle(Settlement::Ack(None));
+            }
             [only] => self.lanes[*only].push(delivery, false),
             several => self.fan_out(delivery, several),
         }

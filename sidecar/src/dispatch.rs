@@ -15,6 +15,7 @@ mod worker;
 
 pub(crate) use job::{Job, Running};
 pub use outlet::Outlet;
+pub(crate) use outlet::outage;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
 pub use spill::{Copy, Overflow, Spill};

@@ -5,7 +5,7 @@ use crate::{
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Event, Kind, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
+    CallCx, Code, DeadLetter, Error, Event, Fate, Kind, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
     Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
@@ -43,7 +43,7 @@ impl Target {
             self.keep_reply(running, reply).await; // the function has it; only its answer is not kept yet
         } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
-            self.acknowledge(running, None);
+            self.acknowledge(running, None, Fate::Delivered);
         } else if self.ledger_of(running.job()).is_none() {
             return self.try_once(running, time).await;
         } else if running.job().receipt.wanted() {
@@ -67,6 +67,7 @@ impl Target {
             running.note_success(&mut state, ended);
             running.finish_in(&mut state)
         };
+        self.became(&job, Fate::Delivered);
         self.tell(job, Settlement::Ack(outcome.unwrap_or_default()));
         ended
     }
@@ -247,7 +248,7 @@ impl Target {
         {
             tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
         }
-        self.acknowledge(running, reply);
+        self.acknowledge(running, reply, Fate::Delivered);
     }
 
     /// Writes the dead letter, then acknowledges; keeps the event and tries again while its home cannot take it.
@@ -266,7 +267,7 @@ impl Target {
         match self.dead.put(&letter).await {
             Ok(()) => {
                 self.metrics.dead(reason.code);
-                self.acknowledge(running, None);
+                self.acknowledge(running, None, Fate::Dead(reason.code));
             }
             Err(error) => {
                 self.complain_of_dead_letter(&error);
@@ -286,8 +287,15 @@ impl Target {
         job.origin.aim().cloned().or_else(|| self.is_one_of_several.then(|| self.id.0.clone()))
     }
 
-    fn acknowledge(&self, running: Running<'_>, reply: Option<Box<Reply>>) {
+    fn acknowledge(&self, mut running: Running<'_>, reply: Option<Box<Reply>>, fate: Fate) {
+        self.became(running.job(), fate);
         self.settle(running, Settlement::Ack(reply));
+    }
+
+    /// The attempt that delivered is not among those that were counted.
+    fn became(&self, job: &Job, fate: Fate) {
+        let attempts = job.attempts + u32::from(fate == Fate::Delivered);
+        job.receipt.became(&self.id.0, fate, attempts);
     }
 
     fn reject(&self, running: Running<'_>, reason: Reason) {

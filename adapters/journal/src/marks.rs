@@ -6,9 +6,9 @@ use crate::{
     Journal,
     config::milliseconds,
     failure::Failure,
-    inbox::Write,
     rows::{RowSum, damaged},
     store::{Store, signed, unsigned},
+    work::Write,
 };
 use outrigger_core::{BoxFuture, Ledger, Mark, Result};
 use rusqlite::params;

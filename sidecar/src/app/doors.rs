@@ -25,7 +25,7 @@ use outrigger_net::{
     body::{BodyLimits, Budget},
     limits::Limits,
     listen::Listener,
-    server::{Counts, serve, serve_each},
+    server::{Counts, Remote, serve, serve_each},
     tls::{ServerSettings, ServerTls},
 };
 use std::{net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
@@ -155,8 +155,14 @@ impl AdminDoors {
             tokio::spawn(serve(listener, admin_limits(), watched.counts, service, started(drain.clone())));
         }
         let admin = admin.clone();
-        let service = move |request| admin.clone().owner(request);
-        tokio::spawn(serve(self.owner, admin_limits(), counts(), service, started(drain.clone())));
+        let each = move |remote: Remote| {
+            let admin = admin.clone();
+            move |request| admin.clone().owner(request, remote.uid)
+        };
+        let drain = drain.clone();
+        tokio::spawn(async move {
+            serve_each(self.owner, admin_limits(), counts(), each, started(drain)).await;
+        });
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::pubsub_rules::check(&mut rules);
     super::eventgrid_rules::check(&mut rules);
     super::homes::check(&mut rules);
-    super::routes::check(&mut rules);
+    super::routes_rules::check(&mut rules);
     super::proxy::check(&mut rules);
     super::push_rules::check(&mut rules);
     super::origins_rules::check(&mut rules);
@@ -231,6 +231,14 @@ impl Rules<'_> {
                 "false on a journal whose storage is ephemeral",
                 "true or auto, as an accepted event would be lost with the pod; or journal.storage: durable where \
                  the file outlives it; or journal.ephemeral: accept-loss",
+            );
+        }
+        let kept = "journal.keep.settled";
+        if refuses && self.config.journal.keep_settled && self.are_read(&["journal"]) {
+            self.wrong(
+                kept,
+                "true on a journal whose storage is ephemeral, which is not opened",
+                "false; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: accept-loss",
             );
         }
     }

@@ -9,7 +9,7 @@ use super::{Target, lock, now};
 use crate::{complaint::Complaint, telemetry::Ended};
 use futures_util::future::join_all;
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
+    BoxFuture, Delivery, Drain, Event, Fate, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
     Settler, Source, Timeline,
 };
 use std::{
@@ -208,6 +208,7 @@ impl Spill {
             .await;
         }
         for (delivery, _) in new {
+            delivery.receipt.became(&self.name, Fate::Queued, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
@@ -228,6 +229,7 @@ impl Spill {
             let is_shared = is_to_ask(&delivery, is_shared);
             if is_had {
                 self.target.metrics.ended(Ended::Duplicate);
+                delivery.receipt.became(&self.name, Fate::Delivered, 0);
                 delivery.receipt.settle(Settlement::Ack(None));
             } else if delivery.receipt.wanted() {
                 new.push((delivery, is_shared));
