@@ -17,6 +17,7 @@ mod worker;
 pub(crate) use job::{Job, Left, Running};
 pub(crate) use known::Errand;
 pub use outlet::Outlet;
+#[cfg(feature = "journal")]
 pub(crate) use outlet::outage;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};

@@ -82,7 +82,9 @@ impl Overflow for Journal {
                 numbers.reverse();
             }
             if self.place.flaw == Some(Flaw::SettlesCopiesEarly) {
-                numbers.iter().for_each(|number| self.settled(*number));
+                for number in &numbers {
+                    self.settled(*number);
+                }
             }
             let page = {
                 let shelves = self.place.shelves();

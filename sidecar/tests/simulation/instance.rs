@@ -130,6 +130,11 @@ impl Instance {
         for drained in self.targets.iter().map(|target| target.drain(deadline.into_std())) {
             drained.await; // all have the same deadline, and nothing new comes
         }
+        {
+            let mut world = place.world();
+            let now = world.now;
+            world.lanes_ended.insert(self.incarnation, now);
+        }
         let closed = timeout(Duration::from_secs(10), self.source.close()).await;
         self.beside.iter().for_each(JoinHandle::abort);
         self.running.abort();

@@ -164,7 +164,7 @@ impl Pull {
             if self.flaw == "greedy" { 1_000 } else { self.setup.window.saturating_sub(self.jobs.len()) };
         if !self.is_draining && room > 0 {
             for lent in self.ask(&Ask::Receive(room)).await? {
-                self.take(lent)?;
+                self.take(&lent)?;
             }
         }
         self.held.store(self.jobs.len(), Ordering::Relaxed);
@@ -199,7 +199,7 @@ impl Pull {
         Ok(serde_json::from_str(&answer)?)
     }
 
-    fn take(&mut self, lent: Lent) -> io::Result<()> {
+    fn take(&mut self, lent: &Lent) -> io::Result<()> {
         let named = |name: &str| {
             let found = lent.event.headers.iter().find(|(header, _)| header == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()

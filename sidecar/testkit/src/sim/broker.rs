@@ -337,9 +337,10 @@ impl World {
         let in_order = drains && !self.ails(id) && !self.group.member(id).lost;
         let member = self.group.member(id);
         let partitions: Vec<i32> = member.fetches.keys().copied().collect();
+        let lanes_ended = self.lanes_ended.get(&incarnation).copied().unwrap_or(self.now);
         self.note(|| format!("m{id} leaves {partitions:?}"));
         for partition in &partitions {
-            self.judge.ended(incarnation, *partition, in_order, self.now);
+            self.judge.ended(incarnation, *partition, in_order, lanes_ended);
         }
         let reachable = self.reachable(id);
         let (now, rng) = (self.now, &mut self.rng);

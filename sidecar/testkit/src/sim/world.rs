@@ -63,6 +63,8 @@ pub struct World {
     pub(super) marks_owed: Vec<(u64, u32, usize, Place)>,
     /// Processes that drain.
     pub draining: BTreeSet<u32>,
+    /// When their lanes had their time: what still ran then went back.
+    pub lanes_ended: BTreeMap<u32, u64>,
     /// What members were told of where partitions begin.
     pub(super) told: BTreeMap<(u32, i32), Start>,
     calls: u64,
@@ -93,6 +95,7 @@ impl World {
             homes: BTreeMap::new(),
             marks_owed: Vec::new(),
             draining: BTreeSet::new(),
+            lanes_ended: BTreeMap::new(),
             told: BTreeMap::new(),
             calls: 0,
             trace: recording.then(Vec::new),

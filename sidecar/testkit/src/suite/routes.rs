@@ -107,6 +107,8 @@ impl Stage {
 /// These events with another type.
 #[must_use]
 pub fn typed(ty: &str, mut events: Vec<Outgoing>) -> Vec<Outgoing> {
-    events.iter_mut().for_each(|event| ty.clone_into(&mut event.ty));
+    for event in &mut events {
+        ty.clone_into(&mut event.ty);
+    }
     events
 }

@@ -64,6 +64,7 @@ impl Judge {
     }
 
     /// Whether a record goes to several targets.
+    #[must_use]
     pub fn is_shared(&self, place: Place) -> bool {
         self.records.get(&place).is_some_and(|fate| fate.to.len() > 1)
     }
