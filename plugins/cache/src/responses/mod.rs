@@ -168,7 +168,10 @@ impl Responses {
     }
 
     fn find(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Found {
-        let Some(page) = self.page(&asked.key) else { return Found::Nothing("uri-miss") };
+        // The one look of a request that counts as a use; what else asks for the page only peeks.
+        let Some(Entry::Page(page)) = self.entries.get(&asked.key) else {
+            return Found::Nothing("uri-miss");
+        };
         let Some(kept) = page.of(request) else { return Found::Nothing("vary-miss") };
         if asked.credentials && !kept.public {
             return Found::Nothing("bypass");
@@ -182,7 +185,7 @@ impl Responses {
     }
 
     fn page(&self, key: &str) -> Option<Arc<Page>> {
-        match self.entries.get(key) {
+        match self.entries.peek(key) {
             Some(Entry::Page(page)) => Some(page),
             _ => None,
         }
@@ -204,7 +207,7 @@ impl Responses {
     }
 
     fn is_passed(&self, flight: &str, now: Instant) -> bool {
-        matches!(self.entries.get(flight), Some(Entry::Passed(until)) if now < until)
+        matches!(self.entries.peek(flight), Some(Entry::Passed(until)) if now < until)
     }
 
     /// Whether a body of so many bytes is kept.
