@@ -5,6 +5,7 @@
 //! (`settle.rs`); a timer starts one again when something may run.
 
 mod job;
+mod observed;
 mod outlet;
 mod parking;
 mod parts;
@@ -13,6 +14,7 @@ mod spill;
 mod worker;
 
 pub(crate) use job::{Job, Running};
+pub(crate) use observed::answer;
 pub use outlet::Outlet;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
@@ -24,7 +26,7 @@ use crate::{
 };
 use fastrand::Rng;
 use outrigger_core::{
-    Call, Code, DeadLetters, Delivery, Event, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
+    Call, Code, DeadLetters, Delivery, Event, Ledger, Observe, Reason, Settlement, Sink, TargetId,
     decide::{
         breaker::{self, Breaker},
         budget::Budget,
@@ -162,16 +164,25 @@ impl Target {
         let mut state = self.state();
         if delivery.once.is_some() && state.breaker.state(now) == breaker::State::Open {
             drop(state);
-            return delivery.receipt.settle(Settlement::Reject(self.unavailable()));
+            return self.refuse(delivery, self.unavailable());
         }
         self.queue(&mut state, delivery, now, made);
+    }
+
+    /// Tells the caller who waits, without an attempt.
+    fn refuse(&self, delivery: Delivery, reason: Reason) {
+        let settlement = Settlement::Reject(reason);
+        if self.is_observed() {
+            self.note_ended(&delivery.item, &delivery.timeline, &settlement);
+        }
+        delivery.receipt.settle(settlement);
     }
 
     /// Gives the delivery up without an attempt: it becomes a dead letter in its lane's turn. A caller who waits is told.
     pub fn give_up_untried(self: &Arc<Self>, delivery: Delivery, reason: Reason) {
         if delivery.once.is_some() {
             self.metrics.ended(Ended::Rejected);
-            return delivery.receipt.settle(Settlement::Reject(reason));
+            return self.refuse(delivery, reason);
         }
         tracing::warn!(id = delivery.item.as_ref().map_or("", Event::id), %reason, "the event becomes a dead letter");
         self.queue(&mut self.state(), delivery, now(), |job| job.grave = Some(Box::new(reason)));
@@ -184,7 +195,9 @@ impl Target {
         now: Instant,
         made: impl FnOnce(&mut Job),
     ) {
-        delivery.timeline.note(Step::Queued, now);
+        if delivery.timeline.is_on() {
+            self.note_queued(state, &delivery, now);
+        }
         let open_before = state.breaker.open_total(now);
         let key = delivery.key.clone();
         let mut job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
@@ -284,11 +297,6 @@ impl Target {
         }
     }
 
-    /// Whether somebody sees finished events.
-    #[must_use]
-    pub fn is_observed(&self) -> bool {
-        !self.observers.is_empty()
-    }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)

@@ -1,7 +1,7 @@
 //! One attempt and what follows from it: the only place that calls, marks, buries and settles.
 
 use crate::{
-    dispatch::{Job, OnPoison, Running, State, Target, now},
+    dispatch::{Job, OnPoison, Running, State, Target, answer, now},
     telemetry::Ended,
 };
 use outrigger_core::{
@@ -43,6 +43,7 @@ impl Target {
             self.keep_reply(running, reply).await; // the function has it; only its answer is not kept yet
         } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
+            running.job().timeline.note(Step::Duplicate, now());
             self.acknowledge(running, None);
         } else {
             let started = if self.ledger_of(running.job()).is_some() { now() } else { time };
@@ -80,7 +81,7 @@ impl Target {
 
     /// The reply itself is given back only where somebody may read it: most functions answer nothing.
     async fn call_once(&self, job: &mut Job, started: Instant) -> (Result<Option<Box<Reply>>>, Instant) {
-        job.timeline.note(Step::Attempted, started);
+        self.note_attempt(job, started);
         job.receipt.attempted(job.attempts + 1);
         let cx = CallCx {
             target: self.id.clone(),
@@ -94,23 +95,24 @@ impl Target {
         let event = job.item.as_ref().expect("what is malformed is buried, not called with");
         let outcome = self.call.call(std::slice::from_ref(event), &cx).await;
         let ended = now();
-        job.timeline.note(Step::Answered, ended);
         let status = outcome.as_ref().map(|replies| replies.last().map_or(0, |reply| reply.status));
         self.metrics.attempted(status, ended - started);
+        job.timeline.note(answer(status), ended);
         let outcome = outcome.map(|mut replies| {
             let is_read = job.once.is_some() || replies.last().is_some_and(|reply| reply.event.is_some());
-            is_read.then(|| Box::new(self.continued(event, replies.pop().unwrap_or_default(), job.once)))
+            is_read.then(|| Box::new(self.continued(event, replies.pop().unwrap_or_default(), job)))
         });
         (outcome, ended)
     }
 
     /// The reply as the next of the event's line. A caller who waits gets none that would be too many: the function has
     /// the event, and an error would only have it called again.
-    fn continued(&self, event: &Event, mut reply: Reply, once: Option<Instant>) -> Reply {
+    fn continued(&self, event: &Event, mut reply: Reply, job: &Job) -> Reply {
         let Some(next) = &mut reply.event else { return reply };
         // Where it finds no room, that is seen below.
         let _ = lineage::follow(event, next);
-        if once.is_some()
+        lineage::traced(&job.timeline, next);
+        if job.once.is_some()
             && let Some(detail) = self.loops(next)
         {
             tracing::warn!(id = event.id(), detail, "a reply is dropped");
@@ -187,6 +189,7 @@ impl Target {
         if self.state().settings.on_poison == OnPoison::Park && job.key.is_some() {
             tracing::warn!(id, %reason, "the event is parked and holds its key");
             job.grave = Some(Box::new(reason));
+            job.timeline.note(Step::Parked, now());
             self.metrics.parked();
             return running.park(&mut self.state());
         }
@@ -216,7 +219,11 @@ impl Target {
             self.metrics.reply_cut();
             return self.bury(running, reason).await;
         }
-        match sink.send(event).await {
+        let timeline = running.job().timeline.clone();
+        timeline.note(Step::Replying, now());
+        let sent = sink.send_within(event, &timeline).await;
+        timeline.note(Step::Replied(sent.is_ok()), now());
+        match sent {
             Ok(()) => {
                 self.metrics.replied();
                 self.done(running, Some(reply)).await;
@@ -253,7 +260,7 @@ impl Target {
         let letter = DeadLetter {
             item: job.item.clone(),
             key: job.key.clone(),
-            origin: job.origin.clone(),
+            origin: job.origin.within(&job.timeline),
             target: self.letters_name(job, &reason),
             reason: reason.clone(),
             attempts: job.attempts,
@@ -263,6 +270,7 @@ impl Target {
         match self.dead.put(&letter).await {
             Ok(()) => {
                 self.metrics.dead(reason.code);
+                job.timeline.note(Step::Buried(reason.code), now());
                 self.acknowledge(running, None);
             }
             Err(error) => {
@@ -298,12 +306,7 @@ impl Target {
 
     fn tell(&self, job: Box<Job>, settlement: Settlement) {
         if self.is_observed() {
-            job.timeline.note(Step::Settled, now());
-            if let Ok(event) = &job.item {
-                for observer in &self.observers {
-                    observer.finished(event, &settlement, &job.timeline);
-                }
-            }
+            self.note_ended(&job.item, &job.timeline, &settlement);
         }
         job.receipt.settle(settlement);
     }

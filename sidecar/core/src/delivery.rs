@@ -154,6 +154,17 @@ impl Origin {
     pub fn aim(&self) -> Option<&Arc<str>> {
         if let Position::For(target, _) = &self.position { Some(target) } else { None }
     }
+
+    /// The same, with the place in the trace that `timeline` tells the next hop instead of the one that came.
+    #[must_use]
+    pub fn within(&self, timeline: &Timeline) -> Self {
+        let mut origin = self.clone();
+        timeline.carry(&mut |name, value| {
+            origin.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            origin.headers.push((name.to_owned(), value.to_owned()));
+        });
+        origin
+    }
 }
 
 /// A position in a source, as people read it. Written out only when somebody does: every event has one.

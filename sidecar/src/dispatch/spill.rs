@@ -7,8 +7,8 @@
 
 use super::{Target, lock, now};
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
-    Settler, Source, Timeline,
+    About, BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
+    Settler, Source, Step, Timeline,
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -178,7 +178,7 @@ impl Spill {
             Some(Copy {
                 event: delivery.item.as_ref().ok()?.clone(),
                 key: delivery.key.clone(),
-                origin: delivery.origin.clone(),
+                origin: delivery.origin.within(&delivery.timeline),
                 received_ms: delivery.received_ms,
             })
         };
@@ -194,6 +194,8 @@ impl Spill {
             if is_shared {
                 self.mark(&delivery).await;
             }
+            delivery.timeline.note(Step::Spilled, now());
+            self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
@@ -251,20 +253,23 @@ impl Spill {
             let mut state = lock(&self.state);
             state.waiting = state.waiting.saturating_sub(1);
         }
-        self.target.push(Delivery {
+        let mut delivery = Delivery {
             item: Ok(copy.event),
             key: copy.key,
             origin: copy.origin,
             received_ms: copy.received_ms,
             attempts: 0,
             once: None,
-            timeline: self.timeline(),
+            timeline: Timeline::off(),
             receipt: Receipt::new(self.clone(), seq),
-        });
-    }
-
-    fn timeline(&self) -> Timeline {
-        if self.target.is_observed() { Timeline::start(now()) } else { Timeline::off() }
+        };
+        if self.target.is_observed()
+            && let Some(about) = About::event(&delivery)
+        {
+            delivery.timeline = Timeline::start(now(), about);
+            self.target.began(delivery.item.as_mut().ok(), &delivery.origin.headers, &delivery.timeline);
+        }
+        self.target.push(delivery);
     }
 }
 
