@@ -7,7 +7,7 @@ use crate::{
     dead_api,
     dispatch::{OnPoison, Spill, Status, Target},
     feed_api,
-    registry::{Brokers, Feed, Home, Keeper, Replays, Storage},
+    registry::{Brokers, Feed, Home, Keeper, Replays, Storage, Traces},
     reload::Standing,
     settle::unix_ms,
     telemetry::{Metrics, Totals},
@@ -28,6 +28,7 @@ use std::{
 };
 
 mod targets;
+pub mod traces;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -73,6 +74,8 @@ pub struct Admin {
     pub feeds: Vec<Arc<dyn Feed>>,
     /// The topics that are written.
     pub homes: Vec<Arc<dyn Home>>,
+    /// The timelines of events, where they are kept.
+    pub traces: Option<Arc<dyn Traces>>,
     /// Who replays ranges of topics.
     pub replays: Option<Arc<dyn Replays>>,
     /// The addresses that are listened on.
@@ -107,12 +110,19 @@ impl Admin {
             dead: storage.map(|storage| storage.letters.clone()),
             feeds: brokers.feeds.clone(),
             homes: brokers.homes.clone(),
+            traces: None,
             replays: brokers.replays.clone(),
             listeners,
             standing: Mutex::new(Standing::new(unix_ms() / 1_000)),
             draining: AtomicBool::new(false),
             listening: AtomicBool::new(false),
         }
+    }
+
+    /// The same with the timelines of events.
+    #[must_use]
+    pub fn with(self, traces: Option<Arc<dyn Traces>>) -> Self {
+        Self { traces, ..self }
     }
 
     /// How the configuration's file stands to what holds.
@@ -137,6 +147,7 @@ impl Admin {
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
                 feed_api::answer(self.kafka(), &parts).await
             }
+            (&Method::GET, "/trace") => self.trace(parts.uri.query()).await,
             (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
                 Some(dead) => dead_api::answer(&**dead, &parts, body).await,
                 None => line(StatusCode::NOT_FOUND, "there is no journal, so there are no dead letters here"),
@@ -255,7 +266,35 @@ impl Admin {
         self.standing().restart().map_or_else(|| "ok".to_owned(), |restart| format!("ok; {restart}"))
     }
 
+    /// Everything that is known of an event.
+    async fn trace(&self, query: Option<&str>) -> Answer {
+        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let id = pairs.into_iter().find_map(|(name, value)| (name == "id").then_some(value));
+        let Some(id) = id else { return line(StatusCode::BAD_REQUEST, "which event: ?id=") };
+        match traces::known(self.traces.as_deref(), self.dead.as_deref(), &id).await {
+            Ok(known) => json_answer(StatusCode::OK, &json!(known)),
+            Err(error) => line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        }
+    }
+
+    /// Everything that is counted, as it is now.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn families(&self) -> Vec<outrigger_trace::metrics::Family> {
+        self.refresh();
+        self.metrics.families()
+    }
+
     fn exposition(&self) -> Answer {
+        self.refresh();
+        let mut answer = line(StatusCode::OK, self.metrics.render().trim_end());
+        let text = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        answer.headers_mut().insert(CONTENT_TYPE, text);
+        answer
+    }
+
+    /// Reads what is not counted as it happens.
+    fn refresh(&self) {
         let (status, (events, bytes)) = (self.target.status(), self.intake.held());
         let set = |name, help, value| self.metrics.set(name, help, value);
         set(
@@ -298,6 +337,7 @@ impl Admin {
         let of_targets = (!self.others.is_empty()).then(|| targets::series(self.targets(), &self.spills));
         for series in of_feeds
             .chain(of_homes)
+            .chain(self.traces.iter().flat_map(|traces| traces.series()))
             .chain(of_targets.into_iter().flatten())
             .chain(tls::series(&self.listeners))
         {
@@ -306,10 +346,6 @@ impl Admin {
         for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {
             set(name, help, value);
         }
-        let mut answer = line(StatusCode::OK, self.metrics.render().trim_end());
-        let text = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-        answer.headers_mut().insert(CONTENT_TYPE, text);
-        answer
     }
 
     fn parked(&self) -> Answer {

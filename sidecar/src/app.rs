@@ -11,6 +11,7 @@ use crate::{
     cmd::{Exit, Failure, check},
     config::{Config, Env},
     dispatch::{Target, now},
+    guarded,
     ready::{self, Probe},
     registry::{self, Brokers, Homes, Storage},
     reload::Reload,
@@ -21,7 +22,7 @@ use crate::{
 use doors::{Doors, Inside};
 use fastrand::Rng;
 use live::Live;
-use outrigger_core::{DeadLetters, DrainTrigger, Error, Kind, LiveSpan, drain};
+use outrigger_core::{DeadLetters, DrainTrigger, Error, Kind, LiveSpan, Plugin, drain};
 use std::{
     ffi::OsString,
     io,
@@ -73,6 +74,7 @@ struct App {
     brokers: Brokers,
     sources: JoinSet<outrigger_core::Result<()>>,
     function: Option<JoinHandle<Option<u8>>>,
+    plugins: Vec<Arc<dyn Plugin>>,
     sources_stop: DrainTrigger,
     function_stop: DrainTrigger,
     admin_stop: DrainTrigger,
@@ -106,7 +108,8 @@ impl App {
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
-        let plugins = registry::plugins(&config);
+        let registry::Plugins { all: plugins, traces } = registry::plugins(&config).map_err(wrong)?;
+        let plugins = guarded::all(plugins, &metrics);
         let dead = home(storage.as_ref(), &brokers);
         let storing = storage.as_ref();
         let around = Around::new(storing, &brokers, dead.clone(), &plugins, &metrics).await?;
@@ -116,7 +119,11 @@ impl App {
 
         // Admin before the sources, so that a probe sees everything come up.
         let shown = (targets.all(), targets.spills.clone());
-        let admin = Arc::new(Admin::new(&metrics, shown, &intake, storing, &brokers, listeners));
+        let admin = Admin::new(&metrics, shown, &intake, storing, &brokers, listeners);
+        let admin = Arc::new(admin.with(traces.clone()));
+        if let Some(traces) = &traces {
+            traces.report(&admin);
+        }
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -157,6 +164,7 @@ impl App {
             brokers,
             sources,
             function,
+            plugins,
             sources_stop,
             function_stop,
             admin_stop,
@@ -197,6 +205,8 @@ impl App {
             released = in_order => released,
             () = signals.next() => stop_lanes(&self.live.targets(), &self.sources_stop, now()).await,
         };
+        // What was settled last is told as well. It waits for nobody who does not answer.
+        futures_util::future::join_all(self.plugins.iter().map(|plugin| plugin.close())).await;
         for feed in &self.brokers.feeds {
             if let Err(error) = feed.source().close().await {
                 tracing::warn!(%error, "what was settled last comes again");

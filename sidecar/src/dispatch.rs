@@ -297,7 +297,6 @@ impl Target {
         }
     }
 
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }

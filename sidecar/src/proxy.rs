@@ -19,16 +19,17 @@ pub use tuning::Tuning;
 
 use crate::{
     config::{self, To},
-    dispatch::{Passage, Target, now},
+    dispatch::{Passage, Target, answer, now},
     ingress::{paths::Paths, webhook},
+    settle::unix_ms,
     telemetry::Metrics,
 };
 use answer::Refusal;
 use asked::Asked;
 use headers::{Ambiguous, Telling, WhoAsks};
-use http::{Request, Response, StatusCode, Version, header::UPGRADE};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header::UPGRADE};
 use hyper::body::Incoming;
-use outrigger_core::{Body, CallCx, Drain, Error, Exchange, Kind, Position, Timeline};
+use outrigger_core::{About, Body, CallCx, Drain, Error, Exchange, Kind, Position, Step, Timeline};
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Why},
     server::Remote,
@@ -56,6 +57,8 @@ pub struct Parts {
     pub guard: Arc<Guard>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The headers by which a request tells where in a trace it is.
+    pub hop: &'static [&'static str],
     /// Held by what outlives its connection's HTTP.
     pub drain: Drain,
 }
@@ -159,23 +162,50 @@ impl Proxy {
         let target = &self.parts.target;
         let mut passage =
             target.enter(&self.tuning.patience(), started).await.map_err(|error| Refusal::of(&error))?;
+        let timeline = if target.is_observed() {
+            self.begin(request.as_mut().expect(ONCE), started)
+        } else {
+            Timeline::off()
+        };
         let cx = CallCx {
             target: target.id.clone(),
             attempt: 1,
             deadline: Some(started + self.tuning.upload_timeout.get()),
             stream: Some(self.tuning.rest_max.get()),
-            timeline: Timeline::off(),
+            timeline,
             position: Position::none(),
             key: None,
         };
         let sending = self.parts.exchange.send(request.take().expect(ONCE).map(Asked::body), &cx);
         let outcome = sending.await;
         let ended = now();
+        if cx.timeline.is_on() {
+            cx.timeline.note(answer(outcome.as_ref().map(|answer| answer.status().as_u16())), ended);
+            target.answered(&cx.timeline);
+        }
         passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), ended);
         let answer = outcome.map_err(|error| Refusal::of(&error))?;
         let answer = self.answer(answer, upgrade, passage)?;
         self.parts.metrics.proxied(answer.status().as_u16(), ended - started);
         Ok(answer)
+    }
+
+    /// Begins the timeline of a request that has its turn, and tells the function where in a trace it is.
+    fn begin(&self, request: &mut Request<Incoming>, started: Instant) -> Timeline {
+        let headers = request.headers_mut();
+        let value = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
+        let hop: Vec<_> = self.parts.hop.iter().filter_map(value).collect();
+        let about = About::request(&NAME.into(), request.method().as_str(), request.uri().path(), unix_ms());
+        let timeline = Timeline::start(started, about);
+        timeline.aim(&self.parts.target.id);
+        self.parts.target.began(None, &hop, &timeline);
+        timeline.note(Step::Attempted(1), now());
+        timeline.carry(&mut |name, value| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                request.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        });
+        timeline
     }
 
     /// Makes the request the next hop's.

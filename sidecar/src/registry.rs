@@ -17,22 +17,26 @@ mod pubsub;
 pub mod push;
 #[cfg(feature = "kafka")]
 mod replay;
-#[cfg(any(feature = "eventgrid", feature = "kafka"))]
+#[cfg(any(feature = "eventgrid", feature = "kafka", feature = "trace"))]
 mod secret;
 #[cfg(feature = "kafka")]
 mod tokens;
+#[cfg(feature = "trace")]
+mod trace;
 
 pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
+#[cfg(feature = "trace")]
+pub use self::trace::{hop, trace};
 
-use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
+use crate::{admin::Admin, config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
-    Sink, Source,
+    Sink, Source, Timeline,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// The function, plugins wrapped around it in their order.
 pub struct Function {
@@ -71,10 +75,60 @@ pub fn target(target: &config::Target, _at: &config::TargetUrl) -> Result<Arc<dy
     Err(left_out("http", &format!("targets.{}.url cannot be called", target.name)))
 }
 
-/// The plugins that the configuration turns on. None is compiled in yet: trace and cache come with their issues.
+/// The plugins that the configuration turns on, and the timelines that one of them keeps.
+///
+/// # Errors
+/// When a setting is not what a plugin takes, a file cannot be read, or it is not compiled in.
+pub fn plugins(config: &config::Config) -> Result<Plugins> {
+    let mut plugins = Plugins::default();
+    if let Some((plugin, traces)) = trace(config)? {
+        plugins.all.push(plugin);
+        plugins.traces = Some(traces);
+    }
+    Ok(plugins)
+}
+
+/// What the configuration turns on.
+#[derive(Default)]
+pub struct Plugins {
+    /// In the order in which they are wrapped around the path.
+    pub all: Vec<Arc<dyn Plugin>>,
+    /// The timelines of events, where they are kept.
+    pub traces: Option<Arc<dyn Traces>>,
+}
+
+/// Timelines of events, and what becomes of their spans.
+pub trait Traces: Send + Sync + 'static {
+    /// Those of events of this id that are still known, the oldest first.
+    fn timelines(&self, id: &str) -> Vec<Timeline>;
+
+    /// When the oldest that is still known began.
+    fn known_since(&self) -> Option<Instant>;
+
+    /// Its numbers.
+    fn series(&self) -> Vec<Series>;
+
+    /// Sends what `admin` counts along, as long as it is there.
+    fn report(&self, admin: &Arc<Admin>);
+}
+
+/// A plugin, and the timelines that it keeps.
+type Traced = (Arc<dyn Plugin>, Arc<dyn Traces>);
+
+/// Says that there is no plugin of traces.
+///
+/// # Errors
+/// Where the configuration asks for it.
+#[cfg(not(feature = "trace"))]
+pub fn trace(config: &config::Config) -> Result<Option<Traced>> {
+    if config.trace.is_some() { Err(left_out("trace", "leave trace.export out")) } else { Ok(None) }
+}
+
+/// The headers of a hop that adapters keep beside an event: nobody reads them.
+#[cfg(not(feature = "trace"))]
 #[must_use]
-pub fn plugins(_config: &config::Config) -> Vec<Arc<dyn Plugin>> {
-    Vec::new()
+pub fn hop(_config: &config::Config) -> &'static [&'static str] {
+    &[]
 }
 
 /// What a journal is to the rest.
@@ -340,7 +394,8 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
     feature = "http",
     feature = "journal",
     feature = "kafka",
-    feature = "pubsub"
+    feature = "pubsub",
+    feature = "trace"
 )))]
 fn left_out(feature: &str, so: &str) -> Error {
     Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))

@@ -11,7 +11,7 @@ use crate::{
     partition::{Assigned, Phase, Taken},
 };
 use bytes::Bytes;
-use outrigger_core::{Delivery, Event, Intake, Malformed, Receipt};
+use outrigger_core::{Delivery, Intake, Receipt};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,

@@ -137,7 +137,8 @@ mod tests {
         let mut event = Event::new("1", "/s", "t").unwrap();
         let origin = "00-11111111111111111111111111111111-2222222222222222-01";
         event.set("traceparent", Value::String(origin)).unwrap();
-        let timeline = begun(&begin(0.0, true), Some(&mut event), &[("traceparent", PARENT), ("tracestate", "a=b")]);
+        let timeline =
+            begun(&begin(0.0, true), Some(&mut event), &[("traceparent", PARENT), ("tracestate", "a=b")]);
         let trace = timeline.trace().unwrap();
         assert_eq!(trace.own.trace, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
         assert_eq!((trace.parent, trace.own.sampled), (Some(0xb7ad_6b71_6920_3331), true));

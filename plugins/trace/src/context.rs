@@ -61,7 +61,8 @@ pub fn find(propagators: &[Propagator], baggage: &[String], headers: &[(String, 
             Propagator::TraceContext => {
                 let text = get("traceparent").or_else(|| get("googclient_traceparent"));
                 found.place = text.and_then(traceparent);
-                let state = get("tracestate").filter(|state| !state.is_empty() && state.len() <= STATE_BYTES_MAX);
+                let state =
+                    get("tracestate").filter(|state| !state.is_empty() && state.len() <= STATE_BYTES_MAX);
                 found.state = state.filter(|_| found.place.is_some()).map(Into::into);
             }
             Propagator::B3 | Propagator::B3Multi => {
@@ -104,7 +105,9 @@ fn b3_of(trace: &str, span: &str, sampled: Option<&str>) -> Option<Place> {
 /// `Root=1-58406520-a006649127e371903a2de979;Parent=4c721bf33e3caf8f;Sampled=1`, in any order.
 fn xray(text: &str) -> Option<Place> {
     let get = |wanted: &str| {
-        text.split(';').find_map(|part| part.trim().split_once('=').filter(|(name, _)| *name == wanted)).map(|it| it.1)
+        text.split(';')
+            .find_map(|part| part.trim().split_once('=').filter(|(name, _)| *name == wanted))
+            .map(|it| it.1)
     };
     let (seconds, rest) = get("Root")?.strip_prefix("1-")?.split_once('-')?;
     let trace = hex::read(seconds, 8)? << 96 | hex::read(rest, 24)?;
@@ -122,7 +125,8 @@ fn allowed(text: &str, keys: &[String]) -> Option<Box<str>> {
         let key = member.split(['=', ';']).next().unwrap_or_default().trim();
         keys.iter().any(|allowed| allowed == key)
     };
-    let members: Vec<_> = text.split(',').map(str::trim).filter(is_allowed).take(BAGGAGE_MEMBERS_MAX).collect();
+    let members: Vec<_> =
+        text.split(',').map(str::trim).filter(is_allowed).take(BAGGAGE_MEMBERS_MAX).collect();
     let kept = members.join(",");
     (!kept.is_empty() && kept.len() <= BAGGAGE_BYTES_MAX).then(|| kept.into())
 }

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 /// How often at most a collector that does not answer is told in the log.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) struct Exporter {
     shared: Arc<Shared>,
@@ -58,8 +58,10 @@ impl Exporter {
         });
         let (flush_timeout, sharing) = (export.flush_timeout, shared.clone());
         let (made, ready) = mpsc::sync_channel(1);
-        let thread = thread::Builder::new().name(NAME.to_owned()).spawn(move || run(&export, &sharing, &made));
-        thread.map_err(|error| Error::new(Kind::Storage, format!("trace: there can be no thread: {error}")))?;
+        let thread =
+            thread::Builder::new().name(NAME.to_owned()).spawn(move || run(&export, &sharing, &made));
+        thread
+            .map_err(|error| Error::new(Kind::Storage, format!("trace: there can be no thread: {error}")))?;
         ready.recv().unwrap_or_else(|_| Err(Error::new(Kind::Storage, "trace: its thread ended")))?;
         Ok(Self { shared, flush_timeout })
     }
@@ -115,7 +117,8 @@ fn run(export: &Export, shared: &Shared, made: &mpsc::SyncSender<Result<()>>) {
 
 impl Shared {
     async fn work(&self, collector: &Collector, export: &Export) {
-        let scope = InstrumentationScope::builder("outrigger").with_version(env!("CARGO_PKG_VERSION")).build();
+        let scope =
+            InstrumentationScope::builder("outrigger").with_version(env!("CARGO_PKG_VERSION")).build();
         let tick = |every| {
             let mut tick = interval_at(tokio::time::Instant::now() + every, every);
             tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

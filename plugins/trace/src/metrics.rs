@@ -4,8 +4,8 @@ use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
     metrics::v1::{
-        AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
-        ScopeMetrics, Sum, metric::Data, number_data_point,
+        AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+        ResourceMetrics, ScopeMetrics, Sum, metric::Data, number_data_point,
     },
     resource::v1::Resource,
 };
@@ -82,7 +82,13 @@ pub fn request(
 fn metric(family: Family, times: (u64, u64)) -> Option<Metric> {
     let temporality = AggregationTemporality::Cumulative.into();
     let first = family.points.first()?;
-    let unit = if family.name.ends_with("_seconds") { "s" } else if family.name.ends_with("_bytes") { "By" } else { "1" };
+    let unit = if family.name.ends_with("_seconds") {
+        "s"
+    } else if family.name.ends_with("_bytes") {
+        "By"
+    } else {
+        "1"
+    };
     let data = match &first.value {
         Value::Gauge(_) => Data::Gauge(Gauge { data_points: numbers(family.points, times) }),
         Value::Counter(_) => Data::Sum(Sum {
@@ -142,7 +148,10 @@ fn histogram(Point { labels, value }: Point, (started, now): (u64, u64)) -> Opti
 
 fn attributes(named: Vec<(String, String)>) -> Vec<KeyValue> {
     let text = |value| Some(AnyValue { value: Some(any_value::Value::StringValue(value)) });
-    named.into_iter().map(|(key, value)| KeyValue { key, value: text(value), ..KeyValue::default() }).collect()
+    named
+        .into_iter()
+        .map(|(key, value)| KeyValue { key, value: text(value), ..KeyValue::default() })
+        .collect()
 }
 
 fn nanos(time: SystemTime) -> u64 {
@@ -170,12 +179,17 @@ mod tests {
         let request = request(families, &[("service.name".to_owned(), "s".to_owned())], times);
         let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
         let names: Vec<_> = metrics.iter().map(|metric| (&*metric.name, &*metric.unit)).collect();
-        assert_eq!(names, [("outrigger_events_delivered_total", "1"), ("outrigger_delivery_duration_seconds", "s")]);
+        assert_eq!(
+            names,
+            [("outrigger_events_delivered_total", "1"), ("outrigger_delivery_duration_seconds", "s")]
+        );
         let Some(Data::Histogram(histogram)) = &metrics[1].data else { panic!("{metrics:?}") };
         let point = &histogram.data_points[0];
         assert_eq!((&*point.bucket_counts, &*point.explicit_bounds), (&[2, 4, 1][..], &[1.0, 5.0][..]));
         assert_eq!(point.attributes[0].key, "reason");
         let Some(Data::Sum(sum)) = &metrics[0].data else { panic!("{metrics:?}") };
-        assert!(sum.is_monotonic && sum.data_points[0].value == Some(number_data_point::Value::AsDouble(3.0)));
+        assert!(
+            sum.is_monotonic && sum.data_points[0].value == Some(number_data_point::Value::AsDouble(3.0))
+        );
     }
 }

@@ -32,14 +32,14 @@ use tonic::{
 /// A collector, as it is spoken to. To be made and used within a runtime.
 pub(crate) struct Collector {
     spans: Option<SpanExporter>,
-    metrics: Option<Metrics>,
+    metrics: Option<Box<Metrics>>,
     resource: Vec<(String, String)>,
     started: SystemTime,
 }
 
 /// The way of metrics.
 enum Metrics {
-    Grpc(Box<MetricsServiceClient<Channel>>, MetadataMap),
+    Grpc(MetricsServiceClient<Channel>, MetadataMap),
     Http { post: Post, url: Uri, headers: HeaderMap, gzip: bool },
 }
 
@@ -70,10 +70,11 @@ impl Collector {
     pub(crate) async fn metrics(&self, families: Vec<Family>) -> std::result::Result<(), String> {
         let Some(metrics) = &self.metrics else { return Ok(()) };
         let request = metrics::request(families, &self.resource, (self.started, SystemTime::now()));
-        match metrics {
+        match &**metrics {
             Metrics::Grpc(client, metadata) => {
-                let request = tonic::Request::from_parts(metadata.clone(), tonic::Extensions::default(), request);
-                let sent = (**client).clone().export(request).await;
+                let request =
+                    tonic::Request::from_parts(metadata.clone(), tonic::Extensions::default(), request);
+                let sent = client.clone().export(request).await;
                 sent.map(drop).map_err(|status| status.to_string())
             }
             Metrics::Http { post, url, headers, gzip } => {
@@ -86,7 +87,7 @@ impl Collector {
     }
 }
 
-type Ways = (Option<SpanExporter>, Option<Metrics>);
+type Ways = (Option<SpanExporter>, Option<Box<Metrics>>);
 
 fn grpc(export: &Export, headers: &HeaderMap) -> Result<Ways> {
     let metadata = MetadataMap::from_headers(headers.clone());
@@ -107,7 +108,7 @@ fn grpc(export: &Export, headers: &HeaderMap) -> Result<Ways> {
         Some(url) => {
             let client = MetricsServiceClient::new(channel(export, url)?);
             let client = if export.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client };
-            Some(Metrics::Grpc(Box::new(client), metadata))
+            Some(Box::new(Metrics::Grpc(client, metadata)))
         }
     };
     Ok((spans, metrics))
@@ -148,7 +149,7 @@ fn http(export: &Export, headers: &HeaderMap) -> Result<Ways> {
         }
     };
     let (gzip, headers) = (export.gzip, headers.clone());
-    let metrics = export.metrics.clone().map(|url| Metrics::Http { post, url, headers, gzip });
+    let metrics = export.metrics.clone().map(|url| Box::new(Metrics::Http { post, url, headers, gzip }));
     Ok((spans, metrics))
 }
 

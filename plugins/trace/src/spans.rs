@@ -1,4 +1,4 @@
-//! The spans of a timeline, by OpenTelemetry's conventions for messaging, FaaS, HTTP and CloudEvents. Pure.
+//! The spans of a timeline, by OpenTelemetry's conventions for messaging, FaaS, HTTP and `CloudEvents`. Pure.
 //!
 //! Of an event: `process` (all of it) with `receive`, `queue` before each attempt, each attempt (`POST`), `send` for a
 //! reply, and `settle` below it. Of a request that passes through: a server's span and a client's below it.
@@ -78,14 +78,33 @@ impl Making<'_> {
         // A journal or a broker's client may have had it long before; its clock may differ from ours.
         let received = if self.about.received_ms > 0 { received.min(self.began) } else { self.began };
         let error = steps.iter().rev().find_map(|(step, _)| fatal(*step));
-        self.whole(attributes::of_event(self.about, &place, self.timeline.target()), (received, ended), error, &place);
-        let mut walk = Walk { waits_from: self.began, wait: None, held_up: false, tries: 0, attempt: 0, last: self.began };
+        self.whole(
+            attributes::of_event(self.about, &place, self.timeline.target()),
+            (received, ended),
+            error,
+            &place,
+        );
+        let mut walk = Walk {
+            waits_from: self.began,
+            wait: None,
+            held_up: false,
+            tries: 0,
+            attempt: 0,
+            last: self.began,
+        };
         for (number, (step, ns)) in steps.iter().enumerate() {
             let now = self.at(*ns);
             if let Step::Settled(ending) = step {
                 let attributes = attributes::settle(steps, *ending);
                 let span = (walk.waits_from, now);
-                self.draw(Leg::Settle, named("settle", &place), SpanKind::Client, span, attributes, fatal(*step));
+                self.draw(
+                    Leg::Settle,
+                    named("settle", &place),
+                    SpanKind::Client,
+                    span,
+                    attributes,
+                    fatal(*step),
+                );
             }
             self.step(&mut walk, number, *step, now, (received, &place));
         }
@@ -103,13 +122,21 @@ impl Making<'_> {
         match step {
             Step::Queued { wait, ahead } => {
                 let attributes = attributes::receive(self.about);
-                self.draw(Leg::Receive, named("receive", place), SpanKind::Client, (received, now), attributes, None);
+                self.draw(
+                    Leg::Receive,
+                    named("receive", place),
+                    SpanKind::Client,
+                    (received, now),
+                    attributes,
+                    None,
+                );
                 (walk.waits_from, walk.wait) = (now, Some((wait, ahead)));
             }
             Step::HeldUp => walk.held_up = true,
             Step::Attempted(attempt) => {
                 (walk.tries, walk.attempt) = (walk.tries + 1, attempt);
-                let attributes = attributes::queue(self.about, walk.wait.take(), std::mem::take(&mut walk.held_up));
+                let attributes =
+                    attributes::queue(self.about, walk.wait.take(), std::mem::take(&mut walk.held_up));
                 let span = (walk.waits_from, now);
                 self.draw(Leg::Queue(walk.tries), "queue".into(), SpanKind::Internal, span, attributes, None);
             }
@@ -136,7 +163,8 @@ impl Making<'_> {
 
     /// A request that passed through: its own span, and the call of the function where it got so far.
     fn request(&mut self, steps: &[(Step, u64)], ended: SystemTime) {
-        let answers = |(step, _): &(Step, u64)| if let Step::Answered(answer) = step { Some(*answer) } else { None };
+        let answers =
+            |(step, _): &(Step, u64)| if let Step::Answered(answer) = step { Some(*answer) } else { None };
         let answer = steps.iter().rev().find_map(answers);
         let error = answer.and_then(|it| it.failed.map(|kind| attributes::error_type(kind, it.status)));
         let attributes = attributes::of_request(self.about, answer);
@@ -149,7 +177,14 @@ impl Making<'_> {
                 (Step::Answered(answer), Some(from)) => {
                     let attributes = attributes::passed_on(self.about, *answer);
                     let span = (from, self.at(*ns));
-                    self.draw(Leg::Attempt(1), name.clone(), SpanKind::Client, span, attributes, error.clone());
+                    self.draw(
+                        Leg::Attempt(1),
+                        name.clone(),
+                        SpanKind::Client,
+                        span,
+                        attributes,
+                        error.clone(),
+                    );
                 }
                 _ => {}
             }
@@ -189,9 +224,12 @@ impl Making<'_> {
         }
         let mut links = SpanLinks::default();
         if is_whole {
-            links.links.extend(trace.links.iter().map(|link| {
-                Link::new(context(*link, true, TraceState::default()), Vec::new(), 0)
-            }));
+            links.links.extend(
+                trace
+                    .links
+                    .iter()
+                    .map(|link| Link::new(context(*link, true, TraceState::default()), Vec::new(), 0)),
+            );
         }
         self.spans.push(SpanData {
             span_context: context(own, false, state.unwrap_or_default()),
@@ -232,7 +270,8 @@ fn fatal(step: Step) -> Option<Cow<'static, str>> {
 
 /// A kept span is a sampled one, whatever was decided when it began.
 fn context(place: Place, remote: bool, state: TraceState) -> SpanContext {
-    let (trace, span) = (TraceId::from_bytes(place.trace.to_be_bytes()), SpanId::from_bytes(place.span.to_be_bytes()));
+    let (trace, span) =
+        (TraceId::from_bytes(place.trace.to_be_bytes()), SpanId::from_bytes(place.span.to_be_bytes()));
     SpanContext::new(trace, span, TraceFlags::SAMPLED, remote, state)
 }
 

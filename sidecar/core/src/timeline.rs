@@ -248,7 +248,8 @@ impl Timeline {
 
     /// Gives what tells the next hop of the trace to `put`: names and values of headers. Nothing where there is no trace.
     pub fn carry(&self, put: &mut dyn FnMut(&'static str, &str)) {
-        if let Some((record, trace)) = self.0.as_ref().and_then(|record| Some((record, record.trace.get()?))) {
+        if let Some((record, trace)) = self.0.as_ref().and_then(|record| Some((record, record.trace.get()?)))
+        {
             let leg = record.leg();
             trace.carrier.carry(trace, leg, put);
         }

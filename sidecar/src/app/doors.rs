@@ -14,7 +14,7 @@ use crate::{
     guard,
     ingress::{Answering, Complaints, Ingress, cloudevents::CloudEvents, paths::Paths},
     proxy::{self, Proxy},
-    registry::Storage,
+    registry::{self, Storage},
     telemetry::Metrics,
     tls::{self, Watched},
 };
@@ -219,6 +219,7 @@ impl ProxyDoor {
                 target: target.clone(),
                 exchange,
                 paths,
+                hop: registry::hop(inside.config),
                 certificates_shared: both.is_some_and(|(ours, theirs)| ours.knows_as(&theirs)),
                 guard,
                 metrics: inside.metrics.clone(),
@@ -290,6 +291,7 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>, receiving: Arc<B
         keys: Keys(config.delivery.key.clone()),
         answering: answering(http, inside),
         metrics: metrics.clone(),
+        hop: registry::hop(config),
         complaints: Complaints::default(),
     })
 }

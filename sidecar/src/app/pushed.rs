@@ -7,7 +7,7 @@ use crate::{
     config::{Auth, Config, Http, Webhook},
     guard,
     ingress::{Answering, Complaints, Ingress, confirm::Confirmer},
-    registry::push,
+    registry::{self, push},
 };
 use fastrand::Rng;
 use outrigger_core::Inbound;
@@ -101,6 +101,7 @@ impl Pushed {
             keys: Keys(inside.config.delivery.key.clone()),
             answering,
             metrics: inside.metrics.clone(),
+            hop: registry::hop(inside.config),
             complaints: Complaints::default(),
         })
     }

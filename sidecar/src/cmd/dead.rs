@@ -53,13 +53,13 @@ fn configured(common: &DeadArgs, env: &dyn Env) -> Result<Config, Failure> {
 }
 
 /// Where the letters are.
-enum Home {
+pub(super) enum Home {
     Live(Arc<dyn Dead>),
     AtRest(Storage),
 }
 
 impl Home {
-    async fn find(config: &Config) -> Result<Self, Failure> {
+    pub(super) async fn find(config: &Config) -> Result<Self, Failure> {
         let (socket, file) = (&config.admin.socket, &config.journal.path);
         if live::answers(socket).await? {
             return Ok(Self::Live(Arc::new(live::Socket::new(socket.clone()))));
@@ -71,14 +71,14 @@ impl Home {
         registry::journal(&config.journal, drop).map(Self::AtRest).map_err(|error| failure(&error))
     }
 
-    fn letters(&self) -> Arc<dyn Dead> {
+    pub(super) fn letters(&self) -> Arc<dyn Dead> {
         match self {
             Self::Live(letters) => letters.clone(),
             Self::AtRest(storage) => storage.letters.clone(),
         }
     }
 
-    async fn close(self) -> Result<(), Failure> {
+    pub(super) async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Live(_) => Ok(()),
             Self::AtRest(storage) => storage.keeper.close().await.map_err(|error| failure(&error)),

@@ -15,6 +15,7 @@ pub mod routes;
 pub mod run;
 pub mod send;
 pub mod status;
+pub mod trace;
 
 use std::{io, process::ExitCode};
 

@@ -14,6 +14,7 @@ mod push;
 mod routes;
 mod table;
 mod tls;
+mod trace;
 mod webhook;
 
 use super::{
@@ -170,6 +171,12 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("journal", "The file that holds accepted events and dead letters."),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),
+    section(
+        "trace",
+        "Spans and metrics by OTLP, and the timelines that `outrigger trace` shows. What is left out, OpenTelemetry's own \
+         environment variables say.",
+    ),
+    section("trace.tls", "Where the collector's URL is https://."),
     section("drain", "What happens on SIGTERM."),
     section("log", "Log lines, on standard error."),
     section("runtime", "The process itself."),

@@ -27,11 +27,28 @@ fn every_way_of_telling_a_place_is_read() {
         (&[("b3", "58406520a006649127e371903a2de979-4c721bf33e3caf8f")], true),
         (&[("X-B3-TraceId", trace), ("X-B3-SpanId", "4c721bf33e3caf8f"), ("X-B3-Sampled", "0")], false),
         (
-            &[("X-B3-TraceId", trace), ("X-B3-SpanId", "4c721bf33e3caf8f"), ("X-B3-Sampled", "0"), ("X-B3-Flags", "1")],
+            &[
+                ("X-B3-TraceId", trace),
+                ("X-B3-SpanId", "4c721bf33e3caf8f"),
+                ("X-B3-Sampled", "0"),
+                ("X-B3-Flags", "1"),
+            ],
             true,
         ),
-        (&[("X-Amzn-Trace-Id", "Root=1-58406520-a006649127e371903a2de979;Parent=4c721bf33e3caf8f;Sampled=1")], true),
-        (&[("X-Amzn-Trace-Id", "Sampled=0; Root=1-58406520-a006649127e371903a2de979; Parent=4c721bf33e3caf8f")], false),
+        (
+            &[(
+                "X-Amzn-Trace-Id",
+                "Root=1-58406520-a006649127e371903a2de979;Parent=4c721bf33e3caf8f;Sampled=1",
+            )],
+            true,
+        ),
+        (
+            &[(
+                "X-Amzn-Trace-Id",
+                "Sampled=0; Root=1-58406520-a006649127e371903a2de979; Parent=4c721bf33e3caf8f",
+            )],
+            false,
+        ),
     ] {
         assert_eq!(found(&ALL, headers).place, Some(place(sampled)), "{headers:?}");
         assert_eq!(found(&[Propagator::Baggage], headers).place, None, "{headers:?}");
@@ -62,7 +79,10 @@ fn what_is_not_well_formed_is_passed_over() {
         let headers = [("traceparent", text), ("tracestate", "a=b"), ("b3", text), ("x-amzn-trace-id", text)];
         assert_eq!(found(&ALL, &headers), Found::default(), "{text}");
     }
-    assert!(traceparent("01-58406520a006649127e371903a2de979-4c721bf33e3caf8f-01-more").is_some(), "a later version");
+    assert!(
+        traceparent("01-58406520a006649127e371903a2de979-4c721bf33e3caf8f-01-more").is_some(),
+        "a later version"
+    );
 }
 
 #[test]

@@ -117,8 +117,10 @@ pub(super) fn settle(steps: &[(Step, u64)], ending: Ending) -> Vec<KeyValue> {
         Ending::Released => "released",
         Ending::Rejected(_) => "rejected",
     };
-    let mut attributes =
-        vec![KeyValue::new("messaging.operation.type", "settle"), KeyValue::new("outrigger.settlement", settlement)];
+    let mut attributes = vec![
+        KeyValue::new("messaging.operation.type", "settle"),
+        KeyValue::new("outrigger.settlement", settlement),
+    ];
     let how = steps.iter().rev().find_map(|(step, _)| match step {
         Step::Buried(code) => Some(KeyValue::new("outrigger.dead_letter", code.name())),
         Step::Duplicate => Some(KeyValue::new("outrigger.duplicate", true)),

@@ -37,7 +37,8 @@ impl About {
     pub fn event(delivery: &Delivery) -> Option<Self> {
         let event = delivery.item.as_ref().ok()?;
         let texts = [event.id(), event.source(), event.ty()];
-        let mut about = Self::of(Subject::Event, &texts, delivery.origin.source.clone(), delivery.received_ms);
+        let mut about =
+            Self::of(Subject::Event, &texts, delivery.origin.source.clone(), delivery.received_ms);
         about.position.clone_from(&delivery.origin.position);
         about.key.clone_from(&delivery.key);
         Some(about)

@@ -80,7 +80,15 @@ fn the_last_branch_to_end_ends_the_trunk() {
 fn every_leg_has_a_span_of_its_own() {
     let timeline = traced();
     let trace = timeline.trace().unwrap();
-    let legs = [Leg::Whole, Leg::Receive, Leg::Settle, Leg::Queue(1), Leg::Attempt(1), Leg::Attempt(2), Leg::Reply(1)];
+    let legs = [
+        Leg::Whole,
+        Leg::Receive,
+        Leg::Settle,
+        Leg::Queue(1),
+        Leg::Attempt(1),
+        Leg::Attempt(2),
+        Leg::Reply(1),
+    ];
     let spans: std::collections::HashSet<_> = legs.map(|leg| trace.span(leg)).into_iter().collect();
     assert_eq!(spans.len(), legs.len());
 }

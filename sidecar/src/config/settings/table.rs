@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, webhook};
+use super::{
+    Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, trace, webhook,
+};
 use crate::config::kind::Kind;
 
 /// Every setting, in the order of the example; those of one section stand together.
@@ -45,6 +47,7 @@ const ALL: &[&[Setting]] = &[
     tls::PROXY,
     INSIDE,
     tls::ADMIN,
+    trace::TRACE,
     PROCESS,
 ];
 
