@@ -32,15 +32,23 @@ use tonic::{
 /// A collector, as it is spoken to. To be made and used within a runtime.
 pub(crate) struct Collector {
     spans: Option<SpanExporter>,
-    metrics: Option<Box<Metrics>>,
+    metrics: Option<Metrics>,
     resource: Vec<(String, String)>,
     started: SystemTime,
+}
+
+/// What a request by HTTP is made of.
+struct Posting {
+    post: Post,
+    url: Uri,
+    headers: HeaderMap,
+    gzip: bool,
 }
 
 /// The way of metrics.
 enum Metrics {
     Grpc(MetricsServiceClient<Channel>, MetadataMap),
-    Http { post: Post, url: Uri, headers: HeaderMap, gzip: bool },
+    Http(Box<Posting>),
 }
 
 impl Collector {
@@ -70,16 +78,17 @@ impl Collector {
     pub(crate) async fn metrics(&self, families: Vec<Family>) -> std::result::Result<(), String> {
         let Some(metrics) = &self.metrics else { return Ok(()) };
         let request = metrics::request(families, &self.resource, (self.started, SystemTime::now()));
-        match &**metrics {
+        match metrics {
             Metrics::Grpc(client, metadata) => {
                 let request =
                     tonic::Request::from_parts(metadata.clone(), tonic::Extensions::default(), request);
                 let sent = client.clone().export(request).await;
                 sent.map(drop).map_err(|status| status.to_string())
             }
-            Metrics::Http { post, url, headers, gzip } => {
-                let request = posted(&request, url, headers, *gzip)?;
-                let answer = post.send_bytes(request).await.map_err(|error| error.to_string())?;
+            Metrics::Http(posting) => {
+                let Posting { post, url, .. } = &**posting;
+                let answer =
+                    post.send_bytes(posted(&request, posting)?).await.map_err(|error| error.to_string())?;
                 let status = answer.status();
                 if status.is_success() { Ok(()) } else { Err(format!("{url}: status {status}")) }
             }
@@ -87,7 +96,7 @@ impl Collector {
     }
 }
 
-type Ways = (Option<SpanExporter>, Option<Box<Metrics>>);
+type Ways = (Option<SpanExporter>, Option<Metrics>);
 
 fn grpc(export: &Export, headers: &HeaderMap) -> Result<Ways> {
     let metadata = MetadataMap::from_headers(headers.clone());
@@ -108,7 +117,7 @@ fn grpc(export: &Export, headers: &HeaderMap) -> Result<Ways> {
         Some(url) => {
             let client = MetricsServiceClient::new(channel(export, url)?);
             let client = if export.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client };
-            Some(Box::new(Metrics::Grpc(client, metadata)))
+            Some(Metrics::Grpc(client, metadata))
         }
     };
     Ok((spans, metrics))
@@ -149,19 +158,18 @@ fn http(export: &Export, headers: &HeaderMap) -> Result<Ways> {
         }
     };
     let (gzip, headers) = (export.gzip, headers.clone());
-    let metrics = export.metrics.clone().map(|url| Box::new(Metrics::Http { post, url, headers, gzip }));
+    let metrics =
+        export.metrics.clone().map(|url| Metrics::Http(Box::new(Posting { post, url, headers, gzip })));
     Ok((spans, metrics))
 }
 
 fn posted(
     request: &ExportMetricsServiceRequest,
-    url: &Uri,
-    headers: &HeaderMap,
-    gzip: bool,
+    Posting { url, headers, gzip, .. }: &Posting,
 ) -> std::result::Result<Request<Bytes>, String> {
     let mut body = request.encode_to_vec();
     let mut posted = Request::post(url.clone());
-    if gzip {
+    if *gzip {
         let mut packed = GzEncoder::new(Vec::new(), Level::fast());
         body = packed.write_all(&body).and_then(|()| packed.finish()).map_err(|error| error.to_string())?;
         posted = posted.header(header::CONTENT_ENCODING, "gzip");

@@ -1,4 +1,4 @@
-//! The spans of a timeline, by OpenTelemetry's conventions for messaging, FaaS, HTTP and `CloudEvents`. Pure.
+//! The spans of a timeline, by the conventions of OpenTelemetry for messaging, functions, HTTP and `CloudEvents`. Pure.
 //!
 //! Of an event: `process` (all of it) with `receive`, `queue` before each attempt, each attempt (`POST`), `send` for a
 //! reply, and `settle` below it. Of a request that passes through: a server's span and a client's below it.
