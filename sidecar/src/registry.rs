@@ -12,6 +12,7 @@ mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub mod normalize;
+mod plugins;
 #[cfg(feature = "pubsub")]
 mod pubsub;
 pub mod push;
@@ -27,16 +28,15 @@ mod trace;
 pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
-#[cfg(feature = "trace")]
-pub use self::trace::{hop, trace};
+pub use self::plugins::{Plugins, Traces, hop, plugins};
 
-use crate::{admin::Admin, config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
+use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
 use bytes::Bytes;
 use outrigger_core::{
-    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Plugin, Result,
-    Sink, Source, Timeline,
+    BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Result, Sink,
+    Source,
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// The function, plugins wrapped around it in their order.
 pub struct Function {
@@ -61,7 +61,7 @@ pub fn function(
     _url: &http::Uri,
     _tls: Option<Arc<outrigger_net::tls::ClientTls>>,
     _replies: bool,
-    _plugins: &[Arc<dyn Plugin>],
+    _plugins: &[Arc<dyn outrigger_core::Plugin>],
 ) -> Result<Function> {
     Err(left_out("http", "a function cannot be called"))
 }
@@ -73,62 +73,6 @@ pub fn function(
 #[cfg(not(feature = "http"))]
 pub fn target(target: &config::Target, _at: &config::TargetUrl) -> Result<Arc<dyn Call>> {
     Err(left_out("http", &format!("targets.{}.url cannot be called", target.name)))
-}
-
-/// The plugins that the configuration turns on, and the timelines that one of them keeps.
-///
-/// # Errors
-/// When a setting is not what a plugin takes, a file cannot be read, or it is not compiled in.
-pub fn plugins(config: &config::Config) -> Result<Plugins> {
-    let mut plugins = Plugins::default();
-    if let Some((plugin, traces)) = trace(config)? {
-        plugins.all.push(plugin);
-        plugins.traces = Some(traces);
-    }
-    Ok(plugins)
-}
-
-/// What the configuration turns on.
-#[derive(Default)]
-pub struct Plugins {
-    /// In the order in which they are wrapped around the path.
-    pub all: Vec<Arc<dyn Plugin>>,
-    /// The timelines of events, where they are kept.
-    pub traces: Option<Arc<dyn Traces>>,
-}
-
-/// Timelines of events, and what becomes of their spans.
-pub trait Traces: Send + Sync + 'static {
-    /// Those of events of this id that are still known, the oldest first.
-    fn timelines(&self, id: &str) -> Vec<Timeline>;
-
-    /// When the oldest that is still known began.
-    fn known_since(&self) -> Option<Instant>;
-
-    /// Its numbers.
-    fn series(&self) -> Vec<Series>;
-
-    /// Sends what `admin` counts along, as long as it is there.
-    fn report(&self, admin: &Arc<Admin>);
-}
-
-/// A plugin, and the timelines that it keeps.
-type Traced = (Arc<dyn Plugin>, Arc<dyn Traces>);
-
-/// Says that there is no plugin of traces.
-///
-/// # Errors
-/// Where the configuration asks for it.
-#[cfg(not(feature = "trace"))]
-pub fn trace(config: &config::Config) -> Result<Option<Traced>> {
-    if config.trace.is_some() { Err(left_out("trace", "leave trace.export out")) } else { Ok(None) }
-}
-
-/// The headers of a hop that adapters keep beside an event: nobody reads them.
-#[cfg(not(feature = "trace"))]
-#[must_use]
-pub fn hop(_config: &config::Config) -> &'static [&'static str] {
-    &[]
 }
 
 /// What a journal is to the rest.
@@ -237,6 +181,7 @@ pub fn check_brokers(config: &config::Config) -> Result<()> {
     }
     check_pubsub(config)?;
     check_eventgrid(config)?;
+    plugins(config)?;
     http_homes(config)?;
     config.url_targets().try_for_each(|(of, at)| target(of, at).map(drop))
 }

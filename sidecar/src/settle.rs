@@ -177,7 +177,14 @@ impl Target {
         self.metrics.retried();
         let job = running.job();
         job.timeline.note(Step::BackedOff, ended);
-        tracing::debug!(id = job.event_id(), attempts = job.attempts, ?wait, %error, "the attempt failed");
+        tracing::debug!(
+            id = job.event_id(),
+            trace = job.trace_id(),
+            attempts = job.attempts,
+            ?wait,
+            %error,
+            "the attempt failed"
+        );
         let mut state = self.state();
         let budget_wait = if error.sent() { state.budget.reserve(ended) } else { Duration::ZERO };
         running.again(&mut state, ended + wait.max(budget_wait));
@@ -185,15 +192,15 @@ impl Target {
 
     async fn give_up(&self, mut running: Running<'_>, reason: Reason) {
         let job = running.job();
-        let id = job.event_id();
+        let (id, trace) = (job.event_id(), job.trace_id());
         if self.state().settings.on_poison == OnPoison::Park && job.key.is_some() {
-            tracing::warn!(id, %reason, "the event is parked and holds its key");
+            tracing::warn!(id, trace, %reason, "the event is parked and holds its key");
             job.grave = Some(Box::new(reason));
             job.timeline.note(Step::Parked, now());
             self.metrics.parked();
             return running.park(&mut self.state());
         }
-        tracing::warn!(id, attempts = job.attempts, %reason, "the event becomes a dead letter");
+        tracing::warn!(id, trace, attempts = job.attempts, %reason, "the event becomes a dead letter");
         self.bury(running, reason).await;
     }
 
@@ -215,7 +222,8 @@ impl Target {
         };
         if let Some(detail) = self.loops(event) {
             let reason = Reason { code: Code::ReplyRefused, status: None, detail };
-            tracing::warn!(id = running.job().event_id(), %reason, "a reply is not passed on");
+            let job = running.job();
+            tracing::warn!(id = job.event_id(), trace = job.trace_id(), %reason, "a reply is not passed on");
             self.metrics.reply_cut();
             return self.bury(running, reason).await;
         }
@@ -230,7 +238,8 @@ impl Target {
             }
             Err(error) if error.retry() == Retry::Permanent => {
                 let reason = reason(Code::ReplyRefused, &error);
-                tracing::warn!(id = running.job().event_id(), %reason, "a reply can never be kept");
+                let job = running.job();
+                tracing::warn!(id = job.event_id(), trace = job.trace_id(), %reason, "a reply can never be kept");
                 self.bury(running, reason).await;
             }
             Err(error) => {

@@ -96,6 +96,13 @@ impl Exporter {
     }
 }
 
+impl Drop for Exporter {
+    /// The thread ends by itself.
+    fn drop(&mut self) {
+        self.shared.stop.notify_one();
+    }
+}
+
 /// The life of the thread: a runtime of its own, so that nothing of this holds up an event.
 fn run(export: &Export, shared: &Shared, made: &mpsc::SyncSender<Result<()>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

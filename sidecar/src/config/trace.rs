@@ -329,11 +329,11 @@ fn decoded(text: &str) -> String {
 /// What the settings may not say together.
 pub(super) fn check(rules: &mut Rules<'_>) {
     let off = rules.config.trace.as_ref().is_none_or(|trace| trace.export.is_none());
-    if off && rules.are_read(&["trace"]) && rules.says("trace.endpoint").is_some() {
+    if off && rules.are_read(&["trace"]) && rules.differs("trace.endpoint") {
         rules.wrong("trace.endpoint", "a collector, but nothing is sent", "trace.export: otlp");
     }
     let [certificate, key] =
-        ["trace.tls.certificate_file", "trace.tls.key_file"].map(|key| rules.says(key).is_some());
+        ["trace.tls.certificate_file", "trace.tls.key_file"].map(|key| rules.differs(key));
     if certificate != key && rules.are_read(&["trace.tls"]) {
         let (given, missing) = if certificate {
             ("certificate", "trace.tls.key_file")

@@ -39,7 +39,7 @@ impl Target {
             Wait::Breaker
         } else if delivery.key.as_ref().is_some_and(|key| state.lanes.is_taken(key)) {
             Wait::Key
-        } else if !state.has_place() {
+        } else if !state.has_place() && !state.starting {
             Wait::Concurrency
         } else if ahead > 0 {
             Wait::Turn

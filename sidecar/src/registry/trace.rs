@@ -1,6 +1,6 @@
 //! The plugin of traces and timelines.
 
-use super::{Series, Traced, Traces, secret};
+use super::{Series, Traces, secret};
 use crate::{
     admin::Admin,
     config::{self, Config},
@@ -15,10 +15,10 @@ use std::{path::Path, sync::Arc, time::Instant};
 ///
 /// # Errors
 /// When a setting is not what it takes, or a file cannot be read, with the setting.
-pub fn trace(config: &Config) -> Result<Option<Traced>> {
+pub(super) fn open(config: &Config) -> Result<Option<Trace>> {
     let Some(trace) = &config.trace else { return Ok(None) };
     let export = trace.export.as_ref().map(export).transpose()?;
-    let made = Trace::new(outrigger_trace::Config {
+    Trace::new(outrigger_trace::Config {
         sampling: Sampling { ratio: trace.ratio, parent_based: trace.parent_based },
         errors: trace.errors,
         slow: trace.slow,
@@ -28,14 +28,8 @@ pub fn trace(config: &Config) -> Result<Option<Traced>> {
         ring_bytes: trace.ring_bytes,
         export,
         seed: config.runtime.seed,
-    })?;
-    Ok(Some((Arc::new(made.clone()), Arc::new(made))))
-}
-
-/// The headers of a hop that adapters keep beside an event: none where nobody reads them.
-#[must_use]
-pub fn hop(config: &Config) -> &'static [&'static str] {
-    if config.trace.is_some() { outrigger_trace::context::HEADERS } else { &[] }
+    })
+    .map(Some)
 }
 
 impl Traces for Trace {

@@ -26,7 +26,7 @@ async fn what_fails_or_is_slow_is_kept_although_nothing_is_sampled() {
     process.stop().await;
     let spans = collector.spans();
     assert!(of_event(&spans, "plain").is_empty());
-    assert_eq!(spans.iter().filter(|span| span.name == "process http").count(), 3);
+    assert_eq!(spans.iter().filter(|span| span.name == "process journal").count(), 3);
     assert!(told(&function, "plain", "traceparent").is_some_and(|told| told.ends_with("-00")), "not sampled");
     let again = of_event(&spans, "again");
     let attempts: Vec<_> = again.iter().filter(|span| span.name == "POST").collect();
@@ -36,7 +36,7 @@ async fn what_fails_or_is_slow_is_kept_although_nothing_is_sampled() {
     assert!(!again[0].failed, "it was delivered in the end");
     let dead = of_event(&spans, "dead");
     assert_eq!((dead[0].failed, dead[0].get("error.type")), (true, "refused"));
-    assert_eq!(named(&dead, "settle http").get("outrigger.dead_letter"), "refused");
+    assert_eq!(named(&dead, "settle journal").get("outrigger.dead_letter"), "refused");
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn spans_and_metrics_go_by_http_packed_and_all_of_them_before_the_end() {
     site.until_metric("outrigger_events_delivered_total", |count| count >= 50.0).await;
     assert!(process.stop().await.success());
     let spans = collector.until("all spans", |spans| spans.len() == 250).await;
-    assert_eq!(spans.iter().filter(|span| span.name == "process http").count(), 50);
+    assert_eq!(spans.iter().filter(|span| span.name == "process journal").count(), 50);
     let metrics = collector.metrics();
     for name in
         ["outrigger_events_delivered_total", "outrigger_delivery_duration_seconds", "outrigger_window_events"]

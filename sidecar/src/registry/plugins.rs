@@ -1,0 +1,65 @@
+//! Which plugins there are, in the order of the path.
+
+use super::Series;
+use crate::{admin::Admin, config};
+use outrigger_core::{Plugin, Result, Timeline};
+use std::{sync::Arc, time::Instant};
+
+/// The plugins that the configuration turns on.
+#[derive(Default)]
+pub struct Plugins {
+    /// In the order of the path, from the lanes to the function.
+    pub all: Vec<Arc<dyn Plugin>>,
+    /// The timelines of events, where they are kept.
+    pub traces: Option<Arc<dyn Traces>>,
+}
+
+/// Timelines of events, and what becomes of their spans.
+pub trait Traces: Send + Sync + 'static {
+    /// Those of events of this id that are still known, the oldest first.
+    fn timelines(&self, id: &str) -> Vec<Timeline>;
+
+    /// When the oldest that is still known began.
+    fn known_since(&self) -> Option<Instant>;
+
+    /// Its numbers.
+    fn series(&self) -> Vec<Series>;
+
+    /// Sends what `admin` counts along, as long as it is there.
+    fn report(&self, admin: &Arc<Admin>);
+}
+
+/// Makes those plugins. Connects to nobody, but reads the files that are named.
+///
+/// # Errors
+/// When a setting is not what a plugin takes, a file cannot be read, or the plugin is not compiled in.
+pub fn plugins(config: &config::Config) -> Result<Plugins> {
+    let mut plugins = Plugins::default();
+    trace(config, &mut plugins)?;
+    Ok(plugins)
+}
+
+#[cfg(feature = "trace")]
+fn trace(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
+    if let Some(trace) = super::trace::open(config)? {
+        plugins.all.push(Arc::new(trace.clone()));
+        plugins.traces = Some(Arc::new(trace));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "trace"))]
+fn trace(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
+    if config.trace.is_some() { Err(super::left_out("trace", "leave trace.export out")) } else { Ok(()) }
+}
+
+/// The headers of a hop that adapters keep beside an event: none where nobody reads them.
+#[must_use]
+pub fn hop(config: &config::Config) -> &'static [&'static str] {
+    #[cfg(feature = "trace")]
+    if config.trace.is_some() {
+        return outrigger_trace::context::HEADERS;
+    }
+    let _ = config;
+    &[]
+}
