@@ -47,7 +47,7 @@ struct Posting {
 
 /// The way of metrics.
 enum Metrics {
-    Grpc(MetricsServiceClient<Channel>, MetadataMap),
+    Grpc(Box<(MetricsServiceClient<Channel>, MetadataMap)>),
     Http(Box<Posting>),
 }
 
@@ -79,7 +79,8 @@ impl Collector {
         let Some(metrics) = &self.metrics else { return Ok(()) };
         let request = metrics::request(families, &self.resource, (self.started, SystemTime::now()));
         match metrics {
-            Metrics::Grpc(client, metadata) => {
+            Metrics::Grpc(calling) => {
+                let (client, metadata) = &**calling;
                 let request =
                     tonic::Request::from_parts(metadata.clone(), tonic::Extensions::default(), request);
                 let sent = client.clone().export(request).await;
@@ -117,7 +118,7 @@ fn grpc(export: &Export, headers: &HeaderMap) -> Result<Ways> {
         Some(url) => {
             let client = MetricsServiceClient::new(channel(export, url)?);
             let client = if export.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client };
-            Some(Metrics::Grpc(client, metadata))
+            Some(Metrics::Grpc(Box::new((client, metadata))))
         }
     };
     Ok((spans, metrics))

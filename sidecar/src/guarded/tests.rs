@@ -10,7 +10,7 @@ struct Wild {
 }
 
 impl Plugin for Wild {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "wild"
     }
 
@@ -203,7 +203,7 @@ async fn a_function_that_has_answered_is_not_asked_again() {
 async fn a_plugin_that_wraps_nothing_costs_nothing() {
     struct Plain;
     impl Plugin for Plain {
-        fn name(&self) -> &str {
+        fn name(&self) -> &'static str {
             "plain"
         }
     }

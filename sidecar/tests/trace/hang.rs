@@ -6,7 +6,7 @@ use outrigger_testkit::{Oracle, Outgoing, process::WAIT_MAX};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
-const EVENTS: usize = 200;
+const EVENTS: u32 = 200;
 
 /// Sends the events one after the other, and gives back how long all of them took to be delivered.
 async fn deliver(site: &Site, function: &Function) -> Duration {
@@ -18,7 +18,7 @@ async fn deliver(site: &Site, function: &Function) -> Duration {
         assert_eq!(answer.status(), 202);
         oracle.acknowledged(&event.id);
     }
-    function.wait_for(|stats| stats.ended >= EVENTS as u64).await;
+    function.wait_for(|stats| stats.ended >= u64::from(EVENTS)).await;
     oracle.judge_at(function).assert_clean(0);
     started.elapsed()
 }
@@ -48,10 +48,10 @@ async fn row_36_a_collector_that_hangs_changes_nothing_but_the_count_of_dropped_
     let mut process = site.start().await;
     deliver(&site, &function).await;
     // A batch is on its way for ever, a queue waits behind it, and the rest is dropped.
-    site.until_metric("outrigger_trace_dropped_total", |dropped| dropped >= (EVENTS - 40) as f64).await;
+    site.until_metric("outrigger_trace_dropped_total", |dropped| dropped >= f64::from(EVENTS - 40)).await;
     assert!(site.metric("outrigger_trace_queued").await <= 20.0);
     assert_eq!(site.metric("outrigger_trace_exported_total").await, 0.0);
-    assert_eq!(site.metric("outrigger_events_delivered_total").await, EVENTS as f64);
+    assert_eq!(site.metric("outrigger_events_delivered_total").await, f64::from(EVENTS));
     let stopping = Instant::now();
     assert!(process.stop().await.success());
     assert!(stopping.elapsed() < WAIT_MAX / 2, "the end waits for the collector no longer than it is told");
@@ -64,7 +64,7 @@ async fn a_collector_that_is_not_there_changes_nothing_but_that_count() {
     let site = site(&function, &format!("http://127.0.0.1:{}", outrigger_testkit::place::free_port()));
     let mut process = site.start().await;
     deliver(&site, &function).await;
-    site.until_metric("outrigger_trace_dropped_total", |dropped| dropped >= EVENTS as f64).await;
+    site.until_metric("outrigger_trace_dropped_total", |dropped| dropped >= f64::from(EVENTS)).await;
     process.line("the collector takes nothing").await;
     assert!(process.stop().await.success());
 }

@@ -10,6 +10,8 @@
 //!
 //! Where the collector or Kafka is absent, each says that it was skipped.
 
+#![allow(clippy::float_cmp, reason = "metrics are counts: whole numbers, which are exact")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod hang;
