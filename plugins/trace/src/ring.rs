@@ -83,11 +83,15 @@ mod tests {
     #[test]
     fn the_oldest_make_room_by_number_and_by_bytes() {
         let ring = Ring::new(2, usize::MAX);
-        ["a", "b", "b", "c"].map(|id| ring.push(timeline(id)));
+        for id in ["a", "b", "b", "c"] {
+            ring.push(timeline(id));
+        }
         assert_eq!(["a", "b", "c"].map(|id| ring.of(id).len()), [0, 1, 1]);
         let bytes = timeline("a").size() + AROUND_BYTES;
         let ring = Ring::new(100, 3 * bytes);
-        ["a", "b", "c", "d"].map(|id| ring.push(timeline(id)));
+        for id in ["a", "b", "c", "d"] {
+            ring.push(timeline(id));
+        }
         assert_eq!(["a", "b", "c", "d"].map(|id| ring.of(id).len()), [0, 1, 1, 1]);
     }
 }
