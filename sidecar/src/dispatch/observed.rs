@@ -41,7 +41,7 @@ impl Target {
             Wait::Key
         } else if !state.has_place() && !state.starting {
             Wait::Concurrency
-        } else if ahead > 0 {
+        } else if state.lanes.is_ready(now) {
             Wait::Turn
         } else {
             Wait::Nothing
