@@ -4,9 +4,10 @@
 //! the owner-only Unix socket alone, which also serves the former.
 
 use crate::{
+    audit::{self, Auditor},
     dead_api,
     dispatch::{OnPoison, Spill, Status, Target},
-    feed_api,
+    events_api, feed_api,
     registry::{Brokers, Feed, Home, Keeper, Replays, Storage, Traces},
     reload::Standing,
     settle::unix_ms,
@@ -70,6 +71,10 @@ pub struct Admin {
     pub journal: Option<Arc<dyn Keeper>>,
     /// The dead letters, where there is a journal.
     pub dead: Option<Arc<dyn dead_api::Dead>>,
+    /// The events, waiting and kept, where there is a journal.
+    pub events: Option<Arc<dyn events_api::Events>>,
+    /// Who writes down what the owner does, where there is a journal.
+    pub auditor: Option<Arc<dyn Auditor>>,
     /// The sources of brokers.
     pub feeds: Vec<Arc<dyn Feed>>,
     /// The topics that are written.
@@ -108,6 +113,8 @@ impl Admin {
             intake: intake.clone(),
             journal: storage.map(|storage| storage.keeper.clone()),
             dead: storage.map(|storage| storage.letters.clone()),
+            events: storage.map(|storage| storage.events.clone()),
+            auditor: storage.map(|storage| storage.auditor.clone()),
             feeds: brokers.feeds.clone(),
             homes: brokers.homes.clone(),
             traces: None,
@@ -135,22 +142,35 @@ impl Admin {
         self.read(request.method(), request.uri().path())
     }
 
-    /// Answers a request of the owner.
-    pub async fn owner(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    /// Answers a request of the owner, or of root: of the user `uid`.
+    pub async fn owner(self: Arc<Self>, request: Request<Incoming>, uid: Option<u32>) -> Answer {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
+        let by = if parts.method == Method::GET { String::new() } else { audit::peer(uid) };
+        let trail = (self.auditor.as_deref(), by.as_str());
         match (&parts.method, path) {
             (&Method::GET, "/status") => json_answer(StatusCode::OK, &json!(self.snapshot())),
             (&Method::GET, "/parked") => self.parked(),
-            (&Method::POST, "/parked/retry" | "/parked/skip") => self.unpark(parts.uri.query(), path),
-            (_, "/kafka/replay") => feed_api::replay(self.replays.as_ref(), &parts, &self.intake),
+            (&Method::POST, "/parked/retry" | "/parked/skip") => {
+                self.unpark(parts.uri.query(), path, trail).await
+            }
+            (_, "/kafka/replay") => {
+                feed_api::replay(self.replays.as_ref(), &parts, &self.intake, trail).await
+            }
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
-                feed_api::answer(self.kafka(), &parts).await
+                feed_api::answer(self.kafka(), &parts, trail).await
             }
             (&Method::GET, "/trace") => self.trace(parts.uri.query()).await,
             (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
-                Some(dead) => dead_api::answer(&**dead, &parts, body).await,
+                Some(dead) => dead_api::answer(&**dead, &parts, body, &by).await,
                 None => line(StatusCode::NOT_FOUND, "there is no journal, so there are no dead letters here"),
+            },
+            (_, path) if path == "/events" || path.starts_with("/events/") => match &self.events {
+                Some(events) => {
+                    let targets: Vec<_> = self.targets().map(|target| target.id().to_string()).collect();
+                    events_api::answer(&**events, &parts, body, (&by, &targets)).await
+                }
+                None => line(StatusCode::NOT_FOUND, "there is no journal, so no events are kept here"),
             },
             (method, path) => self.read(method, path),
         }
@@ -240,7 +260,11 @@ impl Admin {
         let Status { breaker, queued, .. } = target.status();
         let spill = self.spills.iter().find(|spill| spill.name() == &*target.id().0);
         let kept = spill.map_or(0, |spill| spill.waiting());
-        let kept_too = if kept > 0 { format!("; {kept} events wait in the journal") } else { String::new() };
+        let mut kept_too =
+            if kept > 0 { format!("; {kept} events wait in the journal") } else { String::new() };
+        if let Some(why) = spill.and_then(|spill| spill.trouble()) {
+            kept_too = format!("{kept_too}, which takes no more now: {why}");
+        }
         match (breaker, spill) {
             (breaker::State::Closed, _) => Ok(format!("ok{kept_too}")),
             (_, Some(_)) => Ok(format!("ok; down, the breaker is open, and {queued} events wait{kept_too}")),
@@ -363,18 +387,17 @@ impl Admin {
         json_answer(StatusCode::OK, &json!(self.targets().flat_map(of).collect::<Vec<_>>()))
     }
 
-    fn unpark(&self, query: Option<&str>, path: &str) -> Answer {
+    async fn unpark(&self, query: Option<&str>, path: &str, (auditor, by): feed_api::Trail<'_>) -> Answer {
         let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         let id = pairs.into_iter().find_map(|(name, value)| (name == "id").then_some(value));
         let id = id.as_deref();
         let then = if path.ends_with("skip") { OnPoison::Skip } else { OnPoison::Park };
+        let verb = if then == OnPoison::Skip { "parked skip" } else { "parked retry" };
+        if let Err(error) = audit::note(auditor, by, verb, id.unwrap_or("all")).await {
+            return dead_api::failed(&error);
+        }
         let count: usize = self.targets().map(|target| target.unpark(id, then)).sum();
-        tracing::info!(
-            count,
-            id,
-            skipped = then == OnPoison::Skip,
-            "parked events were released by the owner"
-        );
+        tracing::info!(count, id, verb, "parked events were released by the owner");
         json_answer(StatusCode::OK, &json!({"released": count}))
     }
 }

@@ -6,7 +6,9 @@ use crate::{
     telemetry::{Metrics, RuleCounts},
     transform::{self, Changed},
 };
-use outrigger_core::{About, Admit, Annotate, Code, Delivery, Event, Key, Reason, Settlement, Timeline};
+use outrigger_core::{
+    About, Admit, Annotate, BoxFuture, Code, Delivery, Event, Fate, Key, Reason, Settlement, Timeline,
+};
 use std::sync::Arc;
 
 /// Does to each event what the rules say, lets plugins see it, then puts it into the lanes of its targets.
@@ -44,6 +46,22 @@ impl Admit for Admission {
             None if delivery.origin.aim().is_none() => self.target.push(delivery),
             None => aimed(&[Lanes::of(self.target.clone())], delivery),
         }
+    }
+
+    fn is_sated(&self) -> bool {
+        match &self.router {
+            Some(router) => router.bound_by_window().any(Target::is_sated),
+            None => self.target.is_sated(),
+        }
+    }
+
+    fn hungry(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let Some(router) = &self.router else { return self.target.hungry().await };
+            for target in router.bound_by_window() {
+                target.hungry().await; // at once, but for the one that is sated
+            }
+        })
     }
 
     fn sweep(&self) {
@@ -121,14 +139,21 @@ pub struct Router {
     /// Those of the function first, then the others' at their places.
     lanes: Vec<Lanes>,
     counts: RuleCounts,
+    /// What discards where no rule fits.
+    otherwise: Arc<str>,
 }
 
 impl Router {
+    /// The targets that hold up the others once their events fill the window.
+    fn bound_by_window(&self) -> impl Iterator<Item = &Target> {
+        self.lanes.iter().filter(|lanes| lanes.spill.is_none()).map(|lanes| &*lanes.target)
+    }
+
     /// Goes by `routes` into `lanes`, of which the first are the function's.
     #[must_use]
     pub fn new(routes: Routes, lanes: Vec<Lanes>, metrics: &Metrics) -> Self {
         let counts = RuleCounts::new(metrics, routes.rules().iter().map(|rule| &*rule.name));
-        Self { routes, lanes, counts }
+        Self { routes, lanes, counts, otherwise: "otherwise".into() }
     }
 
     fn admit(&self, delivery: Delivery) {
@@ -142,6 +167,8 @@ impl Router {
         self.counts.routed(way.by, way.to.is_empty());
         match &*way.to {
             [] => {
+                let by = way.by.map_or(&self.otherwise, |rule| &self.routes.rules()[rule].name);
+                delivery.receipt.became(by, Fate::Discarded, 0);
                 let settlement = Settlement::Ack(None);
                 if self.lanes[0].target.is_observed() {
                     self.lanes[0].target.note_ended(&delivery.item, &delivery.timeline, &settlement);

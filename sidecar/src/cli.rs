@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are the help's text, where backticks would be shown")]
 
 mod dead;
+mod events;
 mod filter;
 mod kafka;
 mod normalize;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 
 pub use self::{
     dead::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
+    events::{EventFilterArgs, EventsCommand},
     filter::FilterVerbArgs,
     kafka::{KafkaCommand, PlaceArgs, ReplayArgs},
     normalize::{Form, NormalizeArgs, Origin},
@@ -150,6 +152,21 @@ pub enum Command {
     /// 2 for a wrong call or configuration.
     #[command(subcommand, verbatim_doc_comment)]
     Dead(DeadCommand),
+    /// Find, show or replay events; see who replayed or dropped what
+    ///
+    /// Those that wait in the journal's queue, and those that it keeps: with journal.keep.settled what was settled
+    /// there, and what a target keeps (targets.NAME.journal). Talks to a running outrigger over its owner-only
+    /// socket; while none runs, opens the journal itself.
+    ///
+    /// Examples:
+    ///     outrigger events list --outcome dead-letter --since 1h
+    ///     outrigger events show 17
+    ///     outrigger events replay --target archive --type com.example.order.paid --dry-run
+    ///
+    /// Exit status: 0 when it is done, 1 when there is no such event or the journal cannot be used,
+    /// 2 for a wrong call or configuration.
+    #[command(subcommand, verbatim_doc_comment)]
+    Events(EventsCommand),
     /// Show what a running outrigger has done so far
     ///
     /// Exit status: 0 when it answered (with --until-idle: once nothing waits), 1 when none runs there.

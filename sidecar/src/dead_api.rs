@@ -45,17 +45,18 @@ pub trait Dead: Send + Sync + 'static {
     /// What keeps it from being read.
     fn get(&self, id: u64) -> BoxFuture<'_, Result<Option<Letter>>>;
 
-    /// Puts the letters that the filter takes back into the queue, with no attempts counted.
+    /// Puts the letters that the filter takes back into the queue, with no attempts counted, and writes down that `by` had it
+    /// done.
     ///
     /// # Errors
     /// `Full` or `Storage`; what was not put back is still a dead letter.
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>>;
+    fn replay<'a>(&'a self, filter: Filter, by: &'a str) -> BoxFuture<'a, Result<Changed>>;
 
-    /// Deletes the letters that the filter takes.
+    /// Deletes the letters that the filter takes, and writes down that `by` had it done.
     ///
     /// # Errors
     /// What keeps them from being deleted.
-    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>>;
+    fn drop<'a>(&'a self, filter: Filter, by: &'a str) -> BoxFuture<'a, Result<Changed>>;
 }
 
 /// Which letters: those that everything given takes. An empty filter takes all.
@@ -308,8 +309,8 @@ impl Filter {
     }
 }
 
-/// Answers a request of the owner for dead letters.
-pub async fn answer<B>(dead: &dyn Dead, parts: &Parts, body: B) -> Response<Full<Bytes>>
+/// Answers a request of the owner, `by` name, for dead letters.
+pub async fn answer<B>(dead: &dyn Dead, parts: &Parts, body: B, by: &str) -> Response<Full<Bytes>>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -317,7 +318,7 @@ where
     let answered = match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/dead") => list(dead, parts.uri.query().unwrap_or_default()).await,
         (&Method::GET, path) => return one(dead, path).await,
-        (&Method::POST, path @ ("/dead/replay" | "/dead/drop")) => change(dead, path, body).await,
+        (&Method::POST, path @ ("/dead/replay" | "/dead/drop")) => change(dead, path, body, by).await,
         _ => {
             return line(
                 StatusCode::NOT_FOUND,
@@ -345,27 +346,37 @@ async fn one(dead: &dyn Dead, path: &str) -> Response<Full<Bytes>> {
     }
 }
 
-async fn change<B>(dead: &dyn Dead, path: &str, body: B) -> Result<serde_json::Value>
+async fn change<B>(dead: &dyn Dead, path: &str, body: B, by: &str) -> Result<serde_json::Value>
 where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let filter = body_of::<Filter, B>(body).await?.checked()?;
+    if filter.is_empty() && !filter.all {
+        return Err(invalid("an empty filter needs \"all\": true".to_owned()));
+    }
+    let filter = Filter { limit: Some(filter.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)), ..filter };
+    let changed = match path {
+        "/dead/replay" => dead.replay(filter, by).await?,
+        _ => dead.drop(filter, by).await?,
+    };
+    Ok(serde_json::json!(changed))
+}
+
+/// The filter in JSON, or what holds one, that is the body.
+pub(crate) async fn body_of<T, B>(body: B) -> Result<T>
+where
+    T: serde::de::DeserializeOwned,
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let body =
         Limited::new(body, FILTER_BYTES_MAX).collect().await.map_err(|error| invalid(error.to_string()))?;
-    let filter: Filter = serde_json::from_slice(&body.to_bytes())
-        .map_err(|error| invalid(format!("the body is no filter in JSON: {error}")))?;
-    let filter = filter.checked()?;
-    if filter.is_empty() && !filter.all {
-        return Err(invalid("an empty filter needs \"all\": true".to_owned()));
-    }
-    let filter = Filter { limit: Some(filter.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)), ..filter };
-    let changed = if path == "/dead/replay" { dead.replay(filter).await? } else { dead.drop(filter).await? };
-    let (done, refused) = (changed.done.len(), changed.refused.len());
-    tracing::info!(path, done, refused, "dead letters were changed by the owner");
-    Ok(serde_json::json!(changed))
+    serde_json::from_slice(&body.to_bytes())
+        .map_err(|error| invalid(format!("the body is no filter in JSON: {error}")))
 }
 
-fn failed(error: &Error) -> Response<Full<Bytes>> {
+pub(crate) fn failed(error: &Error) -> Response<Full<Bytes>> {
     let status = match error.kind() {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::Overloaded | Kind::Full | Kind::Closed => StatusCode::SERVICE_UNAVAILABLE,
@@ -374,11 +385,11 @@ fn failed(error: &Error) -> Response<Full<Bytes>> {
     line(status, &error.to_string())
 }
 
-fn invalid(message: String) -> Error {
+pub(crate) fn invalid(message: String) -> Error {
     Error::new(Kind::Invalid, message)
 }
 
-mod as_base64;
+pub(crate) mod as_base64;
 #[cfg(feature = "journal")]
 mod journal;
 #[cfg(test)]

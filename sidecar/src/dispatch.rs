@@ -4,6 +4,7 @@
 //! the time and the dice. Workers (`worker.rs`) take events, make one attempt each and have the outcome settled
 //! (`settle.rs`); a timer starts one again when something may run.
 
+mod hunger;
 mod job;
 mod observed;
 mod outlet;
@@ -16,6 +17,8 @@ mod worker;
 pub(crate) use job::{Job, Running};
 pub(crate) use observed::answer;
 pub use outlet::Outlet;
+#[cfg(feature = "journal")]
+pub(crate) use outlet::outage;
 pub use parts::{OnPoison, Parts, Settings};
 pub use passage::{Passage, Patience};
 pub use spill::{Copy, Overflow, Spill};
@@ -56,12 +59,17 @@ pub struct Target {
     alarm_moved: Notify,
     idle: Notify,
     ebb: Notify,
+    hunger: Notify,
     /// That replies, and that dead letters cannot be written.
     replies_fail: Mutex<Complaint>,
     dead_fail: Mutex<Complaint>,
 }
 
 /// What one lock holds.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not by itself, and none rules another out"
+)]
 pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) lanes: Lanes<Box<Job>>,
@@ -78,6 +86,8 @@ pub(crate) struct State {
     alarm: Option<Instant>,
     /// Somebody is told once no more events than these wait.
     ebb_at: Option<usize>,
+    /// A source was told that enough is ready, and is to be told when that is over.
+    sated: bool,
 }
 
 impl State {
@@ -110,6 +120,7 @@ impl Target {
             stopped: false,
             alarm: None,
             ebb_at: None,
+            sated: false,
         };
         let metrics = Tally::new(parts.metrics, &id, parts.is_one_of_several);
         Arc::new(Self {
@@ -127,6 +138,7 @@ impl Target {
             alarm_moved: Notify::new(),
             idle: Notify::new(),
             ebb: Notify::new(),
+            hunger: Notify::new(),
             replies_fail: Mutex::default(),
             dead_fail: Mutex::default(),
         })

@@ -13,17 +13,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, request::Parts};
 use http_body_util::Full;
-use outrigger_core::Intake;
+use outrigger_core::{Intake, Result};
 use serde_json::json;
 
 use crate::{
     admin::{json_answer, line},
+    audit::{self, Auditor},
     config::Start,
+    dead_api::failed,
     registry::{Feed, Replays, Wish},
 };
 
+/// Where it is written down what somebody does, and who that is.
+pub type Trail<'a> = (Option<&'a dyn Auditor>, &'a str);
+
 /// Answers a request of the owner.
-pub async fn answer(feed: Option<&Arc<dyn Feed>>, request: &Parts) -> Response<Full<Bytes>> {
+pub async fn answer(
+    feed: Option<&Arc<dyn Feed>>,
+    request: &Parts,
+    trail: Trail<'_>,
+) -> Response<Full<Bytes>> {
     let Some(feed) = feed else {
         return line(StatusCode::CONFLICT, "there is no Kafka source: ingress.kafka.topics is none");
     };
@@ -48,14 +57,42 @@ pub async fn answer(feed: Option<&Arc<dyn Feed>>, request: &Parts) -> Response<F
         }
     };
     let partition = partition.and_then(|number| i32::try_from(number).ok());
+    let verb = path.trim_start_matches('/').replace('/', " ");
+    if let Err(error) = noted(trail, &verb, request).await {
+        return failed(&error);
+    }
     match feed.ask(wish, &topic, partition).await {
         Ok(done) => json_answer(StatusCode::OK, &json!({ "done": done })),
-        Err(error) => line(StatusCode::CONFLICT, &error.to_string()),
+        Err(error) => refused(trail, &verb, request, &error).await,
     }
 }
 
+/// Writes down what is asked, before it is done.
+async fn noted((auditor, by): Trail<'_>, verb: &str, request: &Parts) -> Result<()> {
+    audit::note(auditor, by, verb, request.uri.query().unwrap_or_default()).await
+}
+
+/// Writes down as well that it was not done after all.
+async fn refused(
+    (auditor, by): Trail<'_>,
+    verb: &str,
+    request: &Parts,
+    error: &outrigger_core::Error,
+) -> Response<Full<Bytes>> {
+    let (verb, query) = (format!("{verb} (refused)"), request.uri.query().unwrap_or_default());
+    if let Err(error) = audit::note(auditor, by, &verb, query).await {
+        tracing::warn!(%error, verb, "it is not written down that this was not done");
+    }
+    line(StatusCode::CONFLICT, &error.to_string())
+}
+
 /// Begins a replay, or tells how far it is.
-pub fn replay(replays: Option<&Arc<dyn Replays>>, request: &Parts, intake: &Intake) -> Response<Full<Bytes>> {
+pub async fn replay(
+    replays: Option<&Arc<dyn Replays>>,
+    request: &Parts,
+    intake: &Intake,
+    trail: Trail<'_>,
+) -> Response<Full<Bytes>> {
     let Some(replays) = replays else {
         return line(StatusCode::CONFLICT, "there is no Kafka here: kafka.brokers is none");
     };
@@ -70,9 +107,13 @@ pub fn replay(replays: Option<&Arc<dyn Replays>>, request: &Parts, intake: &Inta
         let words = "needed: topic=NAME, from= and perhaps to= (earliest, latest, a time, offset:N)";
         return line(StatusCode::BAD_REQUEST, words);
     };
+    let verb = "kafka replay";
+    if let Err(error) = noted(trail, verb, request).await {
+        return failed(&error);
+    }
     match replays.start((&topic, partition), (from, to), intake.clone()) {
         Ok(()) => json_answer(StatusCode::OK, &json!({})),
-        Err(error) => line(StatusCode::CONFLICT, &error.to_string()),
+        Err(error) => refused(trail, verb, request, &error).await,
     }
 }
 

@@ -14,12 +14,14 @@
 pub mod admin;
 pub mod admit;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod cmd;
 mod complaint;
 pub mod config;
 pub mod dead_api;
 pub mod dispatch;
+pub mod events_api;
 pub mod feed_api;
 pub mod filter;
 pub mod guard;

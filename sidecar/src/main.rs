@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Normalize(args) => cmd::normalize::run(&args),
         Command::Routes(args) => cmd::routes::run(&args, &config::Process),
         Command::Dead(command) => cmd::dead::run(&command, &config::Process),
+        Command::Events(command) => cmd::events::run(&command, &config::Process),
     };
     let exit = done.unwrap_or_else(|failure| {
         if !failure.is_silent() {

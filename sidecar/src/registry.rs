@@ -30,7 +30,9 @@ pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 pub use self::client::{function, target};
 pub use self::plugins::{Plugins, Traces, hop, plugins};
 
-use crate::{config, dead_api::Dead, dispatch::Overflow, ingress::Accept};
+use crate::{
+    audit::Auditor, config, dead_api::Dead, dispatch::Overflow, events_api::Events, ingress::Accept,
+};
 use bytes::Bytes;
 use outrigger_core::{
     BoxFuture, Call, DeadLetter, DeadLetters, Error, Event, Exchange, Invalid, Kind, Ledger, Result, Sink,
@@ -87,6 +89,12 @@ pub struct Storage {
     pub ledger: Arc<dyn Ledger>,
     /// Dead letters are listed, replayed and dropped here.
     pub letters: Arc<dyn Dead>,
+    /// Events are listed and replayed here.
+    pub events: Arc<dyn Events>,
+    /// Who changed what is written down here.
+    pub auditor: Arc<dyn Auditor>,
+    /// As a target: what it has is kept here.
+    pub archive: Arc<dyn Call>,
     /// Copies for targets whose lanes are full wait here.
     pub overflow: Arc<dyn Overflow>,
     /// How it is, and how it ends.

@@ -50,8 +50,14 @@ impl Routes {
     /// The rules of the configuration; none where all events go to the function.
     #[must_use]
     pub fn new(config: &config::Config) -> Option<Self> {
-        let routes = config.routes.as_ref()?;
-        let place = |name: &String| match config.targets.iter().position(|target| target.name == *name) {
+        let targets: Vec<&str> = config.targets.iter().map(|target| &*target.name).collect();
+        Some(Self::of(config.routes.as_ref()?, &targets))
+    }
+
+    /// These rules, where the targets besides the function have these names.
+    #[must_use]
+    pub fn of(routes: &config::Routes, targets: &[&str]) -> Self {
+        let place = |name: &String| match targets.iter().position(|target| target == name) {
             Some(place) => place + 1,
             None if name == FUNCTION => 0,
             None => unreachable!("the configuration was checked: {name} is a target"),
@@ -64,12 +70,12 @@ impl Routes {
             may_fail: matches!(rule.when, When::Expression(_)),
         };
         let rules: Vec<_> = routes.rules.iter().map(rule).collect();
-        Some(Self {
+        Self {
             set: rules.iter().map(|rule| &rule.filter).collect(),
             rules,
             matches_all: routes.matches_all,
             otherwise: places(&routes.otherwise),
-        })
+        }
     }
 
     /// The rules, in their order.

@@ -5,7 +5,7 @@ use crate::{
     telemetry::Ended,
 };
 use outrigger_core::{
-    CallCx, Code, DeadLetter, Error, Event, Kind, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
+    CallCx, Code, DeadLetter, Error, Event, Fate, Kind, Ledger, Mark, Origin, Reason, Reply, Result, Retry,
     Settlement, Step,
     decide::{
         step::{self, Attempt, Next},
@@ -44,10 +44,13 @@ impl Target {
         } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
             running.job().timeline.note(Step::Duplicate, now());
-            self.acknowledge(running, None);
+            self.acknowledge(running, None, Fate::Delivered);
+        } else if self.ledger_of(running.job()).is_none() {
+            return self.try_once(running, time).await;
+        } else if running.job().receipt.wanted() {
+            return self.try_once(running, now()).await;
         } else {
-            let started = if self.ledger_of(running.job()).is_some() { now() } else { time };
-            return self.try_once(running, started).await;
+            self.metrics.ended(Ended::Abandoned); // its source lost it while the mark was asked for
         }
         now()
     }
@@ -65,6 +68,7 @@ impl Target {
             running.note_success(&mut state, ended);
             running.finish_in(&mut state)
         };
+        self.became(&job, Fate::Delivered);
         self.tell(job, Settlement::Ack(outcome.unwrap_or_default()));
         ended
     }
@@ -260,7 +264,7 @@ impl Target {
         {
             tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
         }
-        self.acknowledge(running, reply);
+        self.acknowledge(running, reply, Fate::Delivered);
     }
 
     /// Writes the dead letter, then acknowledges; keeps the event and tries again while its home cannot take it.
@@ -280,7 +284,7 @@ impl Target {
             Ok(()) => {
                 self.metrics.dead(reason.code);
                 job.timeline.note(Step::Buried(reason.code), now());
-                self.acknowledge(running, None);
+                self.acknowledge(running, None, Fate::Dead(reason.code));
             }
             Err(error) => {
                 self.complain_of_dead_letter(&error);
@@ -300,8 +304,15 @@ impl Target {
         job.origin.aim().cloned().or_else(|| self.is_one_of_several.then(|| self.id.0.clone()))
     }
 
-    fn acknowledge(&self, running: Running<'_>, reply: Option<Box<Reply>>) {
+    fn acknowledge(&self, mut running: Running<'_>, reply: Option<Box<Reply>>, fate: Fate) {
+        self.became(running.job(), fate);
         self.settle(running, Settlement::Ack(reply));
+    }
+
+    /// The attempt that delivered is not among those that were counted.
+    fn became(&self, job: &Job, fate: Fate) {
+        let attempts = job.attempts + u32::from(fate == Fate::Delivered);
+        job.receipt.became(&self.id.0, fate, attempts);
     }
 
     fn reject(&self, running: Running<'_>, reason: Reason) {

@@ -38,6 +38,8 @@ pub struct Rules {
 pub struct Outward {
     inner: Arc<dyn Exchange>,
     url: Uri,
+    /// The URL for people: its query may hold a secret, and what is told here reaches logs and senders.
+    shown: String,
     rules: Rules,
     /// What it granted us; one at a time asks.
     leave: tokio::sync::Mutex<Option<Leave>>,
@@ -53,7 +55,10 @@ impl Outward {
     #[must_use]
     pub fn new(url: Uri, inner: Arc<dyn Exchange>, rules: Rules) -> Self {
         let (leave, retired_until) = (tokio::sync::Mutex::default(), Mutex::default());
-        Self { inner, url, rules, leave, retired_until }
+        let query = if url.query().is_some() { "?…" } else { "" };
+        let text = url.to_string();
+        let shown = [text.split('?').next().unwrap_or_default(), query].concat();
+        Self { inner, url, shown, rules, leave, retired_until }
     }
 
     async fn within(&self, mut request: Request<Body>, cx: &CallCx) -> Result<Response<Body>> {
@@ -105,7 +110,7 @@ impl Outward {
         let answer = self.inner.send(request, cx).await.map_err(|error| {
             Error::new(
                 Kind::Unreachable,
-                format!("{} could not be asked for leave to send: {error}", self.url),
+                format!("{} could not be asked for leave to send: {error}", self.shown),
             )
         })?;
         if answer.status() == StatusCode::GONE {
@@ -114,7 +119,7 @@ impl Outward {
         let told = answer.headers().get(ALLOWED_ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
         let allows = told == b"*" || told.eq_ignore_ascii_case(origin.as_bytes());
         if !allows {
-            let (status, url) = (answer.status().as_u16(), &self.url);
+            let (status, url) = (answer.status().as_u16(), &self.shown);
             let origin = String::from_utf8_lossy(origin.as_bytes());
             let message = format!(
                 "{url} grants {origin} no leave to send: OPTIONS was answered {status} without that origin in \
@@ -146,7 +151,7 @@ impl Outward {
     }
 
     fn is_retired(&self) -> Error {
-        let (url, wait) = (&self.url, self.rules.retired_wait);
+        let (url, wait) = (&self.shown, self.rules.retired_wait);
         let message = format!("{url} says that it is retired (410), and is asked again after {wait:?}");
         Error::new(Kind::Unreachable, message)
     }

@@ -65,7 +65,7 @@ impl Fixture {
         let site = Arc::new(Site { answers: Mutex::new(answers.into()), ..Site::default() });
         let origin = asks.then(|| HeaderValue::from_static("events.example.com"));
         let rules = Rules { token, origin, retired_wait: Duration::from_mins(10) };
-        let config = Config::new("https://audit.example.com/hook".parse().unwrap()).unwrap();
+        let config = Config::new("https://audit.example.com/hook?code=s3cret".parse().unwrap()).unwrap();
         let outward = Outward::new(config.url.clone(), site.clone(), rules);
         Self { site, call: FunctionCall::new(&config, Arc::new(outward)) }
     }
@@ -96,6 +96,7 @@ async fn without_consent_nothing_is_sent_and_no_attempt_counts() {
         let f = Fixture::new(true, None, vec![answer, grants("*", None)]);
         let error = f.send().await.unwrap_err();
         assert_eq!((error.kind(), error.sent()), (Kind::Unreachable, false), "{error}");
+        assert!(error.message().contains("https://audit.example.com/hook?… grants"), "{error}");
         assert!(error.message().contains("no leave to send"), "{error}");
         assert_eq!(f.send().await.unwrap(), 204, "the next one asks anew");
         assert_eq!(f.asked(), ["OPTIONS events.example.com", "OPTIONS events.example.com", "POST"]);
@@ -115,6 +116,7 @@ async fn one_that_is_retired_is_left_alone_for_its_time() {
     let f = Fixture::new(false, None, vec![status(410)]);
     let error = f.send().await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (Kind::Unreachable, false), "{error}");
+    assert!(error.message().starts_with("https://audit.example.com/hook?… says"), "{error}");
     tokio::time::advance(Duration::from_secs(599)).await;
     assert!(f.send().await.unwrap_err().message().contains("retired"));
     assert_eq!(f.asked().len(), 1, "it was not asked");

@@ -33,6 +33,15 @@ pub struct Config {
     pub marks_age_max: Duration,
     /// Most marks; the oldest are forgotten first, which may cost duplicates. Default 1,000,000.
     pub marks_max: u64,
+    /// Whether events are kept when they are settled, to be looked at and replayed. Default no. What a target keeps here
+    /// ([`crate::Journal::keep`]) is kept in any case.
+    pub keep_settled: bool,
+    /// Kept events go at this age, counted from their settlement. Default 7 days.
+    pub keep_age_max: Duration,
+    /// Most bytes of kept events; the oldest go first, also where the volume is short of space. Default 64 MiB, at least 64 KiB.
+    pub keep_bytes_max: u64,
+    /// Most entries of who replayed or dropped what; the oldest go first. Default 10,000.
+    pub audit_max: u64,
     /// The longest a settlement waits for a commit of its own when nothing is appended. Default 100 ms, at most 10 s.
     pub commit_every: Duration,
     /// The longest a group waits for more when callers of the last one may come again. Default 1 ms, at most 100 ms;
@@ -72,6 +81,10 @@ impl Config {
             dead_age_max: None,
             marks_age_max: Duration::from_hours(24),
             marks_max: 1_000_000,
+            keep_settled: false,
+            keep_age_max: Duration::from_hours(7 * 24),
+            keep_bytes_max: 64 * MIB,
+            audit_max: 10_000,
             commit_every: Duration::from_millis(100),
             gather_max: Duration::from_millis(1),
             group_events_max: 1_024,
@@ -95,6 +108,8 @@ impl Config {
             ("dead_bytes_max", self.dead_bytes_max, 64 * KIB, 1 << 50),
             ("overflow_bytes_max", self.overflow_bytes_max, 64 * KIB, 1 << 50),
             ("marks_max", self.marks_max, 1, 1 << 40),
+            ("keep_bytes_max", self.keep_bytes_max, 64 * KIB, 1 << 50),
+            ("audit_max", self.audit_max, 1, 1 << 20),
             ("group_events_max", self.group_events_max as u64, 1, 1 << 16),
             ("group_bytes_max", self.group_bytes_max as u64, KIB, GIB),
             ("waiting_events_max", self.waiting_events_max as u64, 1, 1 << 20),

@@ -24,10 +24,18 @@ pub(crate) struct Counters {
     pub(crate) dead_bytes: u64,
     /// Marks in `marks`.
     pub(crate) marks: u64,
+    /// Events in `kept`.
+    pub(crate) kept: u64,
+    /// Their bytes.
+    pub(crate) kept_bytes: u64,
+    /// Kept events that went since the open: not stored.
+    pub(crate) expired: u64,
 }
 
-const FIELDS: usize = 9;
+const FIELDS: usize = 11;
 const BYTES: usize = FIELDS * 8 + 4;
+/// Before events were kept.
+const FIELDS_2: usize = 9;
 
 impl Counters {
     pub(crate) fn encode(&self) -> [u8; BYTES] {
@@ -40,12 +48,17 @@ impl Counters {
         out
     }
 
-    /// `None` when the bytes are not what was written.
+    /// `None` when the bytes are not what was written, by this version or the one before.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (chunks, _) = bytes.as_chunks::<8>();
+        let (numbers, sum) = bytes.split_last_chunk::<4>()?;
+        let (chunks, rest) = numbers.as_chunks::<8>();
+        let is_whole = rest.is_empty() && crc32fast::hash(numbers) == u32::from_le_bytes(*sum);
+        if !is_whole || ![FIELDS_2, FIELDS].contains(&chunks.len()) {
+            return None;
+        }
         let mut numbers = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk));
         let mut next = || numbers.next();
-        let counters = Self {
+        Some(Self {
             commits: next()?,
             last_seq: next()?,
             last_dead: next()?,
@@ -55,8 +68,10 @@ impl Counters {
             dead: next()?,
             dead_bytes: next()?,
             marks: next()?,
-        };
-        (counters.encode() == bytes).then_some(counters)
+            kept: next().unwrap_or(0),
+            kept_bytes: next().unwrap_or(0),
+            expired: 0,
+        })
     }
 
     fn fields(&self) -> [u64; FIELDS] {
@@ -70,6 +85,8 @@ impl Counters {
             self.dead,
             self.dead_bytes,
             self.marks,
+            self.kept,
+            self.kept_bytes,
         ]
     }
 }
@@ -90,6 +107,9 @@ mod tests {
             dead: 7,
             dead_bytes: 8,
             marks: u64::MAX,
+            kept: 9,
+            kept_bytes: 10,
+            expired: 0,
         };
         let bytes = counters.encode();
         assert_eq!(Counters::decode(&bytes), Some(counters));
@@ -99,5 +119,16 @@ mod tests {
             assert_eq!(Counters::decode(&flipped), None, "bit {bit}");
         }
         assert_eq!(Counters::decode(&bytes[..BYTES - 1]), None);
+    }
+
+    #[test]
+    fn numbers_of_before_events_were_kept_are_read() {
+        let counters = Counters { commits: 1, marks: 9, ..Counters::default() };
+        let mut bytes = counters.encode()[..FIELDS_2 * 8].to_vec();
+        let sum = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        assert_eq!(Counters::decode(&bytes), Some(counters));
+        bytes[0] ^= 1;
+        assert_eq!(Counters::decode(&bytes), None);
     }
 }

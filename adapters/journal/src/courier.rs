@@ -1,7 +1,7 @@
 //! Carries the answers of a group into the runtime at once, where waking the callers costs next to nothing.
 //! From another thread each of them would cost a system call, of which a busy journal would make one per event.
 
-use crate::inbox::Answer;
+use crate::work::Answer;
 use tokio::{
     runtime::Handle,
     sync::mpsc::{self, error::TrySendError},

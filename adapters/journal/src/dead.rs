@@ -3,15 +3,21 @@
 //! Every call is bounded, so that a search does not keep appends waiting: it looks at a limited number of
 //! letters, and returns where to go on.
 
-use crate::{Journal, failure::Failure, letters::Stored, store::Store};
+use crate::{
+    Journal,
+    audit::{Entry, Order},
+    failure::Failure,
+    letters::Stored,
+    store::Store,
+};
 use outrigger_core::{DeadLetter, Result};
 
 /// Most letters that one call looks at.
-const SCAN_MAX: usize = 10_000;
+pub(crate) const SCAN_MAX: usize = 10_000;
 /// Most letters that one call lists or touches, whatever [`Page::limit`] says.
 pub const LIMIT_MAX: usize = 1_000;
 /// Most bytes that one call replays.
-const REPLAY_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const REPLAY_BYTES_MAX: u64 = 16 << 20;
 
 /// Which letters are meant: those that fit everything that is given. The default fits all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -164,18 +170,21 @@ impl Journal {
         .await
     }
 
-    /// Moves the letters that match back into the queue, with no attempts, in one transaction. A letter that
-    /// never was an event stays, and so does one for which the queue has no room.
+    /// Moves the letters that match back into the queue, with no attempts, in one transaction with the entry that says who
+    /// did. A letter that never was an event stays, and so does one for which the queue has no room.
     ///
     /// Dropping the future leaves it open whether they were moved.
     ///
     /// # Errors
     /// As [`Journal::list`], and `Full`: then nothing was moved.
-    pub async fn replay(&self, filter: Filter, page: Page) -> Result<Replayed> {
+    pub async fn replay(&self, filter: Filter, page: Page, order: Order) -> Result<Replayed> {
         let shared = self.shared.clone();
         self.on_writer(move |store| {
             let (found, next) = store.find(&filter, page, REPLAY_BYTES_MAX)?;
-            let done = store.write(|store| {
+            if found.is_empty() {
+                return Ok(Replayed { next, ..Replayed::default() });
+            }
+            let (done, entry) = store.write(|store| {
                 let mut done = Replayed { next, ..Replayed::default() };
                 for stored in &found {
                     match store.replay(stored)? {
@@ -183,26 +192,38 @@ impl Journal {
                         Err(why) => done.refused.push((stored.id, why)),
                     }
                 }
-                Ok(done)
+                let numbers: Vec<_> = done.replayed.iter().map(|(id, _)| *id).collect();
+                let entry = Entry::of("dead replay", &order, &numbers, done.refused.len());
+                store.audit(&entry)?;
+                Ok((done, entry))
             })?;
+            entry.say();
             shared.handoff.fall_behind(); // they are on disk, and the source does not have them
             Ok(done)
         })
         .await
     }
 
-    /// Deletes the letters that match for good, in one transaction.
+    /// Deletes the letters that match for good, in one transaction with the entry that says who did.
     ///
     /// Dropping the future leaves it open whether they were deleted.
     ///
     /// # Errors
     /// As [`Journal::replay`].
-    pub async fn discard(&self, filter: Filter, page: Page) -> Result<Dropped> {
+    pub async fn discard(&self, filter: Filter, page: Page, order: Order) -> Result<Dropped> {
         self.on_writer(move |store| {
             let (found, next) = store.find(&filter, page, u64::MAX)?;
-            store
-                .write_with_reserve(|store| found.iter().try_for_each(|stored| store.delete_dead(stored)))?;
-            Ok(Dropped { ids: found.iter().map(|stored| stored.id).collect(), next })
+            let ids: Vec<_> = found.iter().map(|stored| stored.id).collect();
+            if ids.is_empty() {
+                return Ok(Dropped { ids, next });
+            }
+            let entry = Entry::of("dead drop", &order, &ids, 0);
+            store.write_with_reserve(|store| {
+                store.audit(&entry)?;
+                found.iter().try_for_each(|stored| store.delete_dead(stored))
+            })?;
+            entry.say();
+            Ok(Dropped { ids, next })
         })
         .await
     }

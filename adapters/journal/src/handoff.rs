@@ -22,6 +22,8 @@ pub(crate) struct Handed {
     pub(crate) key: Option<Key>,
     /// The one target that it is for.
     pub(crate) target: Option<Arc<str>>,
+    /// What it is a copy of that is brought once more on purpose.
+    pub(crate) replay_of: Option<Box<str>>,
     pub(crate) attempts: u32,
     /// When it was accepted, in Unix milliseconds.
     pub(crate) accepted_ms: u64,
@@ -152,6 +154,7 @@ mod tests {
             event: event.clone(),
             key: None,
             target: None,
+            replay_of: None,
             attempts: 0,
             accepted_ms: 0,
             bytes: 100,

@@ -3,62 +3,29 @@
 
 use crate::{
     config::Config,
-    failure::Failure,
     gather::Gather,
     handoff::Handed,
-    letters::Row,
-    store::{Entry, Store},
+    kept::Ended,
+    work::{Answer, Job, Work, Write},
 };
-use outrigger_core::{Error, Kind, Mark, Result};
+use outrigger_core::{Error, Fate, Kind, Result};
 use std::{
     collections::{HashMap, VecDeque},
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
 
 /// Jobs that may wait: reads and what people ask for.
 const JOBS_MAX: usize = 256;
-/// What any group may grow the tables by: inner pages, attempts, counters.
-const GROWTH_BYTES: u64 = 64 << 10;
-
-/// The other end of a caller who waits. One who no longer does is no error.
-pub(crate) type Answer<T> = oneshot::Sender<Result<T>>;
-
-/// Something to be written with the next group.
-pub(crate) enum Write {
-    /// Events and letters, all of them or none.
-    Append(Vec<Entry>, Vec<Row>, Answer<Vec<u64>>),
-    Put(Box<Row>, Answer<()>),
-    Mark(Mark, Answer<()>),
-}
-
-/// Something to be done alone. It answers by itself, and returns only what concerns the writer.
-pub(crate) type Job = Box<dyn FnOnce(&mut Store) -> Result<(), Failure> + Send>;
-
-/// What the writer does in one round.
-#[derive(Default)]
-pub(crate) struct Work {
-    pub(crate) jobs: Vec<Job>,
-    pub(crate) writes: Vec<Write>,
-    /// Sequences with their bytes.
-    pub(crate) settled: Vec<(u64, u64)>,
-    /// Sequences with their attempts.
-    pub(crate) attempts: Vec<(u64, u32)>,
-    /// Numbers of copies that overflowed and are settled.
-    pub(crate) overflow_settled: Vec<u64>,
-    pub(crate) flushes: Vec<Answer<()>>,
-    /// No more will come.
-    pub(crate) closed: bool,
-}
-
 /// An event that was pushed and is not settled.
 struct Flight {
     bytes: u64,
     attempts: u32,
     /// The attempts that are on disk.
     stored: u32,
+    /// What became of it so far, where that is to be kept.
+    fates: Vec<(Arc<str>, Fate, u32)>,
 }
 
 pub(crate) struct Inbox {
@@ -70,6 +37,7 @@ pub(crate) struct Inbox {
     waiting_bytes_max: usize,
     group_events_max: usize,
     group_bytes_max: usize,
+    keep_settled: bool,
 }
 
 #[derive(Default)]
@@ -82,6 +50,7 @@ struct State {
     flushes: Vec<Answer<()>>,
     flights: HashMap<u64, Flight>,
     settled: Vec<(u64, u64)>,
+    ended: Vec<Ended>,
     overflow_settled: Vec<u64>,
     /// When the first of `settled` came, or the first attempt that is not on disk was noted.
     dirty_since: Option<Instant>,
@@ -102,6 +71,7 @@ impl Inbox {
             waiting_bytes_max: config.waiting_bytes_max,
             group_events_max: config.group_events_max,
             group_bytes_max: config.group_bytes_max,
+            keep_settled: config.keep_settled,
         }
     }
 
@@ -113,8 +83,10 @@ impl Inbox {
         let (events, bytes) = write.size();
         let mut state = self.state();
         state.open()?;
-        let fits = state.events + events <= self.waiting_events_max
-            && state.bytes.saturating_add(bytes) <= self.waiting_bytes_max;
+        // There are no more marks than calls under way; one that is refused would let its event be delivered again.
+        let fits = matches!(write, Write::Mark(..))
+            || state.events + events <= self.waiting_events_max
+                && state.bytes.saturating_add(bytes) <= self.waiting_bytes_max;
         if !fits && state.events > 0 {
             let waiting = state.events;
             let message = format!("journal: {waiting} events wait to be written: try again in a moment");
@@ -174,7 +146,8 @@ impl Inbox {
     pub(crate) fn pushing(&self, rows: &mut [Handed]) {
         let mut state = self.state();
         for row in rows {
-            let new = Flight { bytes: row.bytes, attempts: row.attempts, stored: row.attempts };
+            let new =
+                Flight { bytes: row.bytes, attempts: row.attempts, stored: row.attempts, fates: Vec::new() };
             row.attempts = state.flights.entry(row.seq).or_insert(new).attempts;
         }
     }
@@ -184,7 +157,22 @@ impl Inbox {
         let mut state = self.state();
         let Some(flight) = state.flights.remove(&seq) else { return };
         state.settled.push((seq, flight.bytes));
+        if self.keep_settled {
+            let Flight { bytes, attempts, fates, .. } = flight;
+            state.ended.push(Ended { seq, bytes, attempts, fates });
+        }
         self.dirty(state);
+    }
+
+    /// This became of the event at `place`; what became of it there before, it came again.
+    pub(crate) fn became(&self, seq: u64, place: &Arc<str>, fate: Fate, attempts: u32) {
+        if !self.keep_settled {
+            return;
+        }
+        let mut state = self.state();
+        let Some(flight) = state.flights.get_mut(&seq) else { return };
+        flight.fates.retain(|(known, ..)| known != place);
+        flight.fates.push((place.clone(), fate, attempts));
     }
 
     /// The copy that overflowed is settled and can be deleted.
@@ -254,6 +242,7 @@ impl Inbox {
         state.events -= events;
         state.bytes -= bytes;
         work.settled = mem::take(&mut state.settled);
+        work.ended = mem::take(&mut state.ended);
         work.overflow_settled = mem::take(&mut state.overflow_settled);
         let old = |since: Instant| since.elapsed() >= self.commit_every / 2;
         if !work.flushes.is_empty() || work.closed || state.noted_since.is_some_and(old) {
@@ -329,70 +318,5 @@ impl State {
             (*seq, flight.attempts)
         };
         changed.map(note).collect()
-    }
-}
-
-impl Work {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty() && self.flushes.is_empty() && !self.writes_something()
-    }
-
-    /// Whether there is something to write.
-    pub(crate) fn writes_something(&self) -> bool {
-        !self.writes.is_empty()
-            || !self.settled.is_empty()
-            || !self.attempts.is_empty()
-            || !self.overflow_settled.is_empty()
-    }
-
-    /// What the tables may grow by.
-    pub(crate) fn growth(&self) -> u64 {
-        GROWTH_BYTES + self.writes.iter().map(Write::growth).sum::<u64>()
-    }
-
-    /// Tells everyone who waits that it failed.
-    pub(crate) fn refuse(self, error: &Error) {
-        for write in self.writes {
-            write.refuse(error);
-        }
-        for flush in self.flushes {
-            let _ = flush.send(Err(error.clone()));
-        }
-    }
-}
-
-impl Write {
-    /// Events and bytes, for the bounds.
-    fn size(&self) -> (usize, usize) {
-        let letter = |row: &Row| row.body.len() + size_of::<Row>();
-        match self {
-            Self::Append(entries, letters, _) => {
-                let events = entries.iter().map(|entry| entry.event.size() + size_of::<Entry>());
-                let bytes = events.chain(letters.iter().map(letter)).sum();
-                (entries.len() + letters.len(), bytes)
-            }
-            Self::Put(row, _) => (1, letter(row)),
-            Self::Mark(mark, _) => (1, mark.id.len() + mark.source.len() + size_of::<Mark>()),
-        }
-    }
-
-    /// What the tables may grow by, rather too much: a large row leaves a part of its last page unused.
-    fn growth(&self) -> u64 {
-        let row = |bytes: u64| bytes + if bytes > 1_024 { 8_192 } else { bytes / 2 };
-        match self {
-            Self::Append(entries, letters, _) => {
-                let letters = letters.iter().map(|letter| row(letter.bytes()));
-                entries.iter().map(|entry| row(entry.bytes())).chain(letters).sum()
-            }
-            Self::Put(letter, _) => row(letter.bytes()),
-            Self::Mark(mark, _) => row((2 * (mark.id.len() + mark.source.len()) + size_of::<Mark>()) as u64),
-        }
-    }
-
-    pub(crate) fn refuse(self, error: &Error) {
-        match self {
-            Self::Append(_, _, answer) => drop(answer.send(Err(error.clone()))),
-            Self::Put(_, answer) | Self::Mark(_, answer) => drop(answer.send(Err(error.clone()))),
-        }
     }
 }

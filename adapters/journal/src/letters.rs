@@ -315,6 +315,7 @@ impl Store {
                 if let Some(target) = &stored.row.target {
                     self.aim(before + 1, target)?;
                 }
+                self.mark_replay(before + 1, &format!("dead letter {}", stored.id))?;
                 self.delete_dead(stored)?;
                 Ok(Ok(before + 1))
             }

@@ -7,9 +7,10 @@
 //! - `source`, `settle`, `sink`, `marks`: the journal as the core knows it: [`Source`](outrigger_core::Source),
 //!   [`Settler`](outrigger_core::Settler), [`DeadLetters`](outrigger_core::DeadLetters), [`Ledger`](outrigger_core::Ledger).
 //! - [`dead`]: looking at dead letters, replaying and dropping them.
-//! - `inbox`, `gather`, `handoff`: the two bounded ways between the async side and the thread.
+//! - [`events`]: looking at events, waiting and kept ones, and replaying kept ones; [`audit`]: who did such things.
+//! - `inbox`, `work`, `gather`, `handoff`: the two bounded ways between the async side and the thread.
 //! - `writer`, `courier`: the thread: takes everything that waits, one transaction, one fsync, then answers all.
-//! - `store`, `letters`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
+//! - `store`, `letters`, `kept`, `rows`, `counters`, `schema`, `retain`: the tables, synchronous and alone.
 //! - `overflow`: copies for targets whose lanes are full, as their own queue on disk.
 //! - `reserve`, `space`: what is done when the volume is full, and the space that is kept for that.
 //! - `open`, `guard`, `wal`: one process at a time, and damage found before anything is changed.
@@ -22,7 +23,9 @@
 //! Deliberately absent: a second connection (the log's index lives in memory instead of a shared file), retries
 //! of a failed fsync, and shrinking of the file (space that is free in it is used again).
 
+pub mod audit;
 pub mod dead;
+pub mod events;
 pub mod stats;
 
 mod config;
@@ -33,6 +36,7 @@ mod gather;
 mod guard;
 mod handoff;
 mod inbox;
+mod kept;
 mod letters;
 mod marks;
 mod open;
@@ -47,6 +51,7 @@ mod source;
 mod space;
 mod store;
 mod wal;
+mod work;
 mod writer;
 
 pub use config::Config;
@@ -56,7 +61,7 @@ pub use store::Entry;
 
 use failure::Failure;
 use handoff::Handoff;
-use inbox::{Inbox, Write};
+use inbox::Inbox;
 use letters::Row;
 use outrigger_core::{DeadLetter, Error, Kind, Result};
 use stats::{Board, Health, Stats};
@@ -66,8 +71,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 use store::Store;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
+use work::Write;
 use writer::Writer;
+
+/// The most marks that are asked for at once; of 256 requests of all kinds that may wait for the writer.
+const ASKING_MAX: usize = 128;
 
 /// An open journal. Its files are held until it is closed or its last handle is dropped.
 ///
@@ -79,6 +88,8 @@ pub struct Journal {
     shared: Arc<Shared>,
     running: AtomicBool,
     ended: watch::Receiver<()>,
+    /// Turns for marks that are asked for, so that they leave room for other requests.
+    asking: Semaphore,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -121,6 +132,7 @@ impl Journal {
             shared,
             running: AtomicBool::new(false),
             ended,
+            asking: Semaphore::new(ASKING_MAX),
             thread: Mutex::new(Some(thread)),
         }))
     }

@@ -6,9 +6,9 @@ use crate::{
     Journal,
     config::milliseconds,
     failure::Failure,
-    inbox::Write,
     rows::{RowSum, damaged},
     store::{Store, signed, unsigned},
+    work::Write,
 };
 use outrigger_core::{BoxFuture, Ledger, Mark, Result};
 use rusqlite::params;
@@ -19,10 +19,14 @@ const SELECT: &str =
 const DELETE: &str = "DELETE FROM marks WHERE id = ? AND source = ? AND target = ? AND receiver = ?";
 
 impl Ledger for Journal {
+    /// Waits while as many as may be are asked for already: told that it cannot be asked, the caller would deliver again.
     /// Cancel safe. # Errors: `Overloaded`, `Closed`, or `Storage` when the mark is damaged.
     fn ask<'a>(&'a self, mark: &'a Mark) -> BoxFuture<'a, Result<bool>> {
         let mark = mark.clone();
-        Box::pin(self.on_writer(move |store| store.is_marked(&mark)))
+        Box::pin(async {
+            let _turn = self.asking.acquire().await; // it is never closed
+            self.on_writer(move |store| store.is_marked(&mark)).await
+        })
     }
 
     /// Durable when it returns. # Errors: as [`Journal::append`].

@@ -116,7 +116,7 @@ fn connect(config: &Config) -> Result<Connection, Failure> {
         )?;
         // To its end: the pragma commits after it has given its row, and so comes the error of a failed fsync.
         db.prepare("PRAGMA journal_mode = WAL")?.query_map([], |_| Ok(()))?.collect::<Result<(), _>>()?;
-        db.set_prepared_statement_cache_capacity(32);
+        db.set_prepared_statement_cache_capacity(48);
         Ok(db)
     });
     let db = prepared.map_err(|error| match error.sqlite_error_code() {

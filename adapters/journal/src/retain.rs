@@ -1,4 +1,4 @@
-//! What is discarded by rules that the user named: dead letters by age, marks by age and number.
+//! What is discarded by rules that the user named: dead letters by age, marks by age and number, kept events by age and bytes.
 //!
 //! A little at a time, from the oldest on, so that no append waits long for it.
 
@@ -16,26 +16,30 @@ const STEP_ROWS: u64 = 256;
 pub(crate) struct Discarded {
     pub(crate) letters: u64,
     pub(crate) marks: u64,
+    pub(crate) kept: u64,
 }
 
 impl Discarded {
     /// Whether there may be more to discard at once.
     pub(crate) fn may_go_on(self) -> bool {
-        self.letters == STEP_ROWS || self.marks == STEP_ROWS
+        [self.letters, self.marks, self.kept].contains(&STEP_ROWS)
     }
 }
 
 impl Store {
     /// Whether time alone can make anything discardable.
     pub(crate) fn ages(&self) -> bool {
-        self.counters.marks > 0 || (self.counters.dead > 0 && self.config.dead_age_max.is_some())
+        self.counters.marks > 0
+            || self.counters.kept > 0
+            || (self.counters.dead > 0 && self.config.dead_age_max.is_some())
     }
 
     /// One step. It writes only when there is something to discard.
     pub(crate) fn retain(&mut self) -> Result<Discarded, Failure> {
         let letters = self.old_letters()?;
         let marks = self.old_marks()?;
-        if letters.is_none() && marks.is_none() {
+        let kept = self.old_kept()?;
+        if letters.is_none() && marks.is_none() && kept.is_empty() {
             return Ok(Discarded::default());
         }
         self.write_with_reserve(|store| {
@@ -51,6 +55,8 @@ impl Store {
                 store.counters.marks -= count;
                 discarded.marks = count;
             }
+            store.delete_kept(&kept)?;
+            discarded.kept = kept.len() as u64;
             Ok(discarded)
         })
     }
@@ -70,6 +76,17 @@ impl Store {
             old = Some((unsigned(row, 0)?, count + 1, bytes + unsigned(row, 2)?));
         }
         Ok(old)
+    }
+
+    /// The oldest kept events that are too old or too many, with their bytes.
+    fn old_kept(&self) -> Result<Vec<(u64, u64)>, Failure> {
+        if self.counters.kept == 0 {
+            return Ok(Vec::new());
+        }
+        let since = self.now_ms().saturating_sub(milliseconds(self.config.keep_age_max));
+        let too_much = self.counters.kept_bytes.saturating_sub(self.config.keep_bytes_max);
+        let step = usize::try_from(STEP_ROWS).unwrap_or(usize::MAX);
+        self.oldest_kept(|settled_ms, row, bytes| row < step && (settled_ms < since || bytes < too_much))
     }
 
     /// The oldest marks that are too old or too many: the last one's number, and how many.

@@ -4,6 +4,9 @@
 //! - `attempts`: how often an event of `queue` was tried, apart from it so that counting does not rewrite the event.
 //! - `aims`: which events of `queue` are for one target alone; most are not.
 //! - `overflow`: copies that wait for one target alone, as its lanes had no room.
+//! - `replays`: which events of `queue` are brought once more on purpose, and what each is a copy of.
+//! - `kept`: settled events that are kept for people, and what targets kept here; by the same sequences as `queue`.
+//! - `audit`: who replayed or dropped what.
 //! - `dead`: dead letters; what filters look at stands in columns, before the body.
 //! - `marks`: which target has which event; the oldest are the lowest.
 //! - `meta`: the counters that every writing transaction carries (see `counters`).
@@ -83,6 +86,44 @@ pub(crate) const STEPS: &[&str] = &[
         event BLOB NOT NULL
     ) STRICT;
     CREATE INDEX overflow_of ON overflow (target, seq, bytes);
+",
+    "
+    CREATE TABLE replays (
+        seq INTEGER PRIMARY KEY,
+        crc INTEGER NOT NULL,
+        of TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE kept (
+        seq INTEGER PRIMARY KEY,
+        crc INTEGER NOT NULL,
+        body_crc INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        received_ms INTEGER NOT NULL,
+        settled_ms INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        fates TEXT NOT NULL,
+        event_id TEXT NOT NULL,
+        event_source TEXT NOT NULL,
+        event_type TEXT NOT NULL,
+        subject TEXT,
+        origin BLOB NOT NULL,
+        key BLOB,
+        replay_of TEXT,
+        event BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX kept_by_age ON kept (settled_ms, bytes);
+    CREATE TABLE audit (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        crc INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        verb TEXT NOT NULL,
+        what TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        numbers TEXT NOT NULL
+    ) STRICT;
 ",
 ];
 
@@ -175,6 +216,18 @@ mod tests {
         let row =
             db.query_row("SELECT event_id, target FROM dead", [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
         assert_eq!(row, ("a".to_owned(), None::<String>));
+    }
+
+    #[test]
+    fn a_file_of_before_events_were_kept_has_their_tables_and_its_rows() {
+        let mut db = memory();
+        up(&mut db, &STEPS[..2]).unwrap();
+        db.execute("INSERT INTO queue VALUES (7, 1, 2, NULL, x'AA')", []).unwrap();
+        assert_eq!(up(&mut db, STEPS).unwrap(), 2);
+        let rows = |table: &str| {
+            db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!(["queue", "kept", "replays", "audit"].map(rows), [1, 0, 0, 0]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The journal is told what became of its events.
 
 use crate::Journal;
-use outrigger_core::{Settlement, Settler};
-use std::time::Duration;
+use outrigger_core::{Fate, Settlement, Settler};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How long an event waits that was rejected, which no journal can take care of.
@@ -27,5 +27,30 @@ impl Settler for Journal {
     /// The count is on disk with a commit within [`crate::Config::commit_every`]. A lower number takes one back.
     fn attempted(&self, token: u64, attempts: u32) {
         self.shared.inbox.attempted(token, attempts);
+    }
+
+    fn became(&self, token: u64, place: &Arc<str>, fate: Fate, attempts: u32) {
+        self.shared.inbox.became(token, place, fate, attempts);
+    }
+}
+
+/// The same for events that are brought once more on purpose: it does not count who has them already.
+pub(crate) struct Again(pub(crate) Arc<Journal>);
+
+impl Settler for Again {
+    fn settle(&self, token: u64, settlement: Settlement) {
+        self.0.settle(token, settlement);
+    }
+
+    fn attempted(&self, token: u64, attempts: u32) {
+        self.0.attempted(token, attempts);
+    }
+
+    fn became(&self, token: u64, place: &Arc<str>, fate: Fate, attempts: u32) {
+        self.0.became(token, place, fate, attempts);
+    }
+
+    fn is_replay(&self) -> bool {
+        true
     }
 }

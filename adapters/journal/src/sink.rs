@@ -1,6 +1,6 @@
 //! The journal as the home of dead letters.
 
-use crate::{Journal, inbox::Write, letters::Row};
+use crate::{Journal, letters::Row, work::Write};
 use outrigger_core::{BoxFuture, DeadLetter, DeadLetters, Result};
 use tokio::sync::oneshot;
 

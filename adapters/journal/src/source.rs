@@ -6,10 +6,12 @@
 use crate::{
     Journal,
     handoff::{Handed, Next},
+    settle::Again,
     store::Page,
 };
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Error, Intake, Kind, Origin, Position, Receipt, Result, Source, Timeline,
+    BoxFuture, Delivery, Drain, Error, Intake, Kind, Origin, Position, Receipt, Result, Settler, Source,
+    Timeline,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::time::sleep_until;
@@ -134,6 +136,10 @@ impl Reader {
     }
 
     fn delivery(&self, row: Handed) -> Delivery {
+        let settler: Arc<dyn Settler> = match row.replay_of {
+            None => self.journal.clone(),
+            Some(_) => Arc::new(Again(self.journal.clone())),
+        };
         Delivery {
             item: Ok(row.event),
             key: row.key,
@@ -149,7 +155,7 @@ impl Reader {
             attempts: row.attempts,
             once: None,
             timeline: Timeline::off(),
-            receipt: Receipt::new(self.journal.clone(), row.seq),
+            receipt: Receipt::new(settler, row.seq),
         }
     }
 }

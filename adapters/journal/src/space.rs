@@ -3,8 +3,8 @@
 
 use crate::{
     failure::Failure,
-    inbox::Work,
     stats::Health,
+    work::Work,
     writer::{PROBE_EVERY, Writer},
 };
 use outrigger_core::Error;
@@ -16,7 +16,7 @@ const STEP: usize = 256;
 impl Writer {
     /// Whether the writes of `work` may be tried. A log that is copied first is used again from its start.
     pub(crate) fn room_for(&mut self, work: &Work) -> Result<(), Failure> {
-        if work.writes.is_empty() {
+        if work.writes.is_empty() && work.ended.is_empty() {
             return Ok(());
         }
         self.refused_growth = work.growth();
@@ -26,6 +26,25 @@ impl Writer {
                 self.store.room_for(self.refused_growth)
             }
             done => done,
+        }
+    }
+
+    /// Lets go of what is kept for people alone, as there is no space for the rest. Whether there was any.
+    pub(crate) fn yields(&mut self, work: &mut Work) -> Result<bool, Failure> {
+        self.store.reserve.look_again();
+        let ended = mem::take(&mut work.ended).len() as u64;
+        if ended > 0 {
+            self.store.counters.expired += ended;
+            return Ok(true);
+        }
+        match self.store.yield_kept(self.refused_growth) {
+            Ok(true) => {
+                self.logged = Some(Instant::now());
+                // What is free in the database is of use once the log is copied and begins anew.
+                self.checkpoint(false).map(|()| true)
+            }
+            Ok(false) | Err(Failure::Full(_)) => Ok(false),
+            Err(failure) => Err(failure),
         }
     }
 

@@ -31,6 +31,10 @@ pub struct Stats {
     pub dead_bytes: u64,
     /// Marks.
     pub marks: u64,
+    /// Kept events.
+    pub kept: u64,
+    /// Their bytes, as they count for `keep_bytes_max`.
+    pub kept_bytes: u64,
     /// Events that were appended.
     pub appended: u64,
     /// Settlements that are on disk.
@@ -49,6 +53,8 @@ pub struct Stats {
     pub discarded: u64,
     /// Marks that were forgotten, by age or number.
     pub forgotten: u64,
+    /// Kept events that went: by age, by the bound in bytes, or as the volume was short of space.
+    pub expired: u64,
 }
 
 /// Where the writer's thread leaves them.
@@ -108,5 +114,8 @@ impl Stats {
         self.dead = counters.dead;
         self.dead_bytes = counters.dead_bytes;
         self.marks = counters.marks;
+        self.kept = counters.kept;
+        self.kept_bytes = counters.kept_bytes;
+        self.expired = counters.expired;
     }
 }

@@ -21,8 +21,9 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
 const COUNT: &str = "INSERT INTO meta VALUES ('counters', ?1) ON CONFLICT DO UPDATE SET value = ?1";
 const INSERT: &str = "INSERT INTO queue VALUES (?, ?, ?, ?, ?)";
-const SELECT: &str = "SELECT q.seq, q.crc, q.accepted_ms, q.key, q.event, a.attempts, a.crc, i.target, i.crc \
-                      FROM queue q LEFT JOIN attempts a ON a.seq = q.seq LEFT JOIN aims i ON i.seq = q.seq ";
+const SELECT: &str = "SELECT q.seq, q.crc, q.accepted_ms, q.key, q.event, a.attempts, a.crc, i.target, i.crc, \
+                      r.of, r.crc FROM queue q LEFT JOIN attempts a ON a.seq = q.seq LEFT JOIN aims i ON i.seq = q.seq \
+                      LEFT JOIN replays r ON r.seq = q.seq ";
 /// What a row costs beyond its event and key, for the bounds in bytes.
 const ROW_BYTES: u64 = 64;
 
@@ -65,6 +66,8 @@ pub(crate) struct Store {
     record: Vec<u8>,
     /// Rows of `aims`: mostly none, and then a settlement need not look there.
     aims: u64,
+    /// The same of `replays`.
+    replays: u64,
     pub(crate) overflow: Held,
 }
 
@@ -75,14 +78,27 @@ impl Store {
         counters: Counters,
         mark: MarkFile,
     ) -> Result<Self, Failure> {
-        let aims = db.query_row("SELECT count(*) FROM aims", [], |row| row.get::<_, i64>(0))?.cast_unsigned();
+        let rows = |count: &str| db.query_row(count, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
+        let aims = rows("SELECT count(*) FROM aims")?;
+        let replays = rows("SELECT count(*) FROM replays")?;
         let bytes =
             db.query_row("SELECT coalesce(sum(bytes), 0) FROM overflow", [], |row| row.get::<_, i64>(0))?;
         let overflow = Held { bytes: bytes.cast_unsigned() };
         let reserve = Reserve::open(&config);
         reserve.tighten(&mut config);
         let mark_synced = Instant::now();
-        Ok(Self { db, config, counters, reserve, mark, mark_synced, record: Vec::new(), aims, overflow })
+        Ok(Self {
+            db,
+            config,
+            counters,
+            reserve,
+            mark,
+            mark_synced,
+            record: Vec::new(),
+            aims,
+            replays,
+            overflow,
+        })
     }
 
     /// Runs `change` in a transaction and makes it durable. When this fails, nothing of it was kept, unless
@@ -91,10 +107,10 @@ impl Store {
         &mut self,
         change: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let before = (self.counters, self.aims, self.overflow);
+        let before = (self.counters, self.aims, self.replays, self.overflow);
         let written = self.transact(change);
         if written.is_err() {
-            (self.counters, self.aims, self.overflow) = before;
+            (self.counters, self.aims, self.replays, self.overflow) = before;
             if !self.db.is_autocommit() {
                 self.db.execute_batch("ROLLBACK")?;
             }
@@ -175,6 +191,10 @@ impl Store {
                 let mut aims = self.db.prepare_cached("DELETE FROM aims WHERE seq BETWEEN ? AND ?")?;
                 self.aims = self.aims.saturating_sub(aims.execute(range)? as u64);
             }
+            if self.replays > 0 {
+                let mut replays = self.db.prepare_cached("DELETE FROM replays WHERE seq BETWEEN ? AND ?")?;
+                self.replays = self.replays.saturating_sub(replays.execute(range)? as u64);
+            }
             self.counters.pending -= run.len() as u64;
             let bytes: u64 = run.iter().map(|(_, bytes)| bytes).sum();
             self.counters.pending_bytes = self.counters.pending_bytes.saturating_sub(bytes);
@@ -190,6 +210,14 @@ impl Store {
         Ok(())
     }
 
+    /// Has an event be one that is brought once more on purpose, as a copy of `of`; to be called within [`Store::write`].
+    pub(crate) fn mark_replay(&mut self, seq: u64, of: &str) -> Result<(), Failure> {
+        let mut insert = self.db.prepare_cached("INSERT INTO replays VALUES (?, ?, ?)")?;
+        insert.execute(params![signed(seq), replay_sum(seq, of), of])?;
+        self.replays += 1;
+        Ok(())
+    }
+
     /// Remembers how often an event was tried; to be called within [`Store::write`].
     pub(crate) fn note_attempts(&mut self, seq: u64, attempts: u32) -> Result<(), Failure> {
         let sum = attempts_sum(seq, attempts);
@@ -200,7 +228,7 @@ impl Store {
 
     /// The events after `after`, up to a bound in events and bytes but at least one.
     pub(crate) fn page(&self, after: u64, events_max: usize, bytes_max: usize) -> Result<Page, Failure> {
-        let mut select = self.db.prepare_cached(&format!("{SELECT} WHERE q.seq > ? ORDER BY q.seq"))?;
+        let mut select = self.db.prepare_cached(&Self::queue_after())?;
         let mut found = select.query([signed(after)])?;
         let mut page = Page::default();
         let mut bytes = 0;
@@ -214,6 +242,16 @@ impl Store {
         }
         page.end = true;
         Ok(page)
+    }
+
+    /// What selects those after a sequence, in order.
+    pub(crate) fn queue_after() -> String {
+        format!("{SELECT} WHERE q.seq > ? ORDER BY q.seq")
+    }
+
+    /// The event of a row that this selects.
+    pub(crate) fn handed(row: &Row<'_>) -> Result<Handed, Failure> {
+        handed(row)
     }
 
     /// The events with these sequences, as far as they are there.
@@ -278,6 +316,10 @@ fn aim_sum(seq: u64, target: &str) -> u32 {
     RowSum::new(seq).bytes(target.as_bytes()).finish()
 }
 
+pub(crate) fn replay_sum(seq: u64, of: &str) -> u32 {
+    RowSum::new(seq).bytes(of.as_bytes()).finish()
+}
+
 fn handed(row: &Row<'_>) -> Result<Handed, Failure> {
     let seq = unsigned(row, 0)?;
     let damage = |what: &str| damaged("queue", seq, what);
@@ -295,10 +337,15 @@ fn handed(row: &Row<'_>) -> Result<Handed, Failure> {
     if target.as_ref().map(|target| aim_sum(seq, target)) != row.get::<_, Option<u32>>(8)? {
         return Err(damaged("aims", seq, "does not have its checksum"));
     }
+    let replay_of = row.get::<_, Option<String>>(9)?;
+    if replay_of.as_ref().map(|of| replay_sum(seq, of)) != row.get::<_, Option<u32>>(10)? {
+        return Err(damaged("replays", seq, "does not have its checksum"));
+    }
     let bytes = row_bytes(event.len(), key_bytes);
     let key = key_bytes.map(key);
     let event = record::decode(event);
     let event = event.map_err(|why| damage(&format!("holds no event that this version reads ({why})")))?;
-    let target = target.map(Into::into);
-    Ok(Handed { seq, event, key, target, attempts: attempts.unwrap_or(0), accepted_ms, bytes })
+    let (target, replay_of) = (target.map(Into::into), replay_of.map(Into::into));
+    let attempts = attempts.unwrap_or(0);
+    Ok(Handed { seq, event, key, target, replay_of, attempts, accepted_ms, bytes })
 }

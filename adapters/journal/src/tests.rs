@@ -133,6 +133,37 @@ async fn a_settlement_beside_an_append_that_finds_no_space_is_written_all_the_sa
     assert_eq!(journal.stats().pending, 0);
 }
 
+/// The same where events are kept: they yield, and nobody is refused for them.
+#[tokio::test]
+async fn kept_events_yield_their_space_to_new_ones() {
+    let held = open(|config| config.keep_settled = true);
+    let journal = &held.journal;
+    let data = vec![b'x'; 4_000];
+    let large = |n: usize| -> Vec<_> {
+        let whole = |entry: Entry| Entry {
+            event: entry.event.with_data("t/p", data.clone().into()).unwrap(),
+            ..entry
+        };
+        entries(n).into_iter().map(whole).collect()
+    };
+    journal.append(large(400)).await.unwrap();
+    let seqs: Vec<_> = (1..=400).collect();
+    let rows = seqs.clone();
+    journal.shared.inbox.pushing(&mut journal.on_writer(move |store| store.rows(&rows)).await.unwrap());
+    for seq in seqs {
+        journal.settle(seq, outrigger_core::Settlement::Ack(None));
+    }
+    journal.flush().await.unwrap();
+    assert_eq!(journal.stats().kept, 400);
+    held.room(0).await;
+    for _ in 0..3 {
+        journal.append(large(200)).await.unwrap();
+    }
+    let stats = journal.stats();
+    assert_eq!((journal.health(), stats.pending), (Health::Sound, 600));
+    assert!(stats.kept + stats.expired == 400 && stats.expired > 0, "{stats:?}");
+}
+
 /// Row 22 of the fault matrix, but for the fsync itself, which only a shim can make fail.
 #[tokio::test]
 async fn a_failure_is_told_once_and_ends_everything_that_waits_or_comes() {

@@ -7,10 +7,10 @@ use crate::{
     failure::Failure,
     guard::Lock,
     handoff::Handed,
-    inbox::{Work, Write},
     reserve::FRAME_BYTES,
     stats::Health,
     store::Store,
+    work::{Work, Write},
 };
 use outrigger_core::{Error, Kind, Result};
 use std::{
@@ -127,10 +127,35 @@ impl Writer {
         if work.writes_something() {
             let started = Instant::now();
             let now_ms = self.store.now_ms();
+            match self.written(&mut work, now_ms) {
+                Ok((outcomes, sizes)) => {
+                    self.committed(&work, started.elapsed(), sizes.len());
+                    self.answer(mem::take(&mut work.writes), outcomes, &sizes, now_ms);
+                }
+                Err(Failure::Full(error)) => {
+                    return self.full(work, &error);
+                }
+                Err(failure) => {
+                    work.refuse(failure.error());
+                    return Err(failure);
+                }
+            }
+        }
+        for flush in work.flushes {
+            let _ = flush.send(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Writes the group; where there is no space, what is kept for people alone yields it. Gives back what became of each write,
+    /// and the bytes of each event that was appended.
+    fn written(&mut self, work: &mut Work, now_ms: u64) -> Result<(Vec<Outcome>, Vec<u64>), Failure> {
+        loop {
             let (mut outcomes, mut sizes) = (Vec::with_capacity(work.writes.len()), Vec::new());
-            let room = self.room_for(&work);
+            let room = self.room_for(work);
             let written = room.and_then(|()| {
                 self.store.write(|store| {
+                    store.keep_settled(&work.ended, now_ms)?;
                     store.delete(&mut work.settled)?;
                     store.delete_overflow(&work.overflow_settled)?;
                     for (seq, attempts) in &work.attempts {
@@ -143,21 +168,15 @@ impl Writer {
                 })
             });
             match written {
-                Ok(()) => self.committed(&work, started.elapsed(), sizes.len()),
+                Ok(()) => return Ok((outcomes, sizes)),
                 Err(Failure::Full(error)) => {
-                    return self.full(work, &error);
+                    if !self.yields(work)? {
+                        return Err(Failure::Full(error));
+                    }
                 }
-                Err(failure) => {
-                    work.refuse(failure.error());
-                    return Err(failure);
-                }
+                Err(failure) => return Err(failure),
             }
-            self.answer(mem::take(&mut work.writes), outcomes, &sizes, now_ms);
         }
-        for flush in work.flushes {
-            let _ = flush.send(Ok(()));
-        }
-        Ok(())
     }
 
     fn committed(&mut self, work: &Work, time: Duration, appended: usize) {
@@ -193,13 +212,16 @@ impl Writer {
                             event: entry.event,
                             key: entry.key,
                             target: None,
+                            replay_of: None,
                             attempts: 0,
                             accepted_ms: now_ms,
                             bytes,
                         }
                     }));
                 }
-                (Write::Put(_, answer) | Write::Mark(_, answer), Outcome::Kept) => drop(answer.send(Ok(()))),
+                (Write::Put(_, answer) | Write::Mark(_, answer) | Write::Keep(_, answer), Outcome::Kept) => {
+                    drop(answer.send(Ok(())));
+                }
                 (write, Outcome::Refused(error)) => write.refuse(&error),
                 (Write::Append(..), Outcome::Kept) | (_, Outcome::Appended(_)) => unreachable!("by `apply`"),
             }
@@ -239,7 +261,7 @@ impl Writer {
     }
 
     fn discarded(&mut self, discarded: crate::retain::Discarded) {
-        if discarded.letters + discarded.marks == 0 {
+        if discarded.letters + discarded.marks + discarded.kept == 0 {
             return;
         }
         if discarded.letters > 0 {
@@ -293,5 +315,9 @@ fn apply(store: &mut Store, write: &Write, now_ms: u64, sizes: &mut Vec<u64>) ->
             store.mark(mark)?;
             Outcome::Kept
         }
+        Write::Keep(row, _) => match store.keep_for_target(row)? {
+            Ok(()) => Outcome::Kept,
+            Err(error) => Outcome::Refused(error),
+        },
     })
 }

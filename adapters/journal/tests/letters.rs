@@ -3,9 +3,11 @@
 mod common;
 
 use common::{Place, Running, acknowledge, entries, event, id, letter, malformed_letter};
+use futures_util::future::join_all;
 use outrigger_core::{DeadLetter, DeadLetters, Kind, Ledger, Mark};
 use outrigger_journal::{
     Journal,
+    audit::Order,
     dead::{Filter, Page},
 };
 use std::{
@@ -110,7 +112,7 @@ async fn a_replayed_letter_comes_again_as_a_new_event_and_a_malformed_one_stays(
     running.journal.put(&malformed_letter()).await.unwrap();
     running.journal.append(entries(50..51)).await.unwrap();
 
-    let replayed = running.journal.replay(only(&[1, 3, 4]), Page::default()).await.unwrap();
+    let replayed = running.journal.replay(only(&[1, 3, 4]), Page::default(), Order::default()).await.unwrap();
     assert_eq!(replayed.replayed, [(1, 2), (3, 3)]);
     assert_eq!((replayed.refused[0].0, replayed.refused.len()), (4, 1));
     assert_eq!(listed(&running.journal, all()).await, [2, 4]);
@@ -135,7 +137,7 @@ async fn a_replayed_letter_of_one_target_is_for_that_target_alone_also_after_a_c
     assert_eq!(journal.get(1).await.unwrap().unwrap().target.as_deref(), Some("audit"));
     let heads = journal.list(all(), Page::default()).await.unwrap().letters;
     assert_eq!(heads.iter().map(|head| head.target.as_deref()).collect::<Vec<_>>(), [Some("audit"), None]);
-    journal.replay(all(), Page::default()).await.unwrap();
+    journal.replay(all(), Page::default(), Order::default()).await.unwrap();
     journal.append(entries(50..51)).await.unwrap();
 
     let running = Running::start(place.crash().open(), 100);
@@ -153,8 +155,11 @@ async fn letters_can_be_replayed_and_dropped_in_a_journal_at_rest() {
     let place = Place::new();
     with_letters(&place, 3).await.close().await.unwrap();
     let offline = place.open();
-    assert_eq!(offline.replay(only(&[2]), Page::default()).await.unwrap().replayed, [(2, 1)]);
-    assert_eq!(offline.discard(only(&[3]), Page::default()).await.unwrap().ids, [3]);
+    assert_eq!(
+        offline.replay(only(&[2]), Page::default(), Order::default()).await.unwrap().replayed,
+        [(2, 1)]
+    );
+    assert_eq!(offline.discard(only(&[3]), Page::default(), Order::default()).await.unwrap().ids, [3]);
     offline.close().await.unwrap();
     let running = Running::start(place.open(), 100);
     assert_eq!(id(&running.desk.next().await), 2);
@@ -168,7 +173,7 @@ async fn a_replay_that_finds_the_queue_full_leaves_the_letter() {
     let journal = with_letters(&place, 1).await;
     while journal.append(entries(0..10)).await.is_ok() {}
     while journal.append(entries(0..1)).await.is_ok() {}
-    let replayed = journal.replay(all(), Page::default()).await.unwrap();
+    let replayed = journal.replay(all(), Page::default(), Order::default()).await.unwrap();
     assert!(replayed.replayed.is_empty() && replayed.refused[0].1.contains("bound"), "{replayed:?}");
     assert_eq!(listed(&journal, all()).await, [1]);
 }
@@ -185,7 +190,7 @@ async fn full_dead_letters_refuse_until_some_are_dropped() {
     };
     assert_eq!(error.kind(), Kind::Full);
     assert!(journal.stats().dead_bytes <= 64 << 10);
-    journal.discard(only(&[1]), Page::default()).await.unwrap();
+    journal.discard(only(&[1]), Page::default(), Order::default()).await.unwrap();
     journal.put(&letter(2)).await.unwrap();
 }
 
@@ -225,6 +230,18 @@ async fn a_mark_is_there_after_a_kill_and_names_one_event_at_one_target() {
     assert!(!after.ask(&mark("b")).await.unwrap());
     assert!(!after.ask(&Mark { target: "other".into(), ..mark("a") }).await.unwrap());
     assert!(!after.ask(&Mark { receiver: "kafka".into(), ..mark("a") }).await.unwrap());
+}
+
+#[tokio::test]
+async fn however_many_marks_are_asked_for_and_written_at_once_each_is_told_and_kept() {
+    let mut place = Place::new();
+    place.config.waiting_events_max = 4;
+    let journal = place.open();
+    let marks: Vec<_> = (0..600).map(|n| mark(&n.to_string())).collect();
+    let written = join_all(marks.iter().map(|mark| journal.mark(mark))).await;
+    assert_eq!(written.into_iter().filter_map(Result::err).next(), None);
+    let told = join_all(marks.iter().map(|mark| journal.ask(mark))).await;
+    assert!(told.iter().all(|known| matches!(known, Ok(true))), "{:?}", told.iter().find(|it| it.is_err()));
 }
 
 const HOUR_MS: u64 = 3_600_000;

@@ -4,7 +4,12 @@ mod common;
 
 use common::{Place, Running, acknowledge, entry, event, id, letter};
 use outrigger_core::{DeadLetters, Delivery, Settlement};
-use outrigger_journal::dead::{Filter, Page};
+use outrigger_journal::{
+    Journal,
+    audit::Order,
+    dead::{Filter, Page},
+    events,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +73,17 @@ struct World {
     in_hand: Vec<Delivery>,
 }
 
+/// The sequences of all events, waiting and kept.
+async fn listed(journal: &Journal) -> Vec<u64> {
+    let (mut page, mut seqs) = (Page { after: 0, limit: 1_000 }, Vec::new());
+    loop {
+        let listed = journal.events(events::Filter::default(), page).await.unwrap();
+        seqs.extend(listed.events.iter().map(|head| head.seq));
+        let Some(after) = listed.next else { return seqs };
+        page.after = after;
+    }
+}
+
 fn seq(delivery: &Delivery) -> u64 {
     delivery.origin.position.to_string().parse().unwrap()
 }
@@ -75,6 +91,7 @@ fn seq(delivery: &Delivery) -> u64 {
 impl World {
     fn new() -> Self {
         let mut place = Place::new();
+        place.config.keep_settled = true;
         place.config.hand_events_max = 16; // so that the way over the disk is walked, too
         let running = Running::start(place.open(), 48);
         Self { place, running, model: Model::default(), in_hand: Vec::new() }
@@ -115,7 +132,12 @@ impl World {
             Step::Drop(at) => {
                 if let Some(number) = self.letter(*at) {
                     let filter = Filter { ids: vec![number], ..Filter::default() };
-                    let dropped = self.running.journal.discard(filter, Page::default()).await.unwrap();
+                    let dropped = self
+                        .running
+                        .journal
+                        .discard(filter, Page::default(), Order::default())
+                        .await
+                        .unwrap();
                     assert_eq!(dropped.ids, [number]);
                     self.model.dead.remove(&number);
                 }
@@ -141,7 +163,7 @@ impl World {
     async fn replay(&mut self, at: usize) {
         let Some(number) = self.letter(at) else { return };
         let filter = Filter { ids: vec![number], ..Filter::default() };
-        let replayed = self.running.journal.replay(filter, Page::default()).await.unwrap();
+        let replayed = self.running.journal.replay(filter, Page::default(), Order::default()).await.unwrap();
         self.model.last_seq += 1;
         assert_eq!(replayed.replayed, [(number, self.model.last_seq)]);
         let event = self.model.dead.remove(&number).unwrap();
@@ -204,6 +226,10 @@ impl World {
             letters.iter().map(|head| (head.id, head.event_id.parse().unwrap())).collect()
         };
         assert_eq!(dead, self.model.dead);
+        assert!(
+            listed(&journal).await.into_iter().eq(1..=self.model.last_seq),
+            "each waits or is kept, once"
+        );
         self.running = Running::start(journal, 100_000);
         self.place = place;
         let deliveries = self.running.deliveries(found).await.unwrap();

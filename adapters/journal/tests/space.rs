@@ -8,6 +8,7 @@ use common::{Running, acknowledge, event, letter};
 use outrigger_core::{DeadLetter, DeadLetters, Kind};
 use outrigger_journal::{
     Config, Entry, Journal,
+    audit::Order,
     dead::{Filter, Page},
 };
 use outrigger_testkit::skip;
@@ -53,8 +54,13 @@ impl Volume {
     }
 
     fn open(&self) -> Arc<Journal> {
+        self.open_with(|_| {})
+    }
+
+    fn open_with(&self, change: impl FnOnce(&mut Config)) -> Arc<Journal> {
         let commit_every = Duration::from_millis(20);
-        let config = Config { commit_every, ..Config::new(self.file("journal.db")) };
+        let mut config = Config { commit_every, ..Config::new(self.file("journal.db")) };
+        change(&mut config);
         Journal::open(config, |error| panic!("fatal: {error}")).unwrap()
     }
 
@@ -239,11 +245,35 @@ async fn dead_letters_that_fill_a_volume_can_be_dropped_and_then_events_find_spa
     assert_eq!(running.journal.append(large(0, 50_000)).await.unwrap_err().kind(), Kind::Full);
     volume.fill_up();
     let mut page = Page::default();
-    while let Some(after) = running.journal.discard(Filter::default(), page).await.unwrap().next {
+    while let Some(after) =
+        running.journal.discard(Filter::default(), page, Order::default()).await.unwrap().next
+    {
         page.after = after;
     }
     assert!(running.journal.list(Filter::default(), Page::default()).await.unwrap().letters.is_empty());
     fs::remove_file(volume.file("filler")).unwrap();
     goes_on_within_seconds(&running).await;
     running.stop().await;
+}
+
+/// What is kept for people fills the volume, and is what yields: no event is refused for its sake, and as many fit as without it.
+#[tokio::test]
+async fn kept_events_that_fill_a_volume_yield_to_new_ones() {
+    for (volume_bytes, bytes) in [(6 * MIB, 50_000), (12 * MIB, 200_000), (6 * MIB, 2_000)] {
+        let test = "kept_events_that_fill_a_volume_yield_to_new_ones";
+        let Some(volume) = Volume::new(test, volume_bytes).await else { return };
+        let plain = Running::start(volume.open(), 100_000);
+        let fits = fill(&plain.journal, bytes).await;
+        settle(&plain, fits).await;
+        plain.stop().await;
+
+        let running = Running::start(volume.open_with(|config| config.keep_settled = true), 100_000);
+        goes_on(&running, 2 * volume_bytes.div_ceil(bytes), bytes).await;
+        let stats = running.journal.stats();
+        assert!(stats.kept > 0 && stats.expired > 0, "{volume_bytes}/{bytes}: {stats:?}");
+        let again = fill(&running.journal, bytes).await;
+        assert!(again * 10 >= fits * 9, "{again} instead of {fits} of {bytes} bytes on {volume_bytes}");
+        settle(&running, again).await;
+        running.stop().await;
+    }
 }

@@ -23,6 +23,7 @@ pub mod client;
 pub mod decode;
 pub mod encode;
 
+mod appetite;
 mod board;
 mod cluster;
 mod commit;

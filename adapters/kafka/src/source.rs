@@ -5,6 +5,7 @@
 
 use crate::{
     Config,
+    appetite::Appetite,
     board::{Board, Command},
     client::{Client, Connect, Damage, Happened, Stats, Tail, TopicPartition, Trouble, TroubleKind},
     desk::Desk,
@@ -47,6 +48,7 @@ pub(crate) struct Reader<C> {
     pub(crate) held_since: Option<Instant>,
     /// Whether everything is paused because of that.
     pub(crate) window_paused: bool,
+    appetite: Appetite,
     pub(crate) watch: Watch,
     pub(crate) intake: Intake,
 }
@@ -76,6 +78,7 @@ enum Wake {
     Command(Command),
     Bell,
     Room,
+    Hungry,
     Tick,
     Batch { full: bool },
     Happened(Happened),
@@ -104,6 +107,7 @@ impl<C: Client> Reader<C> {
             bell: Arc::new(Notify::new()),
             held_since: None,
             window_paused: false,
+            appetite: Appetite::Asks,
             watch: Watch {
                 alive_at: now,
                 received: 0,
@@ -123,7 +127,8 @@ impl<C: Client> Reader<C> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let held = self.desk.held.front().map(outrigger_core::Delivery::size);
-            let may_poll = held.is_none() || self.window_paused;
+            let may_poll =
+                (held.is_none() || self.window_paused) && self.appetite.wants(|| self.intake.is_sated());
             let wake = tokio::select! {
                 biased;
                 () = started(&mut drain) => Wake::Drain,
@@ -135,6 +140,7 @@ impl<C: Client> Reader<C> {
                 command = self.board.commands.next() => Wake::Command(command),
                 () = self.bell.notified() => Wake::Bell,
                 () = self.intake.ebb(held.unwrap_or_default()), if held.is_some() => Wake::Room,
+                () = self.intake.hungry(), if self.appetite.was_sated() => Wake::Hungry,
                 _ = ticks.tick() => Wake::Tick,
                 wake = fetch(&*self.client, &mut self.desk), if may_poll => wake,
             };
@@ -154,6 +160,10 @@ impl<C: Client> Reader<C> {
                     self.hand_on_aside();
                 }
                 Wake::Room => self.room(),
+                Wake::Hungry => {
+                    self.appetite = Appetite::Asks;
+                    continue;
+                }
                 Wake::Tick => self.tick(),
                 Wake::Batch { full } => {
                     self.after_batch();
@@ -204,6 +214,7 @@ impl<C: Client> Reader<C> {
         }
         if self.held_since.is_none() && !self.desk.held.is_empty() {
             self.held_since = Some(Instant::now());
+            self.appetite = Appetite::Asks;
         }
     }
 
@@ -235,6 +246,7 @@ impl<C: Client> Reader<C> {
     fn tick(&mut self) {
         self.desk.now_ms = unix_ms();
         self.commit();
+        self.appetite.tick();
         let now = Instant::now();
         let full_for = self.held_since.map_or_else(Default::default, |since| now - since);
         self.window_paused |= full_for >= self.config.pause_after;

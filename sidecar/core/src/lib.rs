@@ -45,7 +45,7 @@ pub use inbound::{Inbound, Inbox, Outcome, Refused};
 pub use ledger::{Ledger, Mark};
 pub use live::LiveSpan;
 pub use plugin::{Annotate, Observe, Plugin};
-pub use receipt::{BatchOutcome, Receipt, Settlement, Settler};
+pub use receipt::{BatchOutcome, Fate, Receipt, Settlement, Settler};
 pub use sink::Sink;
 pub use source::{Admit, Intake, Source};
 pub use timeline::{About, Step, Timeline};

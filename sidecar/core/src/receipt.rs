@@ -3,7 +3,7 @@
 //! A receipt that is dropped releases its delivery: whatever panics, is cancelled or forgotten is delivered
 //! again, never lost. [`Receipt::split`] serves fan-out, [`Receipt::batch`] serves brokers that push batches.
 
-use crate::{Reason, Reply, TargetId, source::Permit};
+use crate::{Code, Reason, Reply, TargetId, source::Permit};
 use std::{
     fmt,
     future::Future,
@@ -28,6 +28,31 @@ pub enum Settlement {
     Reject(Reason),
 }
 
+/// What became of a delivery at one place, for a source that keeps a record of it. Its settlement does not say: what is a dead
+/// letter is acknowledged as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The target has it.
+    Delivered,
+    /// The target failed it, and it is durable among the dead letters.
+    Dead(Code),
+    /// A rule discarded it.
+    Discarded,
+    /// It is durable where it waits for the target.
+    Queued,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivered => f.write_str("delivered"),
+            Self::Dead(code) => write!(f, "dead-letter:{code}"),
+            Self::Discarded => f.write_str("discarded"),
+            Self::Queued => f.write_str("queued"),
+        }
+    }
+}
+
 /// The side of a source that settles. Calls never block; what must be written is written later, by the source.
 pub trait Settler: Send + Sync {
     /// The outcome of the delivery `token`.
@@ -42,6 +67,12 @@ pub trait Settler: Send + Sync {
     /// The delivery `token` has now had `attempts` attempts: a source that can count remembers it.
     fn attempted(&self, token: u64, attempts: u32) {
         let _ = (token, attempts);
+    }
+
+    /// What became of the delivery `token` at `place`, a target or a rule, with how many attempts; told before it is settled.
+    /// A source that keeps records remembers it.
+    fn became(&self, token: u64, place: &Arc<str>, fate: Fate, attempts: u32) {
+        let _ = (token, place, fate, attempts);
     }
 
     /// Whether [`crate::Delivery::attempts`] of its deliveries counts each time that one was handed out, also where it
@@ -87,6 +118,13 @@ impl Receipt {
     pub fn attempted(&self, attempts: u32) {
         if let Some(settler) = &self.settler {
             settler.attempted(self.token, attempts);
+        }
+    }
+
+    /// Tells the source what became of it at `place`, a target or a rule, with how many attempts.
+    pub fn became(&self, place: &Arc<str>, fate: Fate, attempts: u32) {
+        if let Some(settler) = &self.settler {
+            settler.became(self.token, place, fate, attempts);
         }
     }
 
@@ -223,6 +261,13 @@ impl Settler for Split {
         let least = state.attempts.iter().flatten().min().copied().unwrap_or(0);
         if let Some(parent) = &state.parent {
             parent.attempted(least);
+        }
+    }
+
+    fn became(&self, _token: u64, place: &Arc<str>, fate: Fate, attempts: u32) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(parent) = &state.parent {
+            parent.became(place, fate, attempts);
         }
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::Code;
 
 #[derive(Default)]
-struct Recorder(Mutex<Vec<(u64, Settlement)>>, Mutex<Vec<u32>>);
+struct Recorder(Mutex<Vec<(u64, Settlement)>>, Mutex<Vec<u32>>, Mutex<Vec<String>>);
 
 impl Settler for Recorder {
     fn settle(&self, token: u64, settlement: Settlement) {
@@ -11,6 +11,10 @@ impl Settler for Recorder {
 
     fn attempted(&self, _token: u64, attempts: u32) {
         self.1.lock().unwrap().push(attempts);
+    }
+
+    fn became(&self, token: u64, place: &Arc<str>, fate: Fate, attempts: u32) {
+        self.2.lock().unwrap().push(format!("{token} {place} {fate} {attempts}"));
     }
 }
 
@@ -177,6 +181,14 @@ fn the_source_of_a_split_is_told_the_least_attempts_of_those_that_are_not_settle
     children.remove(1).settle(Settlement::Ack(None));
     children[0].attempted(4);
     assert_eq!(*recorder.1.lock().unwrap(), [0, 0, 1, 2]);
+}
+
+#[test]
+fn the_source_of_a_split_is_told_what_became_of_it_at_each_target() {
+    let (recorder, children) = split_in_three();
+    children[0].became(&"a".into(), Fate::Delivered, 1);
+    children[1].became(&"b".into(), Fate::Dead(Code::Exhausted), 5);
+    assert_eq!(*recorder.2.lock().unwrap(), ["7 a delivered 1", "7 b dead-letter:exhausted 5"]);
 }
 
 proptest::proptest! {

@@ -126,9 +126,10 @@ impl OwnerSocket {
         &self.listener
     }
 
-    /// Whether the peer may talk to us: the file's mode says so already, but modes can be changed.
-    pub(crate) fn allows(&self, peer: &UnixStream) -> bool {
-        peer.peer_cred().is_ok_and(|cred| cred.uid() == self.owner || cred.uid() == 0)
+    /// The peer's user, if that one may talk to us: the file's mode says so already, but modes can be changed.
+    pub(crate) fn allowed(&self, peer: &UnixStream) -> Option<u32> {
+        let uid = peer.peer_cred().ok()?.uid();
+        (uid == self.owner || uid == 0).then_some(uid)
     }
 
     async fn bind(path: &Path) -> Result<OwnerSocket, String> {

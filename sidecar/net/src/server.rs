@@ -147,6 +147,8 @@ pub struct Remote {
     pub address: Option<SocketAddr>,
     /// Whether TLS is spoken.
     pub tls: bool,
+    /// The user at the other end of a Unix socket.
+    pub uid: Option<u32>,
 }
 
 /// The same as [`serve`], with a service for each connection that knows its [`Remote`].
@@ -200,7 +202,7 @@ impl Accept for TcpListener {
         // Small answers must not wait for an acknowledgement (Nagle); a socket that is gone already
         // refuses the option, and its connection will find out.
         let _ = stream.set_nodelay(true);
-        Poll::Ready(Ok(Some((stream, Remote { address: Some(address), tls: false }))))
+        Poll::Ready(Ok(Some((stream, Remote { address: Some(address), tls: false, uid: None }))))
     }
 }
 
@@ -228,7 +230,8 @@ impl Accept for OwnerSocket {
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Accepted<UnixStream>> {
         let (stream, _) = ready!(self.listener().poll_accept(cx))?;
-        Poll::Ready(Ok(self.allows(&stream).then_some((stream, Remote { address: None, tls: false }))))
+        let uid = self.allowed(&stream);
+        Poll::Ready(Ok(uid.map(|uid| (stream, Remote { address: None, tls: false, uid: Some(uid) }))))
     }
 }
 

@@ -25,7 +25,7 @@ use outrigger_net::{
     body::{BodyLimits, Budget},
     limits::Limits,
     listen::Listener,
-    server::{Counts, serve, serve_each},
+    server::{Counts, Remote, serve, serve_each},
     tls::{ServerSettings, ServerTls},
 };
 use std::{net::SocketAddr, path::Path, sync::Arc, time::SystemTime};
@@ -155,8 +155,14 @@ impl AdminDoors {
             tokio::spawn(serve(listener, admin_limits(), watched.counts, service, started(drain.clone())));
         }
         let admin = admin.clone();
-        let service = move |request| admin.clone().owner(request);
-        tokio::spawn(serve(self.owner, admin_limits(), counts(), service, started(drain.clone())));
+        let each = move |remote: Remote| {
+            let admin = admin.clone();
+            move |request| admin.clone().owner(request, remote.uid)
+        };
+        let drain = drain.clone();
+        tokio::spawn(async move {
+            serve_each(self.owner, admin_limits(), counts(), each, started(drain)).await;
+        });
     }
 }
 
@@ -269,7 +275,8 @@ fn receiving(config: &Config, http: &Http) -> Arc<Budget> {
         config.ingress.eventgrid_webhook.as_ref().map(|webhook| webhook.body_bytes_max),
         config.ingress.pubsub_push.as_ref().map(|push| push.body_bytes_max),
     ];
-    let largest = pushed.into_iter().flatten().fold(http.decompressed_bytes_max, usize::max);
+    let origins = config.ingress.origins.iter().map(|origin| origin.body_bytes_max);
+    let largest = pushed.into_iter().flatten().chain(origins).fold(http.decompressed_bytes_max, usize::max);
     Arc::new(Budget::new(http.receiving_bytes_max.max(largest)))
 }
 

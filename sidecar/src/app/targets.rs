@@ -85,7 +85,7 @@ pub(super) fn open(
     let target = Target::new(TargetId(FUNCTION.into()), wiring::settings(config), of_function);
     let (mut others, mut spills) = (Vec::new(), Vec::new());
     for named in config.targets.iter().filter(|_| is_one_of_several) {
-        let call = call(named, around.brokers)?;
+        let call = call(named, around)?;
         let settings = wiring::target_settings(&config.delivery, named);
         let other = Target::new(TargetId(named.name.as_str().into()), settings, parts(call, rng.fork()));
         other.set_ready(true); // nobody asks it first: its breaker sees to outages
@@ -112,11 +112,13 @@ pub(super) fn open(
     Ok((Targets { function: target, others, spills, routes }, function))
 }
 
-fn call(target: &config::Target, brokers: &Brokers) -> Result<Arc<dyn Call>, Failure> {
-    if let TargetPlace::Url(at) = &target.place {
-        return registry::target(target, at).map_err(wrong);
+fn call(target: &config::Target, around: &Around<'_>) -> Result<Arc<dyn Call>, Failure> {
+    match (&target.place, around.storage) {
+        (TargetPlace::Url(at), _) => return registry::target(target, at).map_err(wrong),
+        (TargetPlace::Journal, Some(storage)) => return Ok(storage.archive.clone()),
+        _ => {}
     }
-    let sink = brokers.targets.iter().find(|(name, _)| *name == target.name);
+    let sink = around.brokers.targets.iter().find(|(name, _)| *name == target.name);
     match sink {
         Some((_, sink)) => Ok(Arc::new(Outlet(sink.clone()))),
         None => Err(Failure::Wrong(format!(

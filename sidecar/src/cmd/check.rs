@@ -1,6 +1,7 @@
 //! `outrigger check`: every mistake of a configuration, before it is run.
 
 mod loops;
+mod ours;
 mod proxy;
 mod routes;
 
@@ -79,6 +80,7 @@ pub(crate) fn findings(config: &Config) -> Vec<(String, String)> {
 pub(crate) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
     let mut warnings = proxy::warnings(config);
     warnings.extend(loops::warnings(config));
+    warnings.extend(ours::warnings(config));
     warnings.extend(routes::warnings(config));
     warnings
 }

@@ -1,26 +1,23 @@
 //! `outrigger dead`: dead letters, of a running outrigger or of a journal at rest.
 //!
-//! `live` talks to the owner's socket, `show` prints; this file finds out which home there is and does the work
-//! page by page.
+//! `live` talks to the owner's socket, `show` prints; which home there is, and the work page by page, is `home`'s.
 
 pub(crate) mod live;
 pub(super) mod show;
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    path::Path,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+use std::io::{self, IsTerminal as _, Write as _};
+
+use outrigger_core::Error;
+
+use super::{
+    Exit, Failure,
+    home::{self, Home, ago, configured, failure, now_ms},
 };
-
-use outrigger_core::{Error, Kind};
-
-use super::{Exit, Failure};
 use crate::{
-    cli::{ChangeArgs, DeadArgs, DeadCommand, FilterArgs},
-    config::{self, Config, Env, Purpose, units},
-    dead_api::{Changed, Dead, Filter, Letter, PAGE, PAGE_MAX, Summary},
-    registry::{self, Storage},
+    audit::offline,
+    cli::{ChangeArgs, DeadCommand, FilterArgs},
+    config::Env,
+    dead_api::{Changed, Dead, Filter, Letter, PAGE, Summary},
 };
 
 /// Does what the arguments say and prints what came of it.
@@ -44,55 +41,6 @@ pub fn run(command: &DeadCommand, env: &dyn Env) -> Result<Exit, Failure> {
         closed?;
         print(&done, common.json)
     })
-}
-
-fn configured(common: &DeadArgs, env: &dyn Env) -> Result<Config, Failure> {
-    let file = config::locate(env, common.config.as_deref());
-    config::load(env, file.as_deref(), &[], Purpose::Look)
-        .map_err(|problems| Failure::Wrong(problems.to_string()))
-}
-
-/// Where the letters are.
-pub(super) enum Home {
-    Live(Arc<dyn Dead>),
-    AtRest(Storage),
-}
-
-impl Home {
-    pub(super) async fn find(config: &Config) -> Result<Self, Failure> {
-        let (socket, file) = (&config.admin.socket, &config.journal.path);
-        if live::answers(socket).await? {
-            return Ok(Self::Live(Arc::new(live::Socket::new(socket.clone()))));
-        }
-        // Opening would make one, and an empty list would be a wrong answer to a wrong folder.
-        if !file.exists() {
-            return Err(nowhere(socket, file));
-        }
-        registry::journal(&config.journal, drop).map(Self::AtRest).map_err(|error| failure(&error))
-    }
-
-    pub(super) fn letters(&self) -> Arc<dyn Dead> {
-        match self {
-            Self::Live(letters) => letters.clone(),
-            Self::AtRest(storage) => storage.letters.clone(),
-        }
-    }
-
-    pub(super) async fn close(self) -> Result<(), Failure> {
-        match self {
-            Self::Live(_) => Ok(()),
-            Self::AtRest(storage) => storage.keeper.close().await.map_err(|error| failure(&error)),
-        }
-    }
-}
-
-fn nowhere(socket: &Path, file: &Path) -> Failure {
-    Failure::Problem(format!(
-        "no outrigger listens at {} and there is no journal at {}; call this in the folder where `outrigger run` was \
-         started, or name its configuration with -c",
-        socket.display(),
-        file.display()
-    ))
 }
 
 /// What is to be done, read from the arguments.
@@ -139,39 +87,24 @@ impl Job {
     }
 }
 
-async fn list(dead: &dyn Dead, mut filter: Filter) -> Result<Done, Error> {
+async fn list(dead: &dyn Dead, filter: Filter) -> Result<Done, Error> {
     let limit = filter.limit.unwrap_or(PAGE) as usize;
-    let mut letters = Vec::new();
-    loop {
-        filter.limit = Some(page(limit - letters.len()));
-        let listed = dead.list(filter.clone()).await?;
-        letters.extend(listed.letters);
-        filter.after = listed.next;
-        if listed.next.is_none() || letters.len() >= limit {
-            return Ok(Done::Listed { letters, more: listed.next.is_some() });
-        }
-    }
+    let listed = home::gather(limit, None, async |limit, after| {
+        let listed = dead.list(Filter { limit: Some(limit), after, ..filter.clone() }).await?;
+        Ok((listed.letters, listed.next))
+    });
+    let (letters, next) = listed.await?;
+    Ok(Done::Listed { letters, more: next.is_some() })
 }
 
-async fn change(dead: &dyn Dead, mut filter: Filter, replay: bool) -> Result<Changed, Error> {
+async fn change(dead: &dyn Dead, filter: Filter, replay: bool) -> Result<Changed, Error> {
+    let by = offline(); // a running outrigger knows who asks, and counts this for nothing
     let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize);
-    let mut all = Changed::default();
-    loop {
-        let taken = all.done.len() + all.refused.len();
-        filter.limit = Some(page(limit - taken.min(limit)));
-        let asked = filter.clone();
-        let changed = if replay { dead.replay(asked).await? } else { dead.drop(asked).await? };
-        all.done.extend(changed.done);
-        all.refused.extend(changed.refused);
-        filter.after = changed.next;
-        if changed.next.is_none() || all.done.len() + all.refused.len() >= limit {
-            return Ok(all);
-        }
-    }
-}
-
-fn page(left: usize) -> u32 {
-    u32::try_from(left).unwrap_or(u32::MAX).min(PAGE_MAX)
+    home::change(limit, async |limit, after| {
+        let asked = Filter { limit: Some(limit), after, ..filter.clone() };
+        if replay { dead.replay(asked, &by).await } else { dead.drop(asked, &by).await }
+    })
+    .await
 }
 
 fn change_of(args: &ChangeArgs, now_ms: u64, verb: &str) -> Result<Filter, Failure> {
@@ -196,12 +129,6 @@ fn change_of(args: &ChangeArgs, now_ms: u64, verb: &str) -> Result<Filter, Failu
 }
 
 fn filter_of(args: &FilterArgs, now_ms: u64) -> Result<Filter, Failure> {
-    let ago = |flag: &str, text: &Option<String>| -> Result<Option<u64>, Failure> {
-        let Some(text) = text else { return Ok(None) };
-        let wrong = || Failure::Wrong(format!("{flag}: {text:?} is not {}", units::A_DURATION));
-        let ms = units::duration(text).ok_or_else(wrong)?.as_millis();
-        Ok(Some(now_ms.saturating_sub(u64::try_from(ms).unwrap_or(u64::MAX))))
-    };
     if args.limit == Some(0) {
         return Err(Failure::Wrong("--limit: 0 letters are none; give at least 1".to_owned()));
     }
@@ -211,8 +138,8 @@ fn filter_of(args: &FilterArgs, now_ms: u64) -> Result<Filter, Failure> {
         source: args.source.clone(),
         reason: args.reason.clone(),
         text: args.text.clone(),
-        since_ms: ago("--since", &args.since)?,
-        until_ms: ago("--until", &args.until)?,
+        since_ms: ago(now_ms, "--since", args.since.as_ref())?,
+        until_ms: ago(now_ms, "--until", args.until.as_ref())?,
         limit: args.limit,
         ..Filter::default()
     };
@@ -249,18 +176,6 @@ fn print(done: &Done, json: bool) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Success)
-}
-
-fn failure(error: &Error) -> Failure {
-    match error.kind() {
-        Kind::Invalid => Failure::Wrong(error.message().to_owned()),
-        _ => Failure::Problem(error.message().to_owned()),
-    }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

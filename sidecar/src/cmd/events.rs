@@ -1,78 +1,234 @@
-//! Events of files, each a line: read one after the other, whatever is wrong with some.
+//! `outrigger events`: events that wait or are kept, of a running outrigger or of a journal at rest; and who changed what.
+//!
+//! Where they are, and the work page by page, is `home`'s; `show` prints.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-};
+mod show;
 
-use bytes::Bytes;
-use outrigger_core::{Event, event::json};
+use std::io::{self, IsTerminal as _, Write as _};
+
+use outrigger_core::Error;
 
 use super::{
-    Failure,
-    lines::{self, AN_EVENT, Line, too_large},
+    Exit, Failure,
+    dead::show::clean,
+    home::{self, Home, ago, configured, failure, now_ms},
+};
+use crate::{
+    audit::{Entry, offline},
+    cli::{EventFilterArgs, EventsCommand},
+    config::{Config, Env, FUNCTION},
+    dead_api::{Changed, PAGE},
+    events_api::{AuditPage, Events, Filter, Replay, Shown, Summary},
 };
 
-/// What is done with each.
-pub(super) trait Reader {
-    /// An event, the line that it is, and where that stands.
-    ///
-    /// # Errors
-    /// What ends the reading: that nothing can be printed any more.
-    fn event(&mut self, place: &str, line: &[u8], event: &Event) -> Result<(), Failure>;
-
-    /// A file or line that cannot be read, and why; the rest goes on.
-    ///
-    /// # Errors
-    /// As [`Reader::event`].
-    fn unreadable(&mut self, place: &str, why: &str) -> Result<(), Failure>;
-}
-
-/// Reads the `files` in their order, of which `-` is standard input, or standard input where there are none.
+/// Does what the arguments say and prints what came of it.
 ///
 /// # Errors
-/// Those of `reader`.
-pub(super) fn read(
-    files: &[PathBuf],
-    stdin: &mut dyn BufRead,
-    reader: &mut impl Reader,
-) -> Result<(), Failure> {
-    if files.is_empty() {
-        return stream("standard input", stdin, reader);
-    }
-    for path in files {
-        if path.as_os_str() == "-" {
-            stream("standard input", stdin, reader)?;
-        } else {
-            file(path, reader)?;
-        }
-    }
-    Ok(())
+/// [`Failure::Wrong`] for arguments or a configuration that cannot be meant; [`Failure::Problem`] when there is no journal or
+/// it cannot be used.
+pub fn run(command: &EventsCommand, env: &dyn Env) -> Result<Exit, Failure> {
+    let (EventsCommand::List { common, .. }
+    | EventsCommand::Show { common, .. }
+    | EventsCommand::Replay { common, .. }
+    | EventsCommand::Audit { common, .. }) = command;
+    let job = Job::of(command, now_ms())?;
+    let config = configured(common, env)?;
+    job.check(&config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let home = Home::find(&config).await?;
+        let done = job.run(&*home.events()).await.map_err(|error| failure(&error));
+        let closed = home.close().await;
+        let done = done?;
+        closed?;
+        print(&done, common.json)
+    })
 }
 
-fn file(path: &Path, reader: &mut impl Reader) -> Result<(), Failure> {
-    let name = path.display().to_string();
-    match fs::File::open(path) {
-        Ok(file) => stream(&name, &mut BufReader::new(file), reader),
-        Err(error) => reader.unreadable(&name, &error.to_string()),
+/// What is to be done, read from the arguments.
+#[derive(Debug, PartialEq, Eq)]
+enum Job {
+    List(Filter),
+    Show { what: String, data_only: bool },
+    Replay(Replay),
+    Audit(AuditPage),
+}
+
+/// What came of it.
+enum Done {
+    Listed { events: Vec<Summary>, next: Option<u64> },
+    Shown { event: Box<Shown>, data_only: bool },
+    Missing(String),
+    Replayed { changed: Changed, dry_run: bool },
+    Audited { entries: Vec<Entry>, next: Option<u64> },
+}
+
+impl Job {
+    fn of(command: &EventsCommand, now_ms: u64) -> Result<Self, Failure> {
+        match command {
+            EventsCommand::List { filter, after, .. } => {
+                Ok(Self::List(Filter { after: *after, ..filter_of(filter, &[], now_ms)? }))
+            }
+            EventsCommand::Show { what, data_only, .. } => {
+                Ok(Self::Show { what: what.clone(), data_only: *data_only })
+            }
+            EventsCommand::Replay { seqs, filter, all, to, dry_run, .. } => {
+                let mut filter = filter_of(filter, seqs, now_ms)?;
+                match (filter.is_empty(), *all) {
+                    (true, false) => {
+                        let message = "which ones? `outrigger events replay` needs numbers, a filter such as --type, or \
+                                       --all";
+                        return Err(Failure::Wrong(message.to_owned()));
+                    }
+                    (false, true) => {
+                        return Err(Failure::Wrong(
+                            "--all and a filter contradict each other; give one".to_owned(),
+                        ));
+                    }
+                    _ => {}
+                }
+                filter.all = *all;
+                // Copies that are settled while this runs are not meant; without this bound it might never end.
+                filter.until_ms = Some(filter.until_ms.unwrap_or(u64::MAX).min(now_ms.saturating_add(1)));
+                Ok(Self::Replay(Replay { filter, to: to.clone(), dry_run: *dry_run }))
+            }
+            EventsCommand::Audit { limit, before, .. } => {
+                checked_limit(*limit)?;
+                Ok(Self::Audit(AuditPage { before: *before, limit: *limit }))
+            }
+        }
+    }
+
+    /// A target that nobody knows would make dead letters of all of them.
+    fn check(&self, config: &Config) -> Result<(), Failure> {
+        let Self::Replay(Replay { to: Some(to), .. }) = self else { return Ok(()) };
+        let others = config.targets.iter().map(|target| target.name.as_str());
+        let names: Vec<_> = std::iter::once(FUNCTION).chain(others).collect();
+        if names.contains(&to.as_str()) {
+            return Ok(());
+        }
+        Err(Failure::Wrong(format!("--to: {to:?} is no target; there are {}", names.join(", "))))
+    }
+
+    async fn run(self, events: &dyn Events) -> Result<Done, Error> {
+        match self {
+            Self::List(filter) => list(events, filter).await,
+            Self::Show { what, data_only } => Ok(match events.show(&what).await? {
+                Some(event) => Done::Shown { event: Box::new(event), data_only },
+                None => Done::Missing(what),
+            }),
+            Self::Replay(replay) => {
+                let dry_run = replay.dry_run;
+                Ok(Done::Replayed { changed: change(events, replay).await?, dry_run })
+            }
+            Self::Audit(page) => audited(events, page).await,
+        }
     }
 }
 
-fn stream(name: &str, bytes: &mut dyn BufRead, reader: &mut impl Reader) -> Result<(), Failure> {
-    for number in 1_u64.. {
-        let place = format!("{name}:{number}");
-        let line: Bytes = match lines::next(bytes) {
-            Ok(None) => break,
-            Err(error) => return reader.unreadable(name, &error.to_string()),
-            Ok(Some(Line::TooLarge)) => return reader.unreadable(&place, &too_large(AN_EVENT)),
-            Ok(Some(Line::Text(line))) if line.is_empty() => continue,
-            Ok(Some(Line::Text(line))) => line,
-        };
-        match json::decode(line.clone()) {
-            Ok(event) => reader.event(&place, &line, &event)?,
-            Err(invalid) => reader.unreadable(&place, &format!("no CloudEvent: {invalid}"))?,
+async fn list(events: &dyn Events, filter: Filter) -> Result<Done, Error> {
+    let limit = filter.limit.unwrap_or(PAGE) as usize;
+    let listed = home::gather(limit, filter.after, async |limit, after| {
+        let listed = events.list(Filter { limit: Some(limit), after, ..filter.clone() }).await?;
+        Ok((listed.events, listed.next))
+    });
+    let (events, next) = listed.await?;
+    Ok(Done::Listed { events, next })
+}
+
+async fn change(events: &dyn Events, replay: Replay) -> Result<Changed, Error> {
+    let by = offline(); // a running outrigger knows who asks, and counts this for nothing
+    let limit = replay.filter.limit.map_or(usize::MAX, |limit| limit as usize);
+    home::change(limit, async |limit, after| {
+        let filter = Filter { limit: Some(limit), after, ..replay.filter.clone() };
+        events.replay(Replay { filter, ..replay.clone() }, &by).await
+    })
+    .await
+}
+
+async fn audited(events: &dyn Events, page: AuditPage) -> Result<Done, Error> {
+    let limit = page.limit.unwrap_or(PAGE) as usize;
+    let audited = home::gather(limit, page.before, async |limit, before| {
+        let audited = events.audit(AuditPage { before, limit: Some(limit) }).await?;
+        Ok((audited.entries, audited.next))
+    });
+    let (entries, next) = audited.await?;
+    Ok(Done::Audited { entries, next })
+}
+
+fn filter_of(args: &EventFilterArgs, seqs: &[u64], now_ms: u64) -> Result<Filter, Failure> {
+    checked_limit(args.limit)?;
+    let filter = Filter {
+        seq: seqs.to_vec(),
+        id: args.id.clone(),
+        ty: args.ty.clone(),
+        source: args.source.clone(),
+        subject: args.subject.clone(),
+        key: args.key.clone(),
+        outcome: args.outcome.clone(),
+        target: args.target.clone(),
+        since_ms: ago(now_ms, "--since", args.since.as_ref())?,
+        until_ms: ago(now_ms, "--until", args.until.as_ref())?,
+        limit: args.limit,
+        ..Filter::default()
+    };
+    filter.checked().map_err(|error| Failure::Wrong(error.message().to_owned()))
+}
+
+fn checked_limit(limit: Option<u32>) -> Result<(), Failure> {
+    match limit {
+        Some(0) => Err(Failure::Wrong("--limit: 0 are none; give at least 1".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+fn print(done: &Done, json: bool) -> Result<Exit, Failure> {
+    let mut out = io::stdout().lock();
+    let terminal = io::stdout().is_terminal();
+    match done {
+        Done::Listed { events, next } if json => {
+            let listed = serde_json::json!({ "events": events, "more": next.is_some(), "next": next });
+            writeln!(out, "{listed}")?;
+        }
+        Done::Listed { events, next } => {
+            show::list(&mut out, events, terminal)?;
+            if let Some(next) = next {
+                eprintln!("there are more; give --limit, a narrower filter, or --after {next}");
+            }
+        }
+        Done::Missing(what) => return Err(Failure::Problem(format!("there is no event {}", clean(what)))),
+        Done::Shown { event, data_only: true } => out.write_all(event.data.as_deref().unwrap_or_default())?,
+        Done::Shown { event, .. } if json => writeln!(out, "{}", serde_json::json!(event))?,
+        Done::Shown { event, .. } => show::event(&mut out, event)?,
+        Done::Replayed { changed, dry_run } => return replayed(&mut out, changed, *dry_run, json),
+        Done::Audited { entries, next } if json => {
+            let audited = serde_json::json!({ "entries": entries, "more": next.is_some(), "next": next });
+            writeln!(out, "{audited}")?;
+        }
+        Done::Audited { entries, next } => {
+            show::audit(&mut out, entries, terminal)?;
+            if let Some(next) = next {
+                eprintln!("there are more; give --limit, or --before {next}");
+            }
         }
     }
-    Ok(())
+    Ok(Exit::Success)
 }
+
+fn replayed(out: &mut dyn io::Write, changed: &Changed, dry_run: bool, json: bool) -> Result<Exit, Failure> {
+    let (count, refused) = (changed.done.len(), &changed.refused);
+    if json {
+        let done = serde_json::json!({ "replayed": changed.done, "refused": refused, "dry_run": dry_run });
+        writeln!(out, "{done}")?;
+    } else {
+        for stays in refused {
+            eprintln!("{} stays: {}", stays.id, clean(&stays.why));
+        }
+        let verb = if dry_run { "would replay" } else { "replayed" };
+        writeln!(out, "{verb} {count} event{}", if count == 1 { "" } else { "s" })?;
+    }
+    Ok(if count > 0 && refused.is_empty() { Exit::Success } else { Exit::Problem })
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Exit, Failure,
-    events::{self, Reader},
+    event_files::{self, Reader},
 };
 use crate::{cli::FilterVerbArgs, filter::Attributed};
 
@@ -37,7 +37,7 @@ fn filter(
     let asked = asked(&args.expression, &mut complaints)?;
     let mut work =
         Work { asked, explain: args.explain, json: args.json, out, complaints, passed: 0, unread: 0 };
-    events::read(&args.files, stdin, &mut work)?;
+    event_files::read(&args.files, stdin, &mut work)?;
     work.out.flush()?;
     Ok(match (work.unread, work.passed) {
         (1.., _) => Exit::Wrong,

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     Exit, Failure,
     dead::show::clean,
-    events::{self, Reader},
+    event_files::{self, Reader},
 };
 use crate::{
     cli::RoutesArgs,
@@ -63,7 +63,7 @@ fn routes(
         events: 0,
         unread: 0,
     };
-    events::read(&args.events, stdin, &mut work)?;
+    event_files::read(&args.events, stdin, &mut work)?;
     work.end()
 }
 

@@ -2,7 +2,8 @@
 
 use super::{
     Exit, Failure,
-    dead::{Home, live},
+    dead::live,
+    home::Home,
     status::{asked, block_on},
 };
 use crate::{

@@ -273,6 +273,14 @@ pub struct Journal {
     pub marks_age_max: Duration,
     /// The age at which a dead letter goes; none keeps them.
     pub dead_age_max: Option<Duration>,
+    /// Whether events are kept when they are settled.
+    pub keep_settled: bool,
+    /// The age at which a kept event goes.
+    pub keep_age_max: Duration,
+    /// The most bytes of kept events.
+    pub keep_bytes_max: u64,
+    /// The most entries of who replayed or dropped what.
+    pub audit_max: u64,
     /// How often settled events are written down.
     pub commit_every: Duration,
     /// The most events that share one fsync.

@@ -1,6 +1,6 @@
 //! The function, as the program uses its settings.
 
-use super::{build::Values, checked::Backoff, rules::Rules, tls::FunctionTls};
+use super::{build::Values, checked::Backoff, homes, rules::Rules, tls::FunctionTls};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The function and how it is called.
@@ -209,13 +209,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             format!("at most {concurrency}, which is {most} and counts events"),
         );
     }
-    let replies = &rules.config.replies;
-    let places = [
-        ("replies.kafka_topic", replies.kafka_topic.is_some()),
-        ("replies.pubsub_topic", replies.pubsub_topic.is_some()),
-        ("replies.eventgrid_topic", replies.eventgrid.is_some()),
-    ];
-    if let Some((place, _)) = places.into_iter().find(|(_, is_given)| *is_given) {
+    if let Some((place, _)) = homes::replies(rules.config).into_iter().find(|(_, is_given)| *is_given) {
         rules.wrong(
             key,
             format!("{events_max} beside {place}"),

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// The places that a section may name, each with whether it does.
-type Named = [(&'static str, bool); 4];
+pub(super) type Named = [(&'static str, bool); 4];
 
 /// Checks those that could be read.
 pub(super) fn check(rules: &mut Rules<'_>) {
@@ -21,7 +21,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     outlives_the_pod(rules);
 }
 
-fn replies(config: &Config) -> Named {
+pub(super) fn replies(config: &Config) -> Named {
     let replies = &config.replies;
     [
         ("replies.kafka_topic", replies.kafka_topic.is_some()),

@@ -30,6 +30,7 @@ mod push_rules;
 mod raw;
 mod reading;
 mod routes;
+mod routes_rules;
 mod rules;
 mod schema;
 mod settings;

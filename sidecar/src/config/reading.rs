@@ -6,6 +6,9 @@ use super::{
     settings::{SECTIONS, SETTINGS},
 };
 
+/// The end of a section's path whose entries the file names itself.
+const BELOW_NAMES: &str = ".NAME";
+
 /// A configuration, setting by setting.
 #[derive(Debug, Clone)]
 pub struct Reading {
@@ -40,7 +43,9 @@ impl Reading {
         let sections = sections.chain(newer.words.iter().filter(|word| !self.words.contains(word)));
         changes.restart.extend(sections);
         let lists = SECTIONS.iter().map(|section| section.path);
-        changes.restart.extend(lists.filter(|path| !self.values.agree_on_several(&newer.values, path)));
+        let differing = lists.filter(|path| !self.values.agree_on_several(&newer.values, path));
+        // What has names of the file's own is called by what it stands below.
+        changes.restart.extend(differing.map(|path| path.strip_suffix(BELOW_NAMES).unwrap_or(path)));
         changes
     }
 }

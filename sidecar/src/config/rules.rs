@@ -32,7 +32,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::pubsub_rules::check(&mut rules);
     super::eventgrid_rules::check(&mut rules);
     super::homes::check(&mut rules);
-    super::routes::check(&mut rules);
+    super::routes_rules::check(&mut rules);
     super::proxy::check(&mut rules);
     super::push_rules::check(&mut rules);
     super::origins_rules::check(&mut rules);
@@ -176,6 +176,19 @@ impl Rules<'_> {
             let found = format!("a window of {} events", window.events);
             self.wrong(key, found, format!("at least function.concurrency, which is {concurrency}"));
         }
+        let (bytes, overflow) = ("window.bytes", "journal.overflow_bytes_max");
+        let overflows = self.config.targets.iter().any(|target| target.overflows_at.is_some());
+        let (room, held) = (self.config.journal.overflow_bytes_max, window.bytes as u64);
+        if overflows && room < held && self.are_read(&[bytes, overflow, "targets"]) {
+            let key = self.given([overflow, bytes]);
+            let found = format!("room for copies of {}", self.written(overflow, size_text(room)));
+            let held = self.written(bytes, size_text(held));
+            self.wrong(
+                key,
+                found,
+                format!("at least {bytes}, which is {held}, as one event may be as large"),
+            );
+        }
         let Some(largest) = self.config.ingress.http.as_ref().map(|http| http.decompressed_bytes_max) else {
             return;
         };
@@ -219,6 +232,14 @@ impl Rules<'_> {
                 "false on a journal whose storage is ephemeral",
                 "true or auto, as an accepted event would be lost with the pod; or journal.storage: durable where \
                  the file outlives it; or journal.ephemeral: accept-loss",
+            );
+        }
+        let kept = "journal.keep.settled";
+        if refuses && self.config.journal.keep_settled && self.are_read(&["journal"]) {
+            self.wrong(
+                kept,
+                "true on a journal whose storage is ephemeral, which is not opened",
+                "false; or journal.storage: durable where the file outlives the pod; or journal.ephemeral: accept-loss",
             );
         }
     }

@@ -6,6 +6,7 @@
 mod auth;
 mod eventgrid;
 mod function;
+mod journal;
 mod kafka;
 mod origins;
 mod proxy;
@@ -151,7 +152,7 @@ pub(crate) static SECTIONS: &[Section] = &[
     section_of_each(
         routes::TARGETS_MAX,
         "targets.NAME",
-        "NAME is the target's own: small letters, digits, - and _. It has one place: a url or a topic.",
+        "NAME is the target's own: small letters, digits, - and _. It has one place: a url, a topic or the journal.",
     ),
     section("routes", "Which events go where; without rules all go to the function."),
     section_or_several(
@@ -169,6 +170,10 @@ pub(crate) static SECTIONS: &[Section] = &[
     section("proxy.auth.hmac", "Not for the proxy, which passes bodies through unread: a rule refuses it."),
     section("proxy.tls", "TLS for it; files that change are read again."),
     section("journal", "The file that holds accepted events and dead letters."),
+    section(
+        "journal.keep",
+        "Events that stay for `outrigger events`: what was settled, and what targets keep (targets.NAME.journal).",
+    ),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),
     section(

@@ -364,3 +364,20 @@ proptest! {
         let _ = look(&text);
     }
 }
+
+#[test]
+fn batches_stand_beside_no_place_for_replies() {
+    let batch = "function: {mode: structured, batch: {events_max: 5}}\n";
+    assert!(look(batch).is_ok());
+    for place in [
+        "kafka_topic: a}\nkafka: {brokers: \"a:1\"",
+        "pubsub_topic: projects/p/topics/t",
+        "url: \"http://127.0.0.1:1/\"",
+    ] {
+        let told = messages(&format!("{batch}replies: {{{place}}}"));
+        assert!(
+            told.len() == 1 && told[0].contains("the answer to a batch holds no reply"),
+            "{place}: {told:?}"
+        );
+    }
+}

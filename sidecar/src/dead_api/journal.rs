@@ -1,7 +1,7 @@
 //! The journal in this process as the home of dead letters.
 
 use outrigger_core::{BoxFuture, Result};
-use outrigger_journal::{Journal, dead};
+use outrigger_journal::{Journal, audit::Order, dead};
 
 use super::{Changed, Dead, Filter, Letter, Listed, PAGE, Refused, Summary};
 
@@ -18,10 +18,11 @@ impl Dead for Journal {
         Box::pin(async move { Ok(Journal::get(self, id).await?.map(|letter| Letter::new(id, &letter))) })
     }
 
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn replay<'a>(&'a self, filter: Filter, by: &'a str) -> BoxFuture<'a, Result<Changed>> {
+        let order = order(&filter, by);
         let (filter, page) = asked(filter);
         Box::pin(async move {
-            let replayed = Journal::replay(self, filter, page).await?;
+            let replayed = Journal::replay(self, filter, page, order).await?;
             Ok(Changed {
                 done: replayed.replayed.into_iter().map(|(id, _)| id).collect(),
                 refused: replayed.refused.into_iter().map(|(id, why)| Refused { id, why }).collect(),
@@ -30,13 +31,18 @@ impl Dead for Journal {
         })
     }
 
-    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn drop<'a>(&'a self, filter: Filter, by: &'a str) -> BoxFuture<'a, Result<Changed>> {
+        let order = order(&filter, by);
         let (filter, page) = asked(filter);
         Box::pin(async move {
-            let dropped = self.discard(filter, page).await?;
+            let dropped = self.discard(filter, page, order).await?;
             Ok(Changed { done: dropped.ids, refused: Vec::new(), next: dropped.next })
         })
     }
+}
+
+fn order(filter: &Filter, by: &str) -> Order {
+    Order { by: by.to_owned(), what: serde_json::json!(filter).to_string() }
 }
 
 fn asked(filter: Filter) -> (dead::Filter, dead::Page) {

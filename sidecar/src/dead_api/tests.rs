@@ -33,11 +33,11 @@ impl Dead for Fake {
         self.ask("get", Filter { ids: vec![id], ..Filter::default() }, letter)
     }
 
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn replay<'a>(&'a self, filter: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         self.ask("replay", filter, Changed::default())
     }
 
-    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn drop<'a>(&'a self, filter: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         self.ask("drop", filter, Changed::default())
     }
 }
@@ -64,7 +64,7 @@ async fn ask(dead: &Fake, method: Method, uri: &str, body: &str) -> (StatusCode,
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = method;
     parts.uri = uri.parse().unwrap();
-    let answer = answer(dead, &parts, Full::new(Bytes::from(body.to_owned()))).await;
+    let answer = answer(dead, &parts, Full::new(Bytes::from(body.to_owned())), "ann").await;
     let status = answer.status();
     (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
 }

@@ -19,7 +19,8 @@ impl Call for Outlet {
     }
 }
 
-fn outage(error: &Error) -> Error {
+/// What keeps a sink from taking an event, as an error of a call.
+pub(crate) fn outage(error: &Error) -> Error {
     match error.retry() {
         Retry::Permanent => Error::new(Kind::Invalid, error.message()),
         Retry::Temporary | Retry::Persistent => Error::new(Kind::Unreachable, error.message()),

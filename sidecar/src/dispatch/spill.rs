@@ -6,9 +6,11 @@
 //! waits, in batches, and brings in what was written while the lanes have room.
 
 use super::{Target, lock, now};
+use crate::{complaint::Complaint, telemetry::Ended};
+use futures_util::future::join_all;
 use outrigger_core::{
-    About, BoxFuture, Delivery, Drain, Event, Intake, Key, Ledger, Mark, Origin, Receipt, Result, Settlement,
-    Settler, Source, Step, Timeline,
+    About, BoxFuture, Delivery, Drain, Event, Fate, Intake, Key, Ledger, Mark, Origin, Receipt, Result,
+    Settlement, Settler, Source, Step, Timeline,
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -16,12 +18,14 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// How long the writer waits after a failure of the journal.
 const RETRY: Duration = Duration::from_secs(1);
 /// The most copies that are written at once.
 const BATCH: usize = 1_024;
+/// The most marks that are asked for or written at once.
+const TOGETHER: usize = 64;
 
 /// A copy that waits for one target.
 #[derive(Debug, Clone)]
@@ -81,6 +85,9 @@ struct State {
     released: BTreeSet<u64>,
     /// In the journal and not in the lanes.
     waiting: u64,
+    /// What the journal cannot do at the moment.
+    trouble: Option<String>,
+    complaint: Complaint,
 }
 
 impl Spill {
@@ -126,6 +133,12 @@ impl Spill {
         state.waiting + state.backlog.len() as u64
     }
 
+    /// Why the journal does not take or give any at the moment.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.state).trouble.clone()
+    }
+
     /// Lets go of what waits to be written although nobody wants it any more.
     pub fn sweep(&self) {
         let mut state = lock(&self.state);
@@ -139,22 +152,28 @@ impl Spill {
         self.target.status().queued < self.lane_max
     }
 
-    /// Writes all that waits, in order.
+    /// Writes all that waits, in order. What does not fit as a whole is written in parts, as far as there is room: what is
+    /// kept leaves again only if it is brought in, and nothing may wait for more room than there will ever be.
     async fn write(&self) -> Result<()> {
+        let mut most = BATCH;
         loop {
             let batch: Vec<_> = {
                 let mut state = lock(&self.state);
-                let count = state.backlog.len().min(BATCH);
+                let count = state.backlog.len().min(most);
                 state.backlog.drain(..count).collect()
             };
             if batch.is_empty() {
                 return Ok(());
             }
             if let Err((error, batch)) = self.write_batch(batch).await {
+                let part = batch.len() / 2;
                 let mut state = lock(&self.state);
                 let later = mem::replace(&mut state.backlog, batch);
                 state.backlog.extend(later);
-                return Err(error);
+                if part == 0 {
+                    return Err(error);
+                }
+                most = part;
             }
         }
     }
@@ -164,16 +183,7 @@ impl Spill {
         &self,
         batch: Vec<(Delivery, bool)>,
     ) -> Result<(), (outrigger_core::Error, Vec<(Delivery, bool)>)> {
-        let mut new = Vec::with_capacity(batch.len());
-        for (delivery, is_shared) in batch {
-            let is_shared = is_shared && !delivery.receipt.is_replay();
-            if is_shared && self.is_done_already(&delivery).await {
-                self.target.metrics.ended(crate::telemetry::Ended::Duplicate);
-                delivery.receipt.settle(Settlement::Ack(None));
-            } else {
-                new.push((delivery, is_shared));
-            }
-        }
+        let new = self.not_had(batch).await;
         let copy = |(delivery, _): &(Delivery, bool)| {
             Some(Copy {
                 event: delivery.item.as_ref().ok()?.clone(),
@@ -190,15 +200,46 @@ impl Spill {
             return Err((error, new));
         }
         lock(&self.state).waiting += count;
-        for (delivery, is_shared) in new {
-            if is_shared {
-                self.mark(&delivery).await;
-            }
+        // Together, so that they share the journal's commits: until its mark is there, a crash repeats a copy.
+        for some in new.chunks(TOGETHER) {
+            join_all(
+                some.iter().filter(|(_, is_shared)| *is_shared).map(|(delivery, _)| self.mark(delivery)),
+            )
+            .await;
+        }
+        for (delivery, _) in new {
             delivery.timeline.note(Step::Spilled, now());
             self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
+            delivery.receipt.became(&self.name, Fate::Queued, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
+    }
+
+    /// Those that its target has not yet and somebody still wants; the others are settled or released.
+    async fn not_had(&self, batch: Vec<(Delivery, bool)>) -> Vec<(Delivery, bool)> {
+        let is_to_ask = |delivery: &Delivery, is_shared| is_shared && !delivery.receipt.is_replay();
+        let mut had = Vec::with_capacity(batch.len());
+        for some in batch.chunks(TOGETHER) {
+            let asked = some.iter().map(|(delivery, is_shared)| async {
+                is_to_ask(delivery, *is_shared) && self.is_done_already(delivery).await
+            });
+            had.extend(join_all(asked).await);
+        }
+        let mut new = Vec::with_capacity(batch.len());
+        for ((delivery, is_shared), is_had) in batch.into_iter().zip(had) {
+            let is_shared = is_to_ask(&delivery, is_shared);
+            if is_had {
+                self.target.metrics.ended(Ended::Duplicate);
+                delivery.receipt.became(&self.name, Fate::Delivered, 0);
+                delivery.receipt.settle(Settlement::Ack(None));
+            } else if delivery.receipt.wanted() {
+                new.push((delivery, is_shared));
+            } else {
+                self.target.metrics.ended(Ended::Abandoned); // its source lost it meanwhile: dropped, it goes back
+            }
+        }
+        new
     }
 
     async fn is_done_already(&self, delivery: &Delivery) -> bool {
@@ -242,6 +283,18 @@ impl Spill {
             }
         }
         Ok(())
+    }
+
+    /// Says what the journal could not do, unless it was just said; gives back when it is asked again.
+    fn told(&self, done: Result<()>) -> Option<Instant> {
+        let mut state = lock(&self.state);
+        state.trouble = done.as_ref().err().map(ToString::to_string);
+        let error = done.err()?;
+        if let Some(left_out) = state.complaint.allow(now()) {
+            let target = &*self.name;
+            tracing::warn!(%error, target, left_out, "the journal cannot take or give what waits for a slow target");
+        }
+        Some(Instant::now() + RETRY)
     }
 
     fn released(&self) -> Option<u64> {
@@ -293,32 +346,20 @@ impl Source for Spill {
     /// Writes and brings in until `drain` starts; then writes what still waits, and leaves the rest in the journal.
     fn run(self: Arc<Self>, _intake: Intake, mut drain: Drain) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
-            let (mut last, mut ahead) = (0, VecDeque::new());
+            let (mut last, mut ahead, mut write_at) = (0, VecDeque::new(), None);
             loop {
-                let done = async {
-                    self.write().await?;
-                    self.bring_in(&mut last, &mut ahead).await
-                };
-                let rest = match done.await {
-                    Ok(()) => None,
-                    Err(error) => {
-                        let target = &*self.name;
-                        tracing::warn!(%error, target, "the journal cannot take or give what waits for a slow target");
-                        Some(RETRY)
-                    }
-                };
-                let moved = async {
-                    match rest {
-                        Some(rest) => tokio::time::sleep(rest).await,
-                        None => {
-                            tokio::select! { () = self.moved.notified() => {}, () = self.target.ebbed() => {} }
-                        }
-                    }
-                };
+                // Each goes on where the other cannot: while the journal is full, bringing in is what makes room.
+                if write_at.is_none_or(|at| at <= Instant::now()) {
+                    write_at = self.told(self.write().await);
+                }
+                let brought = self.bring_in(&mut last, &mut ahead).await;
+                let read_at = if brought.is_err() { self.told(brought) } else { None };
                 tokio::select! {
                     biased;
                     () = drain.started() => break,
-                    () = moved => {}
+                    () = self.moved.notified() => {}
+                    () = self.target.ebbed() => {}
+                    () = until(write_at.into_iter().chain(read_at).min()) => {}
                 }
             }
             if let Err(error) = self.write().await {
@@ -327,5 +368,12 @@ impl Source for Spill {
             drop(mem::take(&mut lock(&self.state).backlog)); // released
             Ok(())
         })
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -19,6 +19,7 @@ use std::{
 };
 
 mod callers;
+mod hunger;
 mod live;
 mod poison;
 mod replies;

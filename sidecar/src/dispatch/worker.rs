@@ -76,6 +76,7 @@ impl Target {
                 if state.ebb_at.is_some_and(|at| state.lanes.len() <= at) {
                     self.ebb.notify_one();
                 }
+                self.tell_of_hunger(&mut state);
                 return Some(Running { target: self, ticket, probe, job: Some(job) });
             }
             Take::Until(at) => self.set_alarm(&mut state, at),

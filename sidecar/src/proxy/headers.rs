@@ -303,7 +303,7 @@ mod tests {
     }
 
     fn by(address: &str, tls: bool) -> WhoAsks {
-        WhoAsks::of(Remote { address: Some(address.parse().unwrap()), tls })
+        WhoAsks::of(Remote { address: Some(address.parse().unwrap()), tls, uid: None })
     }
 
     #[test]

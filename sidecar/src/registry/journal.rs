@@ -3,10 +3,12 @@
 use super::{Keeper, Storage};
 use crate::{
     config,
-    dispatch::{Copy, Overflow},
+    dispatch::{Copy, Overflow, outage},
     ingress::Accept,
 };
-use outrigger_core::{BoxFuture, DeadLetter, Error, Event, Key, Result};
+use outrigger_core::{
+    BoxFuture, Call, CallCx, DeadLetter, Error, Event, Key, Origin, Position, Reply, Result, Source,
+};
 use outrigger_journal::{Config, Entry, Journal, Waiting, stats::Health};
 use std::sync::Arc;
 
@@ -21,6 +23,10 @@ pub(super) fn open(
         marks_max: config.marks_max,
         marks_age_max: config.marks_age_max,
         dead_age_max: config.dead_age_max,
+        keep_settled: config.keep_settled,
+        keep_age_max: config.keep_age_max,
+        keep_bytes_max: config.keep_bytes_max,
+        audit_max: config.audit_max,
         commit_every: config.commit_every,
         group_events_max: config.group_events_max,
         group_bytes_max: config.group_bytes_max,
@@ -40,9 +46,38 @@ pub(super) fn open(
         dead: journal.clone(),
         ledger: journal.clone(),
         letters: journal.clone(),
+        events: journal.clone(),
+        auditor: journal.clone(),
+        archive: Arc::new(Archive { name: Source::name(&*journal).into(), journal: journal.clone() }),
         overflow: journal,
         keeper: shared,
     })
+}
+
+/// The journal as a target.
+struct Archive {
+    /// Its name as a source.
+    name: Arc<str>,
+    journal: Arc<Journal>,
+}
+
+impl Call for Archive {
+    /// Keeps the events. That there is no space is no fault of theirs, and counts as no attempt.
+    fn call<'a>(&'a self, events: &'a [Event], cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
+        Box::pin(async move {
+            // Of a broker's event the position tells where it was.
+            let source = match cx.position {
+                Position::Sequence(_) | Position::For(..) => self.name.clone(),
+                _ => Arc::default(),
+            };
+            let origin = Origin { source, position: cx.position.clone(), headers: Vec::new() };
+            for event in events {
+                let kept = self.journal.keep(&cx.target.0, event, cx.key.as_ref(), &origin).await;
+                kept.map_err(|error| outage(&error))?;
+            }
+            Ok(events.iter().map(|_| Reply { status: 204, ..Reply::default() }).collect())
+        })
+    }
 }
 
 struct Shared(Arc<Journal>);
@@ -102,6 +137,13 @@ impl Keeper for Shared {
                 "outrigger_journal_marks",
                 "Marks of events that a target has, where they go to several",
                 stats.marks,
+            ),
+            ("outrigger_journal_kept_events", "Events that are kept for `outrigger events`", stats.kept),
+            ("outrigger_journal_kept_bytes", "Their bytes", stats.kept_bytes),
+            (
+                "outrigger_journal_kept_expired",
+                "Kept events that went for their age, their bytes or want of space, since the start",
+                stats.expired,
             ),
             ("outrigger_journal_commits", "Commits since the start, each with one fsync", stats.commits),
             (

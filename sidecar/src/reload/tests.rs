@@ -108,3 +108,11 @@ fn a_file_that_is_back_as_it_was_is_told_without_being_read() {
     std::os::unix::fs::symlink(&rig.file, &link).unwrap();
     assert_eq!([rig.reload.look(), rig.reload.look()], [Look::Back, Look::Same]);
 }
+
+#[test]
+fn a_target_that_changes_is_named_by_its_section() {
+    let target = |port: u16| format!("targets: {{audit: {{url: \"http://127.0.0.1:{port}/\"}}}}\n");
+    let mut rig = Rig::of(&target(1));
+    assert_eq!(rig.becomes(&target(2)).unwrap().restart, ["targets"]);
+    assert_eq!(rig.becomes(&target(1)).unwrap().restart, [""; 0]);
+}

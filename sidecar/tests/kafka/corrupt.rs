@@ -107,6 +107,11 @@ async fn a_damaged_batch_stops_its_partition_alone_until_it_is_skipped_or_mended
     done(&rig, "skip", 1).await;
     rig.function.wait_for(|stats| stats.ended == 40).await;
     until_damaged(&rig, &damaged[2..]).await;
+    let audited = rig.site.verb(&["events", "audit", "--json"]).await.json();
+    let told = |number: usize| {
+        (audited["entries"][number]["verb"].clone(), audited["entries"][number]["what"].clone())
+    };
+    assert_eq!(told(0), ("kafka skip".into(), format!("topic={test}&partition=1").into()), "{audited}");
 
     // Mended, all of it comes.
     broker.stop().await;

@@ -138,3 +138,14 @@ async fn check_says_who_sends_where_and_what_is_wrong_with_a_secret() {
     let checked = site.verb(&["check"]).await;
     assert!(checked.stderr.contains("ingress.origins.secret_file"), "{checked:?}");
 }
+
+#[tokio::test]
+async fn a_body_that_its_path_allows_is_taken_however_little_may_be_received_at_once() {
+    let function = Function::start(Program::default());
+    let site = Site::of(&function)
+        .set("ingress.http.receiving_bytes_max", "64KiB")
+        .set("ingress.origins", "[{path: /large, auth: none, body_bytes_max: 16MiB}]");
+    let _process = site.start().await;
+    let answer = post(&site, "/large", &[("content-type", "text/plain")], "x".repeat(10 << 20)).await;
+    assert_eq!(answer.status(), 202, "{:?}", answer.body());
+}

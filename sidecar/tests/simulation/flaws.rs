@@ -42,11 +42,25 @@ pub(crate) enum Flaw {
     CountsOutages,
     /// A dead letter is not kept.
     DropsDeadLetters,
+    /// Events go to other targets than the rules say.
+    Misroutes,
+    /// What a target has is not known.
+    ForgetsShares,
+    /// It is not written down.
+    WritesNoMarks,
+    /// Copies for a slow target are not written.
+    LosesCopies,
+    /// Copies are read with the latest first.
+    ReadsBackwards,
+    /// As many copies are brought into memory as there are.
+    TakesAllCopies,
+    /// What waits is settled when it is brought in.
+    SettlesCopiesEarly,
 }
 
 impl Flaw {
     /// Each, with the word that the judge's finding begins with.
-    pub(crate) const ALL: [(Self, &str); 17] = [
+    pub(crate) const ALL: [(Self, &str); 24] = [
         (Self::CommitsTooFar, "commit"),
         (Self::CommitsMoveBack, "commit"),
         (Self::MarksTooMuch, "commit"),
@@ -64,6 +78,13 @@ impl Flaw {
         (Self::WantsEverything, "fence"),
         (Self::CountsOutages, "grave"),
         (Self::DropsDeadLetters, "commit"),
+        (Self::Misroutes, "route"),
+        (Self::ForgetsShares, "repeat"),
+        (Self::WritesNoMarks, "mark"),
+        (Self::LosesCopies, "commit"),
+        (Self::ReadsBackwards, "order"),
+        (Self::TakesAllCopies, "memory"),
+        (Self::SettlesCopiesEarly, "spill"),
     ];
 }
 

@@ -1,26 +1,33 @@
-//! One sidecar: the real reader, the real way in, real lanes and a real target, around what is simulated.
+//! One sidecar: the real reader, the real way in, real rules, lanes and targets, around what is simulated.
 
 use crate::{
     client::{Member, TOPIC},
+    disk::Journal,
     flaws::{Flaw, Gate},
+    rules::rules,
     stage::Place,
 };
 use outrigger::{
-    admit::Admission,
-    dispatch::{OnPoison, Parts, Settings, Target},
+    admit::{Admission, Lanes, Router},
+    dispatch::{OnPoison, Parts, Settings, Spill, Target},
 };
 use outrigger_core::{
-    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, DrainTrigger, Error, Event, Intake, Kind, Reply,
-    Result, Source, TargetId,
+    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, DrainTrigger, Error, Event, Intake, Kind, Ledger,
+    Reply, Result, Source, TargetId,
     decide::{backoff::Backoff, breaker, step::Policy, verdict::Statuses, window::Window},
     drain,
 };
 use outrigger_kafka::{Ask, Cluster, Config, Kafka};
-use outrigger_testkit::sim::{function::Act, judge::Seen, plan};
+use outrigger_testkit::sim::{
+    function::Act,
+    judge::Seen,
+    plan::{self, Plan},
+    routes::NAMES,
+};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// How long a drain may take.
@@ -30,33 +37,50 @@ const DRAIN: Duration = Duration::from_millis(500);
 pub(crate) struct Instance {
     /// Its number among all that ever ran.
     pub(crate) incarnation: u32,
+    /// Its disk's number.
+    pub(crate) disk: usize,
     source: Arc<Kafka<Member>>,
-    target: Arc<Target>,
+    targets: Vec<Arc<Target>>,
     running: JoinHandle<Result<()>>,
-    clock: JoinHandle<()>,
-    stop: DrainTrigger,
+    /// Clocks, and what brings copies in.
+    beside: Vec<JoinHandle<()>>,
+    /// One for each source, as who waits for the same one is woken in any order.
+    stops: Vec<DrainTrigger>,
 }
 
 impl Instance {
     /// Starts one.
-    pub(crate) fn start(place: &Place, incarnation: u32) -> Self {
-        let (settings, seed) = {
-            let world = place.world();
-            (world.plan.settings, world.plan.seed)
-        };
-        let target = target(place, incarnation, &settings, seed);
-        target.set_ready(true);
-        let admission =
-            Admission { rules: Vec::new(), annotators: Vec::new(), target: target.clone(), router: None };
+    pub(crate) fn start(place: &Place, incarnation: u32, disk: usize) -> Self {
+        let plan = place.world().plan.clone();
+        let journal = Arc::new(Journal { place: place.clone(), incarnation, disk });
+        let count = 1 + plan.routes.as_ref().map_or(0, |routes| routes.others.len());
+        let targets: Vec<_> = (0..count).map(|number| target(&journal, &plan, number)).collect();
+        let spills: Vec<_> = (0..count).map(|number| spill(&journal, &plan, &targets, number)).collect();
+        let mut stops = Vec::new();
+        let router = plan.routes.as_ref().map(|routes| {
+            let lanes = targets.iter().cloned().zip(spills.iter().cloned());
+            let lanes = lanes.map(|(target, spill)| Lanes::spilling(target, spill)).collect();
+            Router::new(rules(routes, place.flaw), lanes, &place.metrics)
+        });
+        let target = targets[0].clone();
+        let admission = Admission { rules: Vec::new(), annotators: Vec::new(), target, router };
         let gate = Gate::new(place.clone(), admission);
-        let intake = Intake::new(Window::new(settings.window_events, usize::MAX), Arc::new(gate));
+        let intake = Intake::new(Window::new(plan.settings.window_events, usize::MAX), Arc::new(gate));
+        let mut beside: Vec<_> =
+            targets.iter().map(|target| tokio::spawn(target.clone().keep_time())).collect();
+        for spill in spills.into_iter().flatten() {
+            let (stop, draining) = drain::channel();
+            stops.push(stop);
+            let bringing = spill.run(intake.clone(), draining);
+            beside.push(tokio::spawn(async { drop(bringing.await) }));
+        }
         let connecting = place.clone();
         let connect = Arc::new(move || Member::connect(&connecting, incarnation).map(Arc::new));
-        let source = Kafka::with_client(Arc::new(config(&settings)), connect);
+        let source = Kafka::with_client(Arc::new(config(&plan.settings)), connect);
         let (stop, draining) = drain::channel();
+        stops.push(stop);
         let running = tokio::spawn(source.clone().run(intake, draining));
-        let clock = tokio::spawn(target.clone().keep_time());
-        Self { incarnation, source, target, running, clock, stop }
+        Self { incarnation, disk, source, targets, running, beside, stops }
     }
 
     /// Whether its source ended by itself.
@@ -79,9 +103,15 @@ impl Instance {
     pub(crate) async fn die(self, place: &Place) {
         place.world().crash(self.incarnation);
         self.running.abort();
-        self.clock.abort();
+        self.beside.iter().for_each(JoinHandle::abort);
         let _ = self.running.await;
-        self.target.drain(Instant::now().into_std()).await;
+        for beside in self.beside {
+            let _ = beside.await;
+        }
+        for target in &self.targets {
+            target.drain(Instant::now().into_std()).await;
+        }
+        place.world().leave_disk(self.incarnation, false);
     }
 
     /// It drains, as the application does: sources, lanes, leftovers, the broker.
@@ -90,13 +120,23 @@ impl Instance {
     /// When the last commit failed, or the source did not end.
     pub(crate) async fn drain(self, place: &Place) -> Result<()> {
         place.world().draining.insert(self.incarnation);
-        self.stop.start();
+        self.stops.iter().for_each(DrainTrigger::start);
         let deadline = Instant::now() + DRAIN;
-        let _ = timeout(DRAIN, self.stop.ended()).await;
-        self.target.drain(deadline.into_std()).await;
+        for stop in &self.stops {
+            let _ = timeout_at(deadline, stop.ended()).await;
+        }
+        for drained in self.targets.iter().map(|target| target.drain(deadline.into_std())) {
+            drained.await; // all have the same deadline, and nothing new comes
+        }
+        {
+            let mut world = place.world();
+            let now = world.now;
+            world.lanes_ended.insert(self.incarnation, now);
+        }
         let closed = timeout(Duration::from_secs(10), self.source.close()).await;
-        self.clock.abort();
+        self.beside.iter().for_each(JoinHandle::abort);
         self.running.abort();
+        place.world().leave_disk(self.incarnation, true);
         closed.unwrap_or_else(|_| Err(Error::new(Kind::TimedOut, "the source does not close")))
     }
 }
@@ -122,7 +162,17 @@ fn config(settings: &plan::Settings) -> Config {
     }
 }
 
-fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64) -> Arc<Target> {
+/// What brings copies to a target that overflows.
+fn spill(journal: &Arc<Journal>, plan: &Plan, targets: &[Arc<Target>], number: usize) -> Option<Arc<Spill>> {
+    let lane_max = Some(plan.lane_max(number)).filter(|lane_max| *lane_max > 0)?;
+    let flaw = journal.place.flaw;
+    let lane_max = if flaw == Some(Flaw::TakesAllCopies) { usize::MAX } else { lane_max };
+    let waiting = journal.place.world().waiting(journal.incarnation, number);
+    Some(Spill::new(targets[number].clone(), journal.clone(), Some(journal.clone()), (lane_max, waiting)))
+}
+
+fn target(journal: &Arc<Journal>, plan: &Plan, number: usize) -> Arc<Target> {
+    let settings = &plan.settings;
     let rules = Settings {
         policy: Policy {
             attempts_max: settings.attempts_max,
@@ -131,7 +181,7 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
         },
         statuses: Statuses::default(),
         on_poison: OnPoison::Skip,
-        concurrency: settings.concurrency,
+        concurrency: plan.concurrency(number),
         per_second: None,
         hops_max: 16,
         retry_budget: (0.5, 50.0, 20.0),
@@ -141,27 +191,34 @@ fn target(place: &Place, incarnation: u32, settings: &plan::Settings, seed: u64)
             open_max: Duration::from_millis(800),
         },
     };
-    let far =
-        Far { place: place.clone(), incarnation, timeout: Duration::from_millis(settings.call_timeout_ms) };
-    let far = Arc::new(far);
+    let timeout = Duration::from_millis(settings.call_timeout_ms);
+    let (place, incarnation) = (journal.place.clone(), journal.incarnation);
+    let metrics = place.metrics.clone();
+    let far = Arc::new(Far { place, incarnation, target: number, timeout });
+    let has_rules = plan.routes.is_some();
+    let shares: Arc<dyn Ledger> = journal.clone();
+    let dice = plan.seed ^ u64::from(incarnation) << 32 ^ (number as u64) << 56;
     let parts = Parts {
         call: far.clone(),
         dead: far,
         replies: None,
         ledger: None,
-        shares: None,
-        is_one_of_several: false,
+        shares: has_rules.then_some(shares),
+        is_one_of_several: has_rules,
         observers: Vec::new(),
-        metrics: place.metrics.clone(),
-        rng: fastrand::Rng::with_seed(seed ^ u64::from(incarnation) << 32),
+        metrics,
+        rng: fastrand::Rng::with_seed(dice),
     };
-    Target::new(TargetId("function".into()), rules, parts)
+    let target = Target::new(TargetId(NAMES[number].into()), rules, parts);
+    target.set_ready(true);
+    target
 }
 
-/// The function and the home of dead letters, as one incarnation reaches them.
+/// A target and the home of its dead letters, as one incarnation reaches them.
 struct Far {
     place: Place,
     incarnation: u32,
+    target: usize,
     timeout: Duration,
 }
 
@@ -175,7 +232,8 @@ struct Open<'a> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.far.place.world().answered(self.number, self.at, self.seen);
+        let Far { incarnation, target, .. } = *self.far;
+        self.far.place.world().answered(self.number, (incarnation, target, self.at), self.seen);
     }
 }
 
@@ -183,7 +241,7 @@ impl Call for Far {
     fn call<'a>(&'a self, events: &'a [Event], _cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async move {
             let at = where_from(events[0].data().map(|data| &**data).unwrap_or_default());
-            let (number, latency, act) = self.place.world().call(self.incarnation, at);
+            let (number, latency, act) = self.place.world().call(self.incarnation, self.target, at);
             let mut open = Open { far: self, number, at, seen: Seen::Abandoned };
             if act == Act::Hang {
                 sleep(self.timeout).await;
@@ -222,7 +280,8 @@ impl DeadLetters for Far {
                 return Ok(());
             }
             let code = letter.reason.code.name();
-            let kept = self.place.world().bury(self.incarnation, where_from(data), code, letter.attempts);
+            let of_it = (self.incarnation, self.target, where_from(data));
+            let kept = self.place.world().bury(of_it, (code, letter.attempts));
             if kept { Ok(()) } else { Err(Error::new(Kind::Full, "there is no room for dead letters")) }
         })
     }

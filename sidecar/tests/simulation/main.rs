@@ -1,12 +1,14 @@
-//! The whole path from Kafka to the function, with everything outside it simulated: broker, group, function, dead
-//! letters, time, and what goes wrong with each. One seed decides a run.
+//! The whole path from Kafka to the function and other targets, with everything outside it simulated: broker, group,
+//! targets, disks, dead letters, time, and what goes wrong with each. One seed decides a run; every other one has rules.
 //!
 //! `OUTRIGGER_SEED=123 cargo test -p outrigger --test simulation` runs one seed and prints what happened in it.
-//! `OUTRIGGER_LONG=1` runs ten times as many.
+//! `OUTRIGGER_LONG=1` runs ten times as many, `OUTRIGGER_SEEDS=500` so many.
 
 mod client;
+mod disk;
 mod flaws;
 mod instance;
+mod rules;
 mod stage;
 
 use flaws::Flaw;
@@ -56,7 +58,8 @@ fn every_seed_keeps_every_promise() {
         assert!(told.ends_with("[]"), "seed {seed} fails; what happened is above");
         return;
     }
-    let seeds = if number("OUTRIGGER_LONG") == Some(1) { SEEDS * 10 } else { SEEDS };
+    let usual = if number("OUTRIGGER_LONG") == Some(1) { SEEDS * 10 } else { SEEDS };
+    let seeds = number("OUTRIGGER_SEEDS").unwrap_or(usual);
     let next = AtomicU64::new(0);
     let sums = [const { AtomicU64::new(0) }; 3];
     let failed: Vec<u64> = thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! One run: the scenario of a seed from its first record to the last commit.
 
 use crate::{flaws::Flaw, instance::Instance};
-use outrigger::telemetry::Metrics;
+use outrigger::{dispatch::Copy, telemetry::Metrics};
 use outrigger_core::Kind;
 use outrigger_kafka::Ask;
 use outrigger_testkit::sim::{Fault, Plan, World, group::Notice};
@@ -27,6 +27,8 @@ pub(crate) struct Place {
     pub(crate) flaw: Option<Flaw>,
     /// Counters, which nobody reads.
     pub(crate) metrics: Arc<Metrics>,
+    /// Copies on the disks, as the sidecar wrote them, by disk and number.
+    shelves: Arc<Mutex<BTreeMap<(usize, u64), Copy>>>,
 }
 
 impl Place {
@@ -35,6 +37,11 @@ impl Place {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         world.now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or_default();
         world
+    }
+
+    /// What is on the disks.
+    pub(crate) fn shelves(&self) -> MutexGuard<'_, BTreeMap<(usize, u64), Copy>> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instant that a time of the world is.
@@ -57,7 +64,8 @@ pub(crate) struct Outcome {
 /// Something that the stage does at its time.
 enum Deed {
     Fault(Fault),
-    Back,
+    /// One begins on this disk.
+    Back(usize),
     Resume(u32),
 }
 
@@ -78,9 +86,10 @@ pub(crate) fn run(plan: Plan, flaw: Option<Flaw>, metrics: &Arc<Metrics>, record
             deeds.insert((*at, place), Deed::Fault(*fault));
         }
         let world = Arc::new(Mutex::new(World::new(plan, recording)));
-        let place = Place { world, begin: Instant::now(), flaw, metrics: metrics.clone() };
+        let place =
+            Place { world, begin: Instant::now(), flaw, metrics: metrics.clone(), shelves: Arc::default() };
         let mut stage = Stage { place, deeds, instances: Vec::new(), incarnations: 0, may_heal };
-        (0..instances).for_each(|_| stage.start());
+        (0..instances).for_each(|_| stage.start(None));
         stage.play().await
     })
 }
@@ -95,9 +104,18 @@ struct Stage {
 }
 
 impl Stage {
-    fn start(&mut self) {
-        self.incarnations += 1;
-        self.instances.push(Instance::start(&self.place, self.incarnations));
+    /// One more, on that disk or a new one; later where somebody still leaves it.
+    fn start(&mut self, wanted: Option<usize>) {
+        let incarnation = self.incarnations + 1;
+        let disk = self.place.world().take_disk(wanted, incarnation);
+        match (disk, wanted) {
+            (Some(disk), _) => {
+                self.incarnations = incarnation;
+                self.instances.push(Instance::start(&self.place, incarnation, disk));
+            }
+            (None, Some(wanted)) => self.later(50, Deed::Back(wanted)),
+            (None, None) => unreachable!("nobody is on a new disk"),
+        }
     }
 
     fn later(&mut self, ms: u64, deed: Deed) {
@@ -189,14 +207,15 @@ impl Stage {
     async fn revive(&mut self) {
         while let Some(ended) = self.instances.iter().position(Instance::has_ended) {
             let instance = self.instances.remove(ended);
+            let disk = instance.disk;
             instance.die(&self.place).await;
-            self.later(300, Deed::Back);
+            self.later(300, Deed::Back(disk));
         }
     }
 
     async fn act(&mut self, deed: Deed) {
         match deed {
-            Deed::Back => self.start(),
+            Deed::Back(disk) => self.start(Some(disk)),
             Deed::Resume(incarnation) => {
                 let paused = self.instances.iter().find(|instance| instance.incarnation == incarnation);
                 if let Some(instance) = paused {
@@ -213,14 +232,15 @@ impl Stage {
             Fault::Crash(who, back) => {
                 if let Some(instance) = self.choose(who) {
                     let instance = self.instances.remove(instance);
+                    let disk = instance.disk;
                     instance.die(&self.place).await;
-                    self.later(back, Deed::Back);
+                    self.later(back, Deed::Back(disk));
                 }
             }
             Fault::Drain(who, back) => {
                 if let Some(instance) = self.choose(who) {
                     let instance = self.instances.remove(instance);
-                    let place = self.place.clone();
+                    let (place, disk) = (self.place.clone(), instance.disk);
                     tokio::spawn(async move {
                         // A last commit that fails is the weather's; one that never ends is not.
                         if let Err(error) = instance.drain(&place).await
@@ -229,10 +249,10 @@ impl Stage {
                             place.world().judge.violations.push(format!("end: {error}"));
                         }
                     });
-                    self.later(back, Deed::Back);
+                    self.later(back, Deed::Back(disk));
                 }
             }
-            Fault::Join if self.instances.len() < 4 => self.start(),
+            Fault::Join if self.instances.len() < 4 => self.start(None),
             Fault::Pause(who, ms) => {
                 if let Some(instance) = self.choose(who) {
                     let instance = &self.instances[instance];
@@ -288,7 +308,15 @@ impl Stage {
             Fault::NoClients(ms) => world.trouble.no_clients = now + ms,
             Fault::RefuseAssign => world.trouble.refuse_assign += 1,
             Fault::Commits(kind, ms) => world.trouble.commits = Some((kind, now + ms)),
-            Fault::Function(weather, ms) => world.trouble.function = Some((weather, now + ms)),
+            Fault::Function(weather, ms) => world.trouble.targets[0] = Some((weather, now + ms)),
+            Fault::Target(target, weather, ms) => {
+                world.trouble.targets[target] = Some((weather, now + ms));
+            }
+            Fault::Full(who, ms) => {
+                if let Some(incarnation) = of(who) {
+                    world.fill_disk(incarnation, now + ms);
+                }
+            }
             Fault::NoGraves(ms) => world.trouble.no_graves = now + ms,
             Fault::Retain(who) => world.retain(who),
             Fault::Compact(who) => world.compact(who),

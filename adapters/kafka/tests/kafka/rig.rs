@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "a rig: each group of tests uses its part of it")]
 
 use outrigger_core::{
-    Admit, Delivery, DrainTrigger, Intake, Position, Result, Settlement, Source, decide::window::Window,
-    drain,
+    Admit, BoxFuture, Delivery, DrainTrigger, Intake, Position, Result, Settlement, Source,
+    decide::window::Window, drain,
 };
 use outrigger_kafka::{Cluster, Config, Kafka, Status};
 use outrigger_testkit::{
@@ -15,7 +15,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -101,6 +101,9 @@ pub(crate) struct Path {
     acked: Mutex<Vec<Seen>>,
     pushed: AtomicUsize,
     acks: bool,
+    /// Says that enough is ready from the first delivery on, until a test changes that.
+    sated: AtomicBool,
+    hunger: Notify,
 }
 
 impl Admit for Path {
@@ -115,6 +118,14 @@ impl Admit for Path {
         self.came.notify_one();
     }
 
+    fn is_sated(&self) -> bool {
+        self.sated.load(Ordering::Relaxed) && self.pushed.load(Ordering::Relaxed) > 0
+    }
+
+    fn hungry(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.hunger.notified())
+    }
+
     fn sweep(&self) {
         lock(&self.kept).retain(|delivery| delivery.receipt.wanted());
     }
@@ -124,6 +135,17 @@ impl Path {
     /// One that acks what comes as it comes.
     pub(crate) fn acking() -> Self {
         Self { acks: true, ..Self::default() }
+    }
+
+    /// One that always has enough that may run.
+    pub(crate) fn sated() -> Self {
+        Self { sated: AtomicBool::new(true), ..Self::default() }
+    }
+
+    /// It has too little from here on.
+    pub(crate) fn hungers(&self) {
+        self.sated.store(false, Ordering::Relaxed);
+        self.hunger.notify_one();
     }
 
     /// The next delivery, which is the test's to settle.
@@ -170,7 +192,8 @@ impl Member {
         Self::with(config, 1_000, Path::acking())
     }
 
-    fn with(config: Config, window: usize, path: Path) -> Self {
+    /// A member whose path does as it is told.
+    pub(crate) fn with(config: Config, window: usize, path: Path) -> Self {
         let (kafka, path) = (Kafka::new(config), Arc::new(path));
         let (trigger, drain) = drain::channel();
         let intake = Intake::new(Window::new(window, usize::MAX), path.clone());

@@ -1,6 +1,6 @@
 //! The live source: every record once, commits that follow what settled, and where reading begins.
 
-use crate::rig::{Member, Seen, ack, offsets, source};
+use crate::rig::{Member, Path, Seen, ack, offsets, source};
 use outrigger_core::Delivery;
 use outrigger_kafka::{Ask, StartAt};
 use outrigger_testkit::kafka::{self, Broker, Client, Record};
@@ -65,6 +65,42 @@ async fn every_record_comes_once_and_commits_follow_what_settled() {
     member.leave().await.unwrap();
     let at_the_end = client.committed(topic, topic).await.unwrap();
     assert_eq!((at_the_end[&0].offset, at_the_end[&1].offset), (50, 50));
+}
+
+#[tokio::test]
+async fn no_more_is_brought_while_enough_is_ready_to_run() {
+    let Some(broker) = kafka::shared("no_more_is_brought_while_enough_is_ready_to_run").await else { return };
+    let (client, topic) = (broker.client(), "source-sated");
+    client.create_topic(topic, 1, &[]).await.unwrap();
+    fill(&client, topic, 0, 500).await;
+    let mut config = source(broker, topic, &[topic]);
+    config.commit_every = Duration::from_hours(1); // it never tires
+    let member = Member::with(config, 1_000, Path::sated());
+    let first = member.next().await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(member.pushed() <= 64, "{} came although enough is ready", member.pushed());
+    member.path.hungers();
+    let mut all = vec![first];
+    all.extend(member.take(499).await);
+    assert!(offsets(&all).into_iter().eq(0..500));
+    ack(all);
+    member.leave().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_path_that_is_sated_for_long_does_not_hold_up_the_source() {
+    let test = "a_path_that_is_sated_for_long_does_not_hold_up_the_source";
+    let Some(broker) = kafka::shared(test).await else { return };
+    let (client, topic) = (broker.client(), "source-sated-long");
+    client.create_topic(topic, 1, &[]).await.unwrap();
+    fill(&client, topic, 0, 500).await;
+    let member = Member::with(source(broker, topic, &[topic]), 1_000, Path::sated());
+    let all = member.take(500).await;
+    assert!(offsets(&all).into_iter().eq(0..500));
+    ack(all);
+    member.leave().await.unwrap();
 }
 
 #[tokio::test]

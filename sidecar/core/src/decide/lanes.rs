@@ -147,6 +147,12 @@ impl<T> Lanes<T> {
         !self.ready.is_empty() || self.wake_at().is_some_and(|at| at <= now)
     }
 
+    /// Events that may run as soon as there is a place: the first of each lane that stands in line.
+    #[must_use]
+    pub fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Whether nothing is ready or waits for its time: what is queued then stands behind something that runs or
     /// is parked.
     #[must_use]

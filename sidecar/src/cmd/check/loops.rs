@@ -19,7 +19,7 @@ pub(super) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
     ];
     let written = topics.into_iter().filter_map(|(key, broker, topic)| Some((key, broker, topic?)));
     let routed = config.targets.iter().filter_map(|target| match &target.place {
-        TargetPlace::Url(_) => None,
+        TargetPlace::Url(_) | TargetPlace::Journal => None,
         TargetPlace::Kafka(topic) => Some(("targets", Broker::Kafka, topic.as_str())),
         TargetPlace::Pubsub(topic) => Some(("targets", Broker::Pubsub, topic.as_str())),
         TargetPlace::EventGrid(topic) => Some(("targets", Broker::EventGrid, &*topic.place)),

@@ -16,6 +16,7 @@ pub(super) fn lines(config: &Config) -> Vec<String> {
         TargetPlace::Kafka(topic) => format!("the topic {topic} of Kafka"),
         TargetPlace::Pubsub(topic) => format!("the topic {topic} of Pub/Sub"),
         TargetPlace::EventGrid(topic) => format!("the topic {} of Event Grid", topic.place),
+        TargetPlace::Journal => "the journal, which keeps its events as long as journal.keep says".to_owned(),
     };
     let targets =
         config.targets.iter().map(|target| format!("  {} is {}", target.name, place(&target.place)));

@@ -18,6 +18,7 @@ use tokio::{net::UnixStream, time::timeout};
 use crate::{
     cmd::Failure,
     dead_api::{Changed, Dead, Filter, Letter, Listed},
+    events_api::{self, AuditPage, Audited, Events, Replay, Shown},
 };
 
 /// The largest answer: a letter of the largest event, in base64.
@@ -96,6 +97,11 @@ impl Socket {
         self.ask(Method::POST, format!("/dead/{verb}"), body).await?.ok_or_else(|| self.no_journal())
     }
 
+    fn no_events(&self) -> Error {
+        let socket = self.path.display();
+        Error::new(Kind::Invalid, format!("the outrigger at {socket} keeps no events: it has no journal"))
+    }
+
     fn no_journal(&self) -> Error {
         Error::new(Kind::Invalid, format!("the outrigger at {} keeps no dead letters", self.path.display()))
     }
@@ -113,12 +119,41 @@ impl Dead for Socket {
         Box::pin(async move { self.ask(Method::GET, format!("/dead/{id}"), Vec::new()).await })
     }
 
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn replay<'a>(&'a self, filter: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         Box::pin(async move { self.change("replay", filter).await })
     }
 
-    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn drop<'a>(&'a self, filter: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         Box::pin(async move { self.change("drop", filter).await })
+    }
+}
+
+impl Events for Socket {
+    fn list(&self, filter: events_api::Filter) -> BoxFuture<'_, Result<events_api::Listed>> {
+        Box::pin(async move {
+            let uri = format!("/events?{}", events_api::query(&filter));
+            self.ask(Method::GET, uri, Vec::new()).await?.ok_or_else(|| self.no_events())
+        })
+    }
+
+    fn show<'a>(&'a self, what: &'a str) -> BoxFuture<'a, Result<Option<Shown>>> {
+        let uri = format!("/events/show?{}", events_api::query(&serde_json::json!({ "what": what })));
+        Box::pin(async move { self.ask(Method::GET, uri, Vec::new()).await })
+    }
+
+    fn replay<'a>(&'a self, replay: Replay, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
+        let body = serde_json::json!(replay).to_string().into_bytes();
+        Box::pin(async move {
+            let changed = self.ask(Method::POST, "/events/replay".to_owned(), body).await?;
+            changed.ok_or_else(|| self.no_events())
+        })
+    }
+
+    fn audit(&self, page: AuditPage) -> BoxFuture<'_, Result<Audited>> {
+        Box::pin(async move {
+            let uri = format!("/events/audit?{}", events_api::query(&page));
+            self.ask(Method::GET, uri, Vec::new()).await?.ok_or_else(|| self.no_events())
+        })
     }
 }
 

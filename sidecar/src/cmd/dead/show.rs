@@ -48,7 +48,12 @@ pub(crate) fn letter(out: &mut dyn Write, letter: &Letter) -> io::Result<()> {
     }
     section(out, "attributes", letter.attributes.iter())?;
     section(out, "headers", letter.headers.iter().map(|(name, value)| (name, value)))?;
-    match letter.data.as_deref() {
+    payload(out, letter.data.as_deref())
+}
+
+/// Prints a payload, as text where it is some.
+pub(crate) fn payload(out: &mut dyn Write, data: Option<&[u8]>) -> io::Result<()> {
+    match data {
         None => writeln!(out, "no data"),
         Some(data) => match printable(data) {
             Some(text) => writeln!(out, "data, {} bytes\n{text}", data.len()),
@@ -76,7 +81,7 @@ fn row(letter: &Summary) -> [String; 8] {
     ]
 }
 
-fn section<'a>(
+pub(crate) fn section<'a>(
     out: &mut dyn Write,
     title: &str,
     entries: impl Iterator<Item = (&'a String, &'a String)>,
@@ -90,7 +95,7 @@ fn section<'a>(
     Ok(())
 }
 
-fn line(out: &mut dyn Write, name: &str, value: impl Display) -> io::Result<()> {
+pub(crate) fn line(out: &mut dyn Write, name: &str, value: impl Display) -> io::Result<()> {
     writeln!(out, "  {name:<16} {}", clean(&value.to_string()))
 }
 
@@ -98,7 +103,7 @@ fn reason(code: &str, status: Option<u16>) -> String {
     status.map_or_else(|| clean(code), |status| format!("{} ({status})", clean(code)))
 }
 
-fn when(unix_ms: u64) -> String {
+pub(crate) fn when(unix_ms: u64) -> String {
     let time = i64::try_from(unix_ms / 1_000).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{unix_ms} ms"))
 }

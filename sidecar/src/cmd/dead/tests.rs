@@ -122,11 +122,11 @@ impl Dead for Many {
         Box::pin(async { Ok(None) })
     }
 
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn replay<'a>(&'a self, filter: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         Box::pin(async move { Ok(self.changed(&filter)) })
     }
 
-    fn drop(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn drop<'a>(&'a self, filter: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         Box::pin(async move { Ok(self.changed(&filter)) })
     }
 }

@@ -180,7 +180,7 @@ fn source(at: &str, node: &Node) -> Read<Source> {
     Ok(Source::Literal(literal))
 }
 
-const A_SOURCE: &str = "a value, {cesql: EXPRESSION} or {pointer: /a/b}";
+const A_SOURCE: &str = "a value without control characters, {cesql: EXPRESSION} or {pointer: /a/b}";
 
 /// Where a value comes from.
 fn chosen(at: &str, node: &Node) -> Read<Source> {

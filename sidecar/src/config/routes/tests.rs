@@ -116,6 +116,9 @@ fn a_target_has_one_place_and_only_settings_that_belong_to_it() {
         ("a: {url: \"http://b/\", webhook: \"a b\"}", "targets.a.webhook: found \"a b\""),
         ("a: {url: \"http://b/\", lane_max: 3}", "targets.a.lane_max: found a value that nothing uses"),
         ("a: {kafka_topic: c}", "kafka.brokers: found no broker"),
+        ("a: {journal: true, url: \"http://b/\"}", "targets.a.journal: found a place beside url"),
+        ("a: {journal: true, overflow: journal}", "targets.a.overflow: found a queue in the journal"),
+        ("a: {journal: false}", "targets.a: found a target without a place"),
     ] {
         let found = lines(&format!("targets:\n  {target}\n"));
         assert!(found.iter().any(|line| line.contains(told)), "{target}: {found:?}");
@@ -133,4 +136,40 @@ fn a_target_overflows_only_into_a_journal_that_outlives_the_pod() {
         found.len() == 1 && found[0].contains("targets.a.overflow: found a journal that does not outlive"),
         "{found:?}"
     );
+}
+
+#[test]
+fn the_journal_is_a_target_where_it_outlives_the_pod() {
+    let text = "targets: {a: {journal: true}}\n";
+    let config = look(&format!("{text}journal: {{storage: durable}}\n")).unwrap();
+    assert_eq!(config.targets[0].place, crate::config::TargetPlace::Journal);
+    let found = lines(&format!("{text}journal: {{storage: ephemeral}}\n"));
+    assert!(
+        found.len() == 1 && found[0].contains("targets.a.journal: found a journal that does not outlive"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn settled_events_are_kept_where_the_journal_outlives_the_pod() {
+    let text =
+        "journal: {keep: {settled: true, age_max: 1h, bytes_max: 2MiB}, audit_max: 200, storage: durable}\n";
+    let journal = look(text).unwrap().journal;
+    assert_eq!((journal.keep_settled, journal.keep_age_max.as_secs()), (true, 3_600));
+    assert_eq!((journal.keep_bytes_max, journal.audit_max), (2 << 20, 200));
+    let found = lines(&text.replace("durable", "ephemeral"));
+    assert!(
+        found.len() == 1 && found[0].contains("journal.keep.settled: found true on a journal"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_overflows_has_room_for_the_largest_event() {
+    let text = "targets: {a: {url: \"http://b/\", overflow: journal}}\nwindow: {bytes: 8MiB}\n";
+    assert_eq!(lines(text), [""; 0]);
+    let told = lines(&format!("{text}journal: {{overflow_bytes_max: 4MiB}}"));
+    let expected = "room for copies of 4MiB, expected at least window.bytes, which is 8MiB";
+    assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");
+    assert_eq!(lines("journal: {overflow_bytes_max: 4MiB}"), [""; 0], "nothing overflows");
 }

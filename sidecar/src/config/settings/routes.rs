@@ -97,6 +97,12 @@ pub(super) const TARGETS: &[Setting] = &[
         "The file that holds a shared access signature for it.",
     ),
     setting(
+        "targets.NAME.journal",
+        Kind::Word(&["false", "true"]),
+        "false",
+        "The journal itself: its events are kept there for `outrigger events`, for as long as journal.keep says.",
+    ),
+    setting(
         "targets.NAME.concurrency",
         count(1, 10_000),
         "16",

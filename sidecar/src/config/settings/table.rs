@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Setting, auth, eventgrid, function, kafka, origins, proxy, pubsub, push, routes, tls, trace, webhook,
+    Setting, auth, eventgrid, function, journal, kafka, origins, proxy, pubsub, push, routes, tls, trace,
+    webhook,
 };
 use crate::config::kind::Kind;
 
@@ -45,7 +46,8 @@ const ALL: &[&[Setting]] = &[
     auth::PROXY[1],
     auth::PROXY[2],
     tls::PROXY,
-    INSIDE,
+    journal::JOURNAL,
+    ADMIN,
     tls::ADMIN,
     trace::TRACE,
     PROCESS,
@@ -217,92 +219,8 @@ const INWARD: &[Setting] = &[
     ),
 ];
 
-/// The journal and admin.
-const INSIDE: &[Setting] = &[
-    setting("journal.path", Kind::File, ".outrigger/journal.db", "The file; readable by its owner only."),
-    setting(
-        "journal.storage",
-        Kind::Word(&["auto", "durable", "ephemeral"]),
-        "auto",
-        "Whether the file outlives the pod or machine; auto says no in Kubernetes, in memory (tmpfs) and in a \
-         container's own layer (overlay).",
-    ),
-    setting(
-        "journal.ephemeral",
-        Kind::Word(&["refuse", "accept-loss"]),
-        "refuse",
-        "On ephemeral storage: refuse makes ingress synchronous, accept-loss answers 202 all the same.",
-    ),
-    setting(
-        "journal.bytes_max",
-        size(MIB, 1024 * GIB),
-        "1GiB",
-        "The most bytes of waiting events; beyond it ingress answers 503.",
-    ),
-    setting(
-        "journal.dead_bytes_max",
-        size(MIB, 1024 * GIB),
-        "1GiB",
-        "The most bytes of dead letters; beyond it events that fail wait until some are replayed or dropped.",
-    ),
-    setting(
-        "journal.overflow_bytes_max",
-        size(MIB, 1024 * GIB),
-        "1GiB",
-        "The most bytes of copies that wait for slow targets (targets.NAME.overflow: journal); beyond it sources pause.",
-    ),
-    setting(
-        "journal.marks_max",
-        count(1_000, 100_000_000),
-        "1000000",
-        "The most marks of which of several targets has which event; the oldest are forgotten first.",
-    ),
-    setting(
-        "journal.marks_age_max",
-        span(Duration::from_secs(1), YEAR),
-        "24h",
-        "The age at which a mark is forgotten: what comes again later than that is sent again.",
-    ),
-    setting(
-        "journal.dead_age_max",
-        Kind::Or("none", &span(Duration::from_secs(1), YEAR)),
-        "none",
-        "The age at which a dead letter goes, counted; none keeps them.",
-    ),
-    setting(
-        "journal.commit_every",
-        span(MILLISECOND, Duration::from_secs(10)),
-        "100ms",
-        "How often settled events are written down: what may be delivered again after a crash.",
-    ),
-    setting("journal.group_events_max", count(1, 65_536), "1024", "The most events that share one fsync."),
-    setting("journal.group_bytes_max", size(KIB, GIB), "4MiB", "The most bytes that share one fsync."),
-    setting(
-        "journal.gather_max",
-        span(Duration::ZERO, Duration::from_millis(100)),
-        "1ms",
-        "How long an fsync waits for the senders that shared the last one; 0ms never waits.",
-    ),
-    setting(
-        "journal.waiting_events_max",
-        count(1, 1 << 20),
-        "4096",
-        "The most events that wait for their fsync; beyond it ingress answers 429.",
-    ),
-    setting("journal.waiting_bytes_max", size(KIB, 4 * GIB), "8MiB", "The most bytes of them."),
-    setting(
-        "journal.handoff_events_max",
-        count(1, 1 << 20),
-        "1024",
-        "The most accepted events that are kept in memory for the lanes; the rest is read from the file again.",
-    ),
-    setting("journal.handoff_bytes_max", size(KIB, 4 * GIB), "2MiB", "The most bytes of them."),
-    setting(
-        "journal.wal_bytes_max",
-        size(256 * KIB, GIB),
-        "4MiB",
-        "The size at which SQLite's log is copied into the file: a start after a crash reads it whole.",
-    ),
+/// Admin.
+const ADMIN: &[Setting] = &[
     setting(
         "admin.listen",
         Kind::Or("off", &Kind::Listen),
@@ -348,7 +266,8 @@ const PROCESS: &[Setting] = &[
         "log.audit",
         Kind::Word(&["off", "refused", "all"]),
         "refused",
-        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second.",
+        "Which decisions about senders get a line each, whatever log.level is; of those refused at most 20 a second. What an \
+         owner replays or drops gets one unless it is off.",
     )
     .live(),
     setting("runtime.threads", count(1, 256), "1", "Worker threads; one costs the least per event."),
@@ -375,7 +294,7 @@ pub(super) const GIB: u64 = 1 << 30;
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-const YEAR: Duration = Duration::from_hours(24 * 366);
+pub(super) const YEAR: Duration = Duration::from_hours(24 * 366);
 
 pub(super) const fn count(min: u64, max: u64) -> Kind {
     Kind::Count { min, max }

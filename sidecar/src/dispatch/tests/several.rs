@@ -60,6 +60,61 @@ async fn a_mark_that_cannot_be_written_costs_a_repeat_and_never_the_event() {
     assert_eq!(bench.log(), ["call a", "ack a", "call a", "ack a", "ack a"]);
 }
 
+/// Takes no more than there is room for, as a whole.
+#[derive(Default)]
+struct Narrow {
+    rows: Mutex<BTreeMap<u64, Copy>>,
+    last: Mutex<u64>,
+}
+
+impl Overflow for Narrow {
+    fn keep(&self, _: &Arc<str>, copies: Vec<Copy>) -> BoxFuture<'_, Result<()>> {
+        let (mut rows, mut last) = (lock(&self.rows), lock(&self.last));
+        let fits = rows.len() + copies.len() <= 4;
+        for copy in copies.into_iter().filter(|_| fits) {
+            *last += 1;
+            rows.insert(*last, copy);
+        }
+        let done = if fits { Ok(()) } else { Err(Error::new(Kind::Full, "no room")) };
+        Box::pin(std::future::ready(done))
+    }
+
+    fn read(&self, _: &Arc<str>, after: u64) -> BoxFuture<'_, Result<Vec<(u64, Copy)>>> {
+        let page = lock(&self.rows).range(after + 1..).map(|(seq, copy)| (*seq, copy.clone())).collect();
+        Box::pin(std::future::ready(Ok(page)))
+    }
+
+    fn waiting(&self) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn settled(&self, seq: u64) {
+        lock(&self.rows).remove(&seq);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_takes_no_more_still_gives_and_what_fits_in_parts_is_written_in_parts() {
+    let bench = Bench::new(|settings| settings.concurrency = 1, |_, _| (MS, ok()));
+    let narrow = Arc::new(Narrow::default());
+    let spill = Spill::new(bench.target.clone(), narrow.clone(), None, (2, 0));
+    let (_trigger, draining) = drain::channel();
+    let intake = Intake::new(Window::new(1, 1), Arc::new(Nowhere));
+    for n in 0..30 {
+        spill.push(bench.delivery(&n.to_string(), Some("k")), false); // more at once than will ever fit
+    }
+    let running = tokio::spawn(spill.clone().run(intake, draining));
+    bench.settled(30).await;
+    while !lock(&narrow.rows).is_empty() {
+        tokio::time::sleep(MS).await; // the clock is paused: it only moves on
+    }
+    let log = bench.log();
+    let calls: Vec<_> = log.iter().filter_map(|line| line.strip_prefix("call ")).collect();
+    assert_eq!(calls, (0..30).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!((spill.waiting(), spill.trouble()), (0, None));
+    running.abort();
+}
+
 /// What outlives a crash: the copies, by their numbers. Writing fails now and then.
 struct Shelf {
     rows: Mutex<BTreeMap<u64, Copy>>,

@@ -2,7 +2,11 @@
 //!
 //! `outrigger-flawed-pull FLAW` reads `setup.json` in its folder, takes events from the toy broker, calls the function
 //! with them, a key's one after the other, and settles what is done. Dead letters are lines of the file `letters`.
-//! `GET /readyz` and `GET /in-hand` are there too. FLAW is one of [`FLAWS`].
+//! `GET /readyz` and `GET /in-hand` are there too. FLAW is one of [`FLAWS`]. Where there are rules, what it keeps for them
+//! stands in further files ([`way`]).
+
+#[path = "flawed_pull/way.rs"]
+mod way;
 
 use std::{
     collections::HashMap,
@@ -29,6 +33,8 @@ use outrigger_testkit::{
         toy::{Ask, Carried, Given, Lent},
     },
 };
+use way::Way;
+
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -39,9 +45,25 @@ use tokio::{
 
 /// What can be wrong: nothing; an event is settled when it comes; what a drain leaves is settled instead of released;
 /// SIGTERM ends the process at once; the window does not count; poison is settled without a letter; of two copies one
-/// is settled twice; the latest of a key goes first; loans are not renewed; a connection that is lost stays lost.
-const FLAWS: [&str; 10] =
-    ["none", "early", "swallow", "rude", "greedy", "forget", "merge", "reorder", "lazy", "stuck"];
+/// is settled twice; the latest of a key goes first; loans are not renewed; a connection that is lost stays lost; what is
+/// discarded goes to the function; an event is settled once its first target has it; what targets have is not known after a
+/// restart; what overflows is kept in memory alone.
+const FLAWS: [&str; 14] = [
+    "none",
+    "early",
+    "swallow",
+    "rude",
+    "greedy",
+    "forget",
+    "merge",
+    "reorder",
+    "lazy",
+    "stuck",
+    "astray",
+    "hasty",
+    "oblivious",
+    "volatile",
+];
 
 const TICK: Duration = Duration::from_millis(10);
 const ANSWER_MAX: Duration = Duration::from_millis(300);
@@ -63,7 +85,7 @@ async fn main() -> ExitCode {
 async fn run(flaw: String) -> io::Result<()> {
     let (setup, admin): (Setup, SocketAddr) = serde_json::from_reader(File::open("setup.json")?)?;
     let held = Arc::new(AtomicUsize::new(0));
-    let mut sidecar = Pull::new(setup, flaw, Arc::clone(&held));
+    let mut sidecar = Pull::new(setup, flaw, Arc::clone(&held))?;
     sidecar.exchange().await?;
     tokio::spawn(show(TcpListener::bind(admin).await?, held));
     let mut term = signal(SignalKind::terminate())?;
@@ -71,7 +93,9 @@ async fn run(flaw: String) -> io::Result<()> {
         tokio::select! {
             biased;
             _ = term.recv() => break,
-            Some(Ok((token, status))) = sidecar.calls.join_next() => sidecar.called(token, status)?,
+            Some(Ok((token, target, status))) = sidecar.calls.join_next() => {
+                sidecar.called(token, target, status)?;
+            }
             () = sleep(TICK) => drop(sidecar.exchange().await), // tried again at the next tick
         }
         sidecar.begin();
@@ -82,9 +106,10 @@ async fn run(flaw: String) -> io::Result<()> {
     Ok(())
 }
 
-/// An event in hand.
+/// An event in hand for one of its targets.
 struct Job {
     token: u64,
+    target: usize,
     id: String,
     key: String,
     event: Carried,
@@ -95,11 +120,11 @@ struct Job {
 struct Pull {
     setup: Setup,
     flaw: String,
-    function: Producer,
+    way: Way,
     broker: Option<BufReader<TcpStream>>,
     was_connected: bool,
     jobs: Vec<Job>,
-    calls: JoinSet<(u64, u16)>,
+    calls: JoinSet<(u64, usize, u16)>,
     /// What is done and the broker does not know.
     done: Vec<u64>,
     latest: HashMap<String, u64>,
@@ -108,9 +133,10 @@ struct Pull {
 }
 
 impl Pull {
-    fn new(setup: Setup, flaw: String, held: Arc<AtomicUsize>) -> Self {
-        Self {
-            function: Producer::new(&setup.function),
+    fn new(setup: Setup, flaw: String, held: Arc<AtomicUsize>) -> io::Result<Self> {
+        let way = Way::open(&setup, &flaw)?;
+        Ok(Self {
+            way,
             setup,
             flaw,
             broker: None,
@@ -121,7 +147,7 @@ impl Pull {
             latest: HashMap::new(),
             held,
             is_draining: false,
-        }
+        })
     }
 
     /// Tells the broker what is done and what is still in hand, and takes what there is room for.
@@ -137,7 +163,9 @@ impl Pull {
         let room =
             if self.flaw == "greedy" { 1_000 } else { self.setup.window.saturating_sub(self.jobs.len()) };
         if !self.is_draining && room > 0 {
-            self.ask(&Ask::Receive(room)).await?.into_iter().for_each(|lent| self.take(lent));
+            for lent in self.ask(&Ask::Receive(room)).await? {
+                self.take(&lent)?;
+            }
         }
         self.held.store(self.jobs.len(), Ordering::Relaxed);
         Ok(())
@@ -171,7 +199,7 @@ impl Pull {
         Ok(serde_json::from_str(&answer)?)
     }
 
-    fn take(&mut self, lent: Lent) {
+    fn take(&mut self, lent: &Lent) -> io::Result<()> {
         let named = |name: &str| {
             let found = lent.event.headers.iter().find(|(header, _)| header == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
@@ -181,14 +209,38 @@ impl Pull {
         if self.flaw == "early" {
             self.done.push(lent.token);
         }
-        self.jobs.push(Job { token: lent.token, id, key, event: lent.event, attempts: 0, is_running: false });
+        for target in self.way.taken(lent.token, &id, &named("ce-type"), &lent.event)? {
+            let (token, id, key, event) = (lent.token, id.clone(), key.clone(), lent.event.clone());
+            self.jobs.push(Job { token, target, id, key, event, attempts: 0, is_running: false });
+        }
+        if self.way.is_had(lent.token) {
+            self.done.push(lent.token);
+        }
+        Ok(())
+    }
+
+    /// Takes from the disk what there is room for.
+    fn bring_in(&mut self) {
+        for target in self.way.overflowing() {
+            let lane_max = self.way.lane_max(target);
+            while self.jobs.iter().filter(|job| job.target == target).count() < lane_max {
+                let Some((token, id, key, event)) = self.way.next(target) else { break };
+                self.jobs.push(Job { token, target, id, key, event, attempts: 0, is_running: false });
+            }
+        }
     }
 
     /// Begins calls while there is one whose key does not run.
     fn begin(&mut self) {
-        while self.calls.len() < self.setup.concurrency {
-            let runs = |key: &str| self.jobs.iter().any(|job| job.is_running && job.key == key);
-            let is_free = |job: &Job| !job.is_running && !runs(&job.key);
+        self.bring_in();
+        loop {
+            let running =
+                |target| self.jobs.iter().filter(|job| job.is_running && job.target == target).count();
+            let is_of =
+                |one: &Job, job: &Job| one.is_running && one.target == job.target && one.key == job.key;
+            let runs = |job: &Job| self.jobs.iter().any(|one| is_of(one, job));
+            let has_place = |job: &Job| running(job.target) < self.setup.concurrency;
+            let is_free = |job: &Job| !job.is_running && !runs(job) && has_place(job);
             let found = if self.flaw == "reorder" {
                 self.jobs.iter().rposition(is_free)
             } else {
@@ -196,13 +248,15 @@ impl Pull {
             };
             let Some(job) = found.and_then(|index| self.jobs.get_mut(index)) else { return };
             (job.is_running, job.attempts) = (true, job.attempts + 1);
-            self.calls.spawn(call(self.function.clone(), job.token, job.event.clone()));
+            let target = self.way.target(job.target);
+            self.calls.spawn(call(target, (job.token, job.target), job.event.clone()));
         }
     }
 
     /// A call has ended with this status.
-    fn called(&mut self, token: u64, status: u16) -> io::Result<()> {
-        let Some(index) = self.jobs.iter().position(|job| job.token == token) else { return Ok(()) };
+    fn called(&mut self, token: u64, target: usize, status: u16) -> io::Result<()> {
+        let is_it = |job: &Job| job.token == token && job.target == target;
+        let Some(index) = self.jobs.iter().position(is_it) else { return Ok(()) };
         let job = &mut self.jobs[index];
         job.is_running = false;
         let is_done = (200..300).contains(&status);
@@ -216,8 +270,11 @@ impl Pull {
             let mut file = File::options().create(true).append(true).open("letters")?;
             writeln!(file, "{}", serde_json::to_string(&letter)?)?;
         }
-        let token = if self.flaw == "merge" { self.latest[&job.id] } else { job.token };
-        self.done.push(token);
+        self.way.has(token, target, is_done.then_some(&*job.id))?;
+        if self.way.is_had(token) {
+            let token = if self.flaw == "merge" { self.latest[&job.id] } else { job.token };
+            self.done.push(token);
+        }
         Ok(())
     }
 
@@ -227,7 +284,9 @@ impl Pull {
         while !self.jobs.is_empty() && Instant::now() < deadline {
             self.begin();
             tokio::select! {
-                Some(Ok((token, status))) = self.calls.join_next() => self.called(token, status)?,
+                Some(Ok((token, target, status))) = self.calls.join_next() => {
+                    self.called(token, target, status)?;
+                }
                 () = sleep(TICK) => drop(self.exchange().await),
             }
         }
@@ -241,8 +300,8 @@ impl Pull {
     }
 }
 
-/// Calls the function once: the status, or 0 without an answer. A failure is followed by a short rest.
-async fn call(function: Producer, token: u64, event: Carried) -> (u64, u16) {
+/// Calls a target once: the status, or 0 without an answer. A failure is followed by a short rest.
+async fn call(function: Producer, (token, target): (u64, usize), event: Carried) -> (u64, usize, u16) {
     let headers = event.headers.iter().filter_map(|(name, value)| {
         Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))
     });
@@ -251,7 +310,7 @@ async fn call(function: Producer, token: u64, event: Carried) -> (u64, u16) {
     if status != 200 {
         sleep(Duration::from_millis(5)).await;
     }
-    (token, status)
+    (token, target, status)
 }
 
 /// Answers every path with the count of events in hand.

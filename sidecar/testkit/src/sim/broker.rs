@@ -139,7 +139,8 @@ impl World {
         let Some((at, record)) = found else {
             return Found::Nothing(due.into_iter().min().map(|at| at.max(now + 1)));
         };
-        self.judge.handed(incarnation, at);
+        let disk = &self.disks[self.homes.get(&incarnation).copied().unwrap_or_default()];
+        self.judge.handed(incarnation, at, disk);
         self.note(|| format!("m{id} hands over {at:?}"));
         Found::Record(at, record)
     }
@@ -225,7 +226,7 @@ impl World {
         let incarnation = self.group.member(id).incarnation;
         self.note(|| format!("m{id} gives up {partitions:?} in order: {in_order}"));
         for partition in partitions {
-            self.judge.ended(incarnation, *partition, in_order);
+            self.judge.ended(incarnation, *partition, in_order, self.now);
         }
         let (now, rng) = (self.now, &mut self.rng);
         self.group.gave_up(id, partitions, now, rng);
@@ -314,7 +315,8 @@ impl World {
             let incarnation = self.group.member(id).incarnation;
             for (partition, offset, metadata) in &sent.commits {
                 let owns = self.group.owner(*partition) == Some(id);
-                self.judge.committed(incarnation, *partition, *offset, metadata, owns);
+                let disk = &self.disks[self.homes.get(&incarnation).copied().unwrap_or_default()];
+                self.judge.committed(incarnation, *partition, (*offset, metadata), owns, disk);
                 let coverage = Coverage::of(*offset, metadata).unwrap_or_default();
                 let commit = Committed { offset: *offset, metadata: metadata.clone(), coverage };
                 self.group.commits[index(*partition)] = Some(commit);
@@ -335,9 +337,10 @@ impl World {
         let in_order = drains && !self.ails(id) && !self.group.member(id).lost;
         let member = self.group.member(id);
         let partitions: Vec<i32> = member.fetches.keys().copied().collect();
+        let lanes_ended = self.lanes_ended.get(&incarnation).copied().unwrap_or(self.now);
         self.note(|| format!("m{id} leaves {partitions:?}"));
         for partition in &partitions {
-            self.judge.ended(incarnation, *partition, in_order);
+            self.judge.ended(incarnation, *partition, in_order, lanes_ended);
         }
         let reachable = self.reachable(id);
         let (now, rng) = (self.now, &mut self.rng);

@@ -15,6 +15,19 @@ pub enum Nature {
     Failing,
 }
 
+impl Nature {
+    /// The one that a number below 100 stands for.
+    #[must_use]
+    pub fn of(drawn: u8) -> Self {
+        match drawn {
+            0..84 => Self::Good,
+            84..92 => Self::Flaky,
+            92..96 => Self::Refused,
+            _ => Self::Failing,
+        }
+    }
+}
+
 /// What is the matter with the function as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weather {

@@ -1,7 +1,10 @@
 //! What must hold, whatever the seed brings. The judge hears of everything from the broker's, the function's and
 //! the dead letters' side, never from the sidecar.
 
-use super::{Place, marks::Coverage};
+mod shares;
+
+use super::{Place, disk::Disk, marks::Coverage, routes::TARGETS};
+use shares::Share;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a call came to, as the sidecar could see it.
@@ -26,6 +29,10 @@ pub struct Limits {
     pub hand: (usize, usize),
     /// How long something may be settled and not committed, in milliseconds.
     pub commit_ms: u64,
+    /// How long a mark may be on its way, in milliseconds: what ends meanwhile goes back, and is known when it comes again.
+    pub mark_ms: u64,
+    /// Which targets get copies from the disk.
+    pub overflows: [bool; TARGETS],
 }
 
 /// One record and what became of it.
@@ -33,14 +40,23 @@ pub struct Limits {
 struct Fate {
     key: Option<u8>,
     malformed: bool,
-    delivered: u32,
-    dead: bool,
     removed: bool,
+    /// The targets that it is for.
+    to: Vec<usize>,
+    /// What became of it at each.
+    shares: [Share; TARGETS],
 }
 
 impl Fate {
+    /// Whether the source may forget it: each of its targets has it, or a disk has it for the target.
+    fn is_safe(&self) -> bool {
+        self.removed || self.to.iter().all(|target| self.shares[*target].is_safe())
+    }
+
+    /// Whether nothing more is to come of it.
     fn is_over(&self) -> bool {
-        self.delivered > 0 || self.dead || self.removed
+        let is_over = |share: &Share| share.is_over() || (self.removed && share.kept_on == 0);
+        self.to.iter().all(|target| is_over(&self.shares[*target]))
     }
 }
 
@@ -51,7 +67,8 @@ struct Assignment {
     start: Coverage,
     /// Handed over, and when it was settled.
     handed: BTreeMap<i64, Option<u64>>,
-    delivered: BTreeSet<i64>,
+    /// Which target had which record from here.
+    done: BTreeSet<(usize, i64)>,
     leaves: bool,
 }
 
@@ -59,6 +76,7 @@ struct Assignment {
 #[derive(Debug, Clone, Copy)]
 struct Call {
     incarnation: u32,
+    target: usize,
     place: Place,
     assignment: u64,
 }
@@ -72,9 +90,9 @@ pub struct Judge {
     numbers: u64,
     calls: BTreeMap<u64, Call>,
     /// Counted failures and refusals of a record at an incarnation.
-    failures: BTreeMap<(u32, Place), (u32, u32)>,
+    failures: BTreeMap<(u32, usize, Place), (u32, u32)>,
     /// The assignment that a record was last called from, at an incarnation.
-    called: BTreeMap<(u32, Place), u64>,
+    called: BTreeMap<(u32, usize, Place), u64>,
     committed: BTreeMap<i32, Coverage>,
     /// What did not hold.
     pub violations: Vec<String>,
@@ -103,15 +121,15 @@ impl Judge {
         }
     }
 
-    fn claim(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+    pub(super) fn claim(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
         if !holds {
             self.violations.push(otherwise());
         }
     }
 
-    /// A record was written: from now on it is owed.
-    pub fn written(&mut self, place: Place, key: Option<u8>, malformed: bool) {
-        self.records.insert(place, Fate { key, malformed, ..Fate::default() });
+    /// A record was written: from now on it is owed to these targets.
+    pub fn written(&mut self, place: Place, key: Option<u8>, malformed: bool, to: Vec<usize>) {
+        self.records.insert(place, Fate { key, malformed, to, ..Fate::default() });
     }
 
     /// The broker removed a record.
@@ -128,17 +146,18 @@ impl Judge {
             number: self.numbers,
             start,
             handed: BTreeMap::new(),
-            delivered: BTreeSet::new(),
+            done: BTreeSet::new(),
             leaves: false,
         };
         self.assignments.insert((incarnation, partition), assignment);
     }
 
     /// A partition ends at an incarnation. Where it ended in `order`, all that it settled must be committed.
-    pub fn ended(&mut self, incarnation: u32, partition: i32, in_order: bool) {
+    pub fn ended(&mut self, incarnation: u32, partition: i32, in_order: bool, now: u64) {
         let Some(assignment) = self.assignments.remove(&(incarnation, partition)) else { return };
         if in_order {
-            self.must_be_committed(partition, &assignment, u64::MAX, "although it was given up in order");
+            let before = if self.limits.mark_ms > 0 { now - self.limits.mark_ms } else { u64::MAX };
+            self.must_be_committed(partition, &assignment, before, "although it was given up in order");
         }
     }
 
@@ -160,15 +179,16 @@ impl Judge {
     }
 
     /// The client handed a record over.
-    pub fn handed(&mut self, incarnation: u32, (partition, offset): Place) {
+    pub fn handed(&mut self, incarnation: u32, (partition, offset): Place, disk: &Disk) {
         let Some(assignment) = self.assignments.get_mut(&(incarnation, partition)) else { return };
         if !assignment.start.covers(offset) && !assignment.leaves {
             assignment.handed.entry(offset).or_insert(None);
         }
         let ours = self.assignments.range((incarnation, i32::MIN)..=(incarnation, i32::MAX));
         let (mut hand, mut partitions) = (0, 0);
-        for (_, assignment) in ours {
-            hand += assignment.handed.values().filter(|settled| settled.is_none()).count();
+        for ((_, partition), assignment) in ours {
+            let open = assignment.handed.iter().filter(|(_, settled)| settled.is_none());
+            hand += open.filter(|(offset, _)| !self.is_had(assignment, (*partition, **offset), disk)).count();
             partitions += 1;
         }
         let most = self.limits.hand.0 + partitions * self.limits.hand.1;
@@ -185,24 +205,34 @@ impl Judge {
         }
     }
 
-    /// A call begins. `number` names it.
-    pub fn began(&mut self, number: u64, incarnation: u32, place: Place) {
+    /// A call of a target begins. `number` names it.
+    pub fn began(&mut self, number: u64, incarnation: u32, target: usize, place: Place) {
         self.counts.0 += 1;
-        let (partition, offset) = place;
+        let partition = place.0;
         let key = |place: &Place| self.records.get(place).and_then(|fate| fate.key);
         let twin = self.calls.values().find(|call| {
-            let same = call.incarnation == incarnation && call.place.0 == partition;
+            let same = call.incarnation == incarnation && call.target == target && call.place.0 == partition;
             same && key(&place).is_some() && key(&call.place) == key(&place)
         });
         let twin = twin.map(|call| call.place);
         self.claim(twin.is_none(), || {
             format!("order: {place:?} and {twin:?} of one key run at once at {incarnation}")
         });
-        let assignment = self.assignments.get(&(incarnation, partition));
+        let is_to = self.records.get(&place).is_some_and(|fate| fate.to.contains(&target));
+        self.claim(is_to, || format!("route: {place:?} is no event of {target}, which is called with it"));
+        let assignment =
+            if self.limits.overflows[target] { 0 } else { self.begun(incarnation, target, place) };
+        self.called.insert((incarnation, target, place), assignment);
+        self.calls.insert(number, Call { incarnation, target, place, assignment });
+    }
+
+    /// Something begins with a record that its source still has; gives back the assignment's number.
+    fn begun(&mut self, incarnation: u32, target: usize, place: Place) -> u64 {
+        let assignment = self.assignments.get(&(incarnation, place.0));
         let (owned, covered, again) = assignment.map_or((false, false, false), |assignment| {
-            (true, assignment.start.covers(offset), assignment.delivered.contains(&offset))
+            (true, assignment.start.covers(place.1), assignment.done.contains(&(target, place.1)))
         });
-        let number_of = assignment.map_or(0, |assignment| assignment.number);
+        let number = assignment.map_or(0, |assignment| assignment.number);
         self.claim(owned, || {
             format!("fence: {place:?} is begun at {incarnation}, which does not have the partition")
         });
@@ -210,60 +240,72 @@ impl Judge {
             format!("repeat: {place:?} is begun at {incarnation} though its start calls it finished")
         });
         self.claim(!again, || {
-            format!("repeat: {place:?} is begun again at {incarnation}, which had delivered it")
+            format!("repeat: {place:?} is begun again at {incarnation}, from which {target} had it")
         });
-        self.called.insert((incarnation, place), number_of);
-        self.calls.insert(number, Call { incarnation, place, assignment: number_of });
+        number
     }
 
     /// A call ends.
-    pub fn answered(&mut self, number: u64, seen: Seen, now: u64) {
-        let Some(Call { incarnation, place, assignment }) = self.calls.remove(&number) else { return };
+    pub fn answered(&mut self, number: u64, seen: Seen, now: u64, (home, disk): (usize, &Disk)) {
+        let Some(Call { incarnation, target, place, assignment }) = self.calls.remove(&number) else {
+            return;
+        };
+        let of_it = (incarnation, target, place);
         match seen {
-            Seen::Status(200..=299) => self.delivered(incarnation, place, assignment, now),
+            Seen::Status(200..=299) => {
+                self.delivered(home, target, place);
+                self.had(incarnation, (target, place), assignment, now, disk);
+            }
             Seen::Status(status) => {
-                let (failed, refused) = self.failures.entry((incarnation, place)).or_default();
+                let (failed, refused) = self.failures.entry(of_it).or_default();
                 *failed += 1;
                 *refused += u32::from(status == 400);
             }
-            Seen::Cut => self.failures.entry((incarnation, place)).or_default().0 += 1,
+            Seen::Cut => self.failures.entry(of_it).or_default().0 += 1,
             Seen::Unsent | Seen::Abandoned => {}
         }
     }
 
-    fn delivered(&mut self, incarnation: u32, place: Place, assignment: u64, now: u64) {
+    fn delivered(&mut self, home: usize, target: usize, place: Place) {
         let Some(fate) = self.records.get_mut(&place) else {
             return self.violations.push(format!("data: {place:?} was delivered and never written"));
         };
-        fate.delivered += 1;
-        let (first, key) = (fate.delivered == 1 && !fate.dead, fate.key);
-        self.repeats += u64::from(fate.delivered > 1);
+        let share = &mut fate.shares[target];
+        share.delivered += 1;
+        let (first, key) = (share.delivered == 1 && !share.dead, fate.key);
+        self.repeats += u64::from(share.delivered > 1);
         if first && key.is_some() {
-            let before = self.records.range((place.0, i64::MIN)..place);
-            let passed =
-                before.filter(|(_, fate)| fate.key == key && !fate.is_over()).map(|(place, _)| *place).next();
+            let waits = |fate: &Fate| {
+                let share = &fate.shares[target];
+                let is_owed = fate.to.contains(&target) && !fate.removed && !share.is_over();
+                fate.key == key && is_owed && !share.is_elsewhere(home)
+            };
+            let mut before = self.records.range((place.0, i64::MIN)..place);
+            let passed = before.find(|(_, fate)| waits(fate)).map(|(place, _)| *place);
             self.claim(passed.is_none(), || {
-                format!("order: {place:?} was delivered before {passed:?} of its key")
+                format!("order: {place:?} was delivered to {target} before {passed:?} of its key")
             });
-        }
-        if let Some(ours) = self.assignments.get_mut(&(incarnation, place.0))
-            && ours.number == assignment
-        {
-            ours.delivered.insert(place.1);
-            ours.handed.entry(place.1).or_insert(None).get_or_insert(now);
         }
     }
 
     /// A dead letter is durable.
-    pub fn buried(&mut self, incarnation: u32, place: Place, code: &str, attempts: u32, now: u64) {
+    pub fn buried(
+        &mut self,
+        (incarnation, target, place): (u32, usize, Place),
+        (code, attempts): (&str, u32),
+        now: u64,
+        disk: &Disk,
+    ) {
         self.counts.1 += 1;
-        let (failed, refused) = self.failures.get(&(incarnation, place)).copied().unwrap_or_default();
+        let of_it = (incarnation, target, place);
+        let (failed, refused) = self.failures.get(&of_it).copied().unwrap_or_default();
         let Some(fate) = self.records.get_mut(&place) else {
             return self
                 .violations
                 .push(format!("data: {place:?} became a dead letter and was never written"));
         };
-        fate.dead = true;
+        fate.shares[target].dead = true;
+        let is_to = fate.to.contains(&target);
         let malformed = fate.malformed;
         let by_the_function = attempts <= failed
             && match code {
@@ -273,21 +315,28 @@ impl Judge {
                 "deadline" => attempts > 0,
                 _ => false,
             };
+        self.claim(is_to, || format!("route: {place:?} is no event of {target}, but a dead letter of it"));
         self.claim(by_the_function, || {
-            format!("grave: {place:?} is dead ({code}, {attempts} attempts), the function failed it {failed} times")
+            format!(
+                "grave: {place:?} is dead ({code}, {attempts} attempts), {target} failed it {failed} times"
+            )
         });
         // What is no event is not called with: which assignment buries it cannot be seen, so its time does not count.
-        let called = self.called.get(&(incarnation, place));
-        if let Some(ours) = self.assignments.get_mut(&(incarnation, place.0))
-            && called.is_none_or(|called| *called == ours.number)
-        {
-            let at = if called.is_some() { now } else { u64::MAX };
-            ours.handed.entry(place.1).or_insert(None).get_or_insert(at);
-        }
+        let called = self.called.get(&of_it).copied();
+        let current = self.assignments.get(&(incarnation, place.0)).map_or(0, |ours| ours.number);
+        let at = if called.is_some() { now } else { u64::MAX };
+        self.had(incarnation, (target, place), called.unwrap_or(current), at, disk);
     }
 
     /// The broker took a commit of an incarnation; `owns` says whether the partition was its own.
-    pub fn committed(&mut self, incarnation: u32, partition: i32, offset: i64, metadata: &str, owns: bool) {
+    pub fn committed(
+        &mut self,
+        incarnation: u32,
+        partition: i32,
+        (offset, metadata): (i64, &str),
+        owns: bool,
+        disk: &Disk,
+    ) {
         self.claim(owns, || format!("fence: {incarnation} committed {partition}, which is not its own"));
         let commit = match Coverage::of(offset, metadata) {
             Ok(commit) => commit,
@@ -300,14 +349,16 @@ impl Judge {
         let assignment = self.assignments.get(&(incarnation, partition));
         let ours = |offset: &i64| {
             assignment.is_some_and(|ours| {
-                ours.start.covers(*offset) || ours.handed.get(offset).is_some_and(Option::is_some)
+                ours.start.covers(*offset)
+                    || ours.handed.get(offset).is_some_and(Option::is_some)
+                    || self.is_had(ours, (partition, *offset), disk)
             })
         };
         let of_partition = self.records.range((partition, i64::MIN)..=(partition, i64::MAX));
         let (mut open, mut foreign, mut shrunk) = (Vec::new(), Vec::new(), Vec::new());
         for (place, fate) in of_partition.filter(|(_, fate)| !fate.removed) {
             match commit.covers(place.1) {
-                true if !fate.is_over() => open.push(place.1),
+                true if !fate.is_safe() => open.push(place.1),
                 true if !ours(&place.1) => foreign.push(place.1),
                 false if before.covers(place.1) => shrunk.push(place.1),
                 _ => {}
@@ -328,7 +379,7 @@ impl Judge {
     pub fn owed(&self) -> Vec<Place> {
         let open = |(place, fate): (&Place, &Fate)| {
             let committed = self.committed.get(&place.0).is_some_and(|commit| commit.covers(place.1));
-            let is_done = fate.removed || (fate.is_over() && committed);
+            let is_done = fate.is_over() && (fate.removed || committed);
             (!is_done).then_some(*place)
         };
         self.records.iter().filter_map(open).collect()

@@ -12,7 +12,9 @@
 //! | [`log`] | partitions: records, gaps, retention, compaction |
 //! | [`group`] | the consumer group: members, ownership, rebalances, commits |
 //! | [`fetch`] | a member's way of fetching: batches, pauses, seeks, silence |
-//! | [`function`] | what the function answers, and when |
+//! | [`function`] | what the function and other targets answer, and when |
+//! | [`routes`] | which record goes to which of them |
+//! | [`disk`] | marks of what targets have, and copies that wait for slow ones |
 //! | [`judge`] | what must hold |
 //! | [`marks`] | what a commit's metadata says, read without the code that wrote it |
 //!
@@ -20,6 +22,7 @@
 //! a commit that overtakes a later one of the same connection.
 
 pub mod broker;
+pub mod disk;
 pub mod fetch;
 pub mod function;
 pub mod group;
@@ -27,6 +30,7 @@ pub mod judge;
 pub mod log;
 pub mod marks;
 pub mod plan;
+pub mod routes;
 pub mod world;
 
 pub use judge::Judge;

@@ -1,6 +1,6 @@
 //! From a seed to a scenario.
 
-use super::{fetch::Pace, function::Weather, group::Protocol};
+use super::{fetch::Pace, function::Weather, group::Protocol, routes::Routes};
 use fastrand::Rng;
 
 /// What the sidecars are set to.
@@ -70,6 +70,10 @@ pub enum Fault {
     Commits(Commits, u64),
     /// The function is ill for so long.
     Function(Weather, u64),
+    /// Another target is ill for so long; the first number chooses it.
+    Target(usize, Weather, u64),
+    /// The disk of an instance takes nothing for so long.
+    Full(usize, u64),
     /// Dead letters find no home for so long.
     NoGraves(u64),
     /// The older half of what a partition has left is gone.
@@ -107,6 +111,8 @@ pub struct Plan {
     pub answer_ms_max: u64,
     /// The slowest commit on a good day.
     pub commit_ms_max: u64,
+    /// Which record goes where; none lets all go to the function, without a disk.
+    pub routes: Option<Routes>,
     /// What happens when, in its order.
     pub faults: Vec<(u64, Fault)>,
 }
@@ -143,6 +149,7 @@ impl Plan {
             pace: Pace { ahead: rng.usize(1..=12), latency_ms: rng.u64(2..60) },
             answer_ms_max: rng.u64(1..80),
             commit_ms_max: rng.u64(1..40),
+            routes: None,
             faults: vec![(rng.u64(200..800), Fault::Append(15)), (rng.u64(800..1_600), Fault::Append(10))],
         };
         if !calm {
@@ -151,11 +158,49 @@ impl Plan {
                 plan.faults.push((at, fault(&mut rng)));
             }
         }
+        if seed % 2 == 1 {
+            plan.route(&mut Rng::with_seed(seed ^ 0x0707));
+        }
         let last = plan.faults.iter().map(|(at, _)| *at).max().unwrap_or_default();
         plan.faults.push((last + 100, Fault::Append(3))); // what is fresh after the last fault
         plan.faults.sort_by_key(|(at, _)| *at);
         plan
     }
+
+    /// The same with rules, and with what may go wrong with their targets and disks.
+    fn route(&mut self, rng: &mut Rng) {
+        let routes = Routes::new(rng);
+        let targets = routes.others.len();
+        self.routes = Some(routes);
+        for _ in 0..rng.u32(..4) {
+            let (at, long) = (rng.u64(20..2_000), rng.u64(50..2_500));
+            let fault = match rng.u8(..4) {
+                0 | 1 => Fault::Target(rng.usize(1..=targets), weather(rng), long),
+                2 => Fault::Full(rng.usize(..8), long),
+                _ => Fault::Crash(rng.usize(..8), long.min(800)),
+            };
+            self.faults.push((at, fault));
+        }
+    }
+
+    /// The most copies for a target that wait in memory, where it overflows.
+    #[must_use]
+    pub fn lane_max(&self, target: usize) -> usize {
+        let other = self.routes.as_ref().and_then(|routes| routes.others.get(target.checked_sub(1)?));
+        other.and_then(|other| other.lane_max).unwrap_or_default()
+    }
+
+    /// The most calls of a target at once.
+    #[must_use]
+    pub fn concurrency(&self, target: usize) -> usize {
+        let other = self.routes.as_ref().and_then(|routes| routes.others.get(target.checked_sub(1)?));
+        other.map_or(self.settings.concurrency, |other| other.concurrency)
+    }
+}
+
+fn weather(rng: &mut Rng) -> Weather {
+    let kinds = [Weather::Refusing, Weather::Unavailable, Weather::Resetting, Weather::Hanging];
+    kinds[rng.usize(..kinds.len())]
 }
 
 fn fault(rng: &mut Rng) -> Fault {
@@ -176,10 +221,7 @@ fn fault(rng: &mut Rng) -> Fault {
         21 => Fault::Commits(Commits::Refused, long),
         22 => Fault::Commits(Commits::AnswerLost, long),
         23 => Fault::Commits(Commits::Slow, long),
-        24..28 => {
-            let kinds = [Weather::Refusing, Weather::Unavailable, Weather::Resetting, Weather::Hanging];
-            Fault::Function(kinds[rng.usize(..kinds.len())], long)
-        }
+        24..28 => Fault::Function(weather(rng), long),
         28 => Fault::NoGraves(long),
         29 => Fault::Retain(who),
         30 => Fault::Compact(who),

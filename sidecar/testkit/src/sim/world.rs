@@ -3,11 +3,13 @@
 use super::{
     Judge, Place, Plan,
     broker::Start,
+    disk::{DISK_MS, Disk},
     function::{self, Act, Nature, Weather},
     group::Group,
     judge::{Limits, Seen},
     log::{Log, Record},
     plan::Commits,
+    routes::TARGETS,
 };
 use fastrand::Rng;
 use std::{
@@ -33,8 +35,8 @@ pub struct Trouble {
     pub refuse_assign: u32,
     /// Commits go wrong.
     pub commits: Option<(Commits, u64)>,
-    /// The function is ill.
-    pub function: Option<(Weather, u64)>,
+    /// Targets are ill: the function, and others by their numbers.
+    pub targets: [Option<(Weather, u64)>; TARGETS],
 }
 
 /// See the module.
@@ -54,8 +56,15 @@ pub struct World {
     pub rng: Rng,
     pub(super) logs: Vec<Log>,
     natures: BTreeMap<Place, Nature>,
+    /// What outlives processes, and which of them has which.
+    pub(super) disks: Vec<Disk>,
+    pub(super) homes: BTreeMap<u32, usize>,
+    /// Marks that are to be there, and by when.
+    pub(super) marks_owed: Vec<(u64, u32, usize, Place)>,
     /// Processes that drain.
     pub draining: BTreeSet<u32>,
+    /// When their lanes had their time: what still ran then went back.
+    pub lanes_ended: BTreeMap<u32, u64>,
     /// What members were told of where partitions begin.
     pub(super) told: BTreeMap<(u32, i32), Start>,
     calls: u64,
@@ -70,7 +79,9 @@ impl World {
         let limits = Limits {
             attempts_max: settings.attempts_max,
             hand: (settings.window_events + 1, 2 * pace.ahead),
-            commit_ms: settings.commit_every_ms + 3 * plan.commit_ms_max + 30,
+            commit_ms: settings.commit_every_ms + 3 * plan.commit_ms_max + 30 + 4 * DISK_MS,
+            mark_ms: if plan.routes.is_some() { 4 * DISK_MS } else { 0 },
+            overflows: std::array::from_fn(|target| plan.lane_max(target) > 0),
         };
         let mut world = Self {
             now: 0,
@@ -80,7 +91,11 @@ impl World {
             rng: Rng::with_seed(plan.seed ^ 0x5EED),
             logs: (0..plan.partitions).map(|_| Log::default()).collect(),
             natures: BTreeMap::new(),
+            disks: Vec::new(),
+            homes: BTreeMap::new(),
+            marks_owed: Vec::new(),
             draining: BTreeSet::new(),
+            lanes_ended: BTreeMap::new(),
             told: BTreeMap::new(),
             calls: 0,
             trace: recording.then(Vec::new),
@@ -114,14 +129,17 @@ impl World {
             let place = (i32::try_from(partition).unwrap_or_default(), offset);
             let nature = match self.rng.u8(..100) {
                 _ if key.is_some() && key == self.plan.poison => Nature::Failing,
-                0..84 => Nature::Good,
-                84..92 => Nature::Flaky,
-                92..96 => Nature::Refused,
-                _ => Nature::Failing,
+                drawn => Nature::of(drawn),
             };
             self.natures.insert(place, nature);
-            self.judge.written(place, key, malformed);
-            self.note(|| format!("written {place:?} key {key:?} {nature:?} malformed {malformed}"));
+            let to = match &self.plan.routes {
+                Some(routes) if !malformed => routes.to(place, key),
+                _ => vec![0], // what is no event is a dead letter of the function's
+            };
+            self.note(|| {
+                format!("written {place:?} key {key:?} {nature:?} malformed {malformed} for {to:?}")
+            });
+            self.judge.written(place, key, malformed, to);
         }
         self.wake_all();
     }
@@ -201,6 +219,7 @@ impl World {
         for id in ids {
             self.be_timely(id);
         }
+        self.check_owed_marks();
     }
 
     pub(super) fn be_timely(&mut self, id: u32) {
@@ -215,32 +234,57 @@ impl World {
         }
     }
 
-    /// A call of the function begins: its number, how long it takes, and what it comes to.
-    pub fn call(&mut self, incarnation: u32, place: Place) -> (u64, u64, Act) {
+    /// A call of a target begins: its number, how long it takes, and what it comes to.
+    pub fn call(&mut self, incarnation: u32, target: usize, place: Place) -> (u64, u64, Act) {
         self.calls += 1;
         let now = self.now;
-        let weather = self.trouble.function.filter(|(_, until)| now < *until);
+        let weather = self.trouble.targets[target].filter(|(_, until)| now < *until);
         let weather = weather.map_or(Weather::Fine, |(weather, _)| weather);
-        let nature = self.natures.get(&place).copied().unwrap_or(Nature::Good);
-        let (latency, act) = function::act(nature, weather, self.plan.answer_ms_max, &mut self.rng);
-        self.judge.began(self.calls, incarnation, place);
-        self.note(|| format!("{incarnation} calls with {place:?}: {act:?} in {latency}"));
+        let (nature, answer_ms_max) = self.temper(target, place);
+        let (latency, act) = function::act(nature, weather, answer_ms_max, &mut self.rng);
+        self.judge.began(self.calls, incarnation, target, place);
+        self.check_copy(incarnation, target, place);
+        self.note(|| format!("{incarnation} calls {target} with {place:?}: {act:?} in {latency}"));
         (self.calls, latency, act)
     }
 
-    /// A call ends.
-    pub fn answered(&mut self, number: u64, place: Place, seen: Seen) {
-        self.judge.answered(number, seen, self.now);
-        self.note(|| format!("{place:?} ends as {seen:?}"));
+    /// What a target makes of a record, and how long it takes at most.
+    fn temper(&self, target: usize, place: Place) -> (Nature, u64) {
+        let others = self.plan.routes.iter().flat_map(|routes| &routes.others);
+        let Some(other) = target.checked_sub(1).and_then(|n| others.clone().nth(n)) else {
+            return (self.natures.get(&place).copied().unwrap_or(Nature::Good), self.plan.answer_ms_max);
+        };
+        let (partition, offset) = (u64::from(place.0.unsigned_abs()), place.1.unsigned_abs());
+        let seed = self.plan.seed ^ (target as u64) << 48 ^ partition << 40 ^ offset;
+        (Nature::of(Rng::with_seed(seed).u8(..100)), other.answer_ms_max)
     }
 
-    /// A dead letter comes in; false when it cannot be kept.
-    pub fn bury(&mut self, incarnation: u32, place: Place, code: &str, attempts: u32) -> bool {
+    /// A call ends.
+    pub fn answered(&mut self, number: u64, (incarnation, target, place): (u32, usize, Place), seen: Seen) {
+        if matches!(seen, Seen::Status(200..=299)) {
+            self.copy_answered(incarnation, target, place);
+        }
+        let home = self.homes.get(&incarnation).copied().unwrap_or_default();
+        self.judge.answered(number, seen, self.now, (home, &self.disks[home]));
+        if matches!(seen, Seen::Status(200..=299)) && self.plan.lane_max(target) == 0 {
+            self.owe_mark(incarnation, target, place);
+        }
+        self.note(|| format!("{place:?} ends as {seen:?} at {target}"));
+    }
+
+    /// A dead letter of a target comes in; false when it cannot be kept.
+    pub fn bury(
+        &mut self,
+        (incarnation, target, place): (u32, usize, Place),
+        (code, attempts): (&str, u32),
+    ) -> bool {
         let kept = self.now >= self.trouble.no_graves;
         if kept {
-            self.judge.buried(incarnation, place, code, attempts, self.now);
+            self.copy_answered(incarnation, target, place);
+            let disk = &self.disks[self.homes.get(&incarnation).copied().unwrap_or_default()];
+            self.judge.buried((incarnation, target, place), (code, attempts), self.now, disk);
         }
-        self.note(|| format!("{incarnation} buries {place:?} ({code}, {attempts}): {kept}"));
+        self.note(|| format!("{incarnation} buries {place:?} of {target} ({code}, {attempts}): {kept}"));
         kept
     }
 }

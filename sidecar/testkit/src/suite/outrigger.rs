@@ -6,7 +6,10 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::{Letter, Setup, Sidecar, Subject};
+use super::{
+    Letter, Routes, Setup, Sidecar, Subject,
+    routes::{Rule, Target},
+};
 use crate::{
     Launch, free_port,
     process::{WAIT_MAX, get},
@@ -35,6 +38,16 @@ impl Subject for Outrigger {
         Box::pin(metric(sidecar, "outrigger_window_events"))
     }
 
+    fn discarded<'a>(&'a self, sidecar: &'a Sidecar, rule: &'a str) -> BoxFuture<'a, Result<usize, String>> {
+        Box::pin(async move {
+            metric(sidecar, &format!("outrigger_discarded_events_total{{rule=\"{rule}\"}}")).await
+        })
+    }
+
+    fn marks<'a>(&'a self, sidecar: &'a Sidecar) -> BoxFuture<'a, Result<usize, String>> {
+        Box::pin(metric(sidecar, "outrigger_journal_marks"))
+    }
+
     fn letters<'a>(&'a self, sidecar: &'a Sidecar) -> BoxFuture<'a, Result<Vec<Letter>, String>> {
         Box::pin(async {
             let mut command = Command::new(&self.exe);
@@ -51,7 +64,7 @@ impl Subject for Outrigger {
     }
 }
 
-/// The value of an unlabelled metric of the running binary.
+/// The value of a metric of the running binary, its labels included in the name.
 ///
 /// # Errors
 /// It does not answer, or has no such metric.
@@ -79,8 +92,9 @@ fn yaml(sidecar: &Sidecar, setup: &Setup) -> String {
         ("journal.storage", "durable".to_owned()),
         ("log.level", "debug".to_owned()),
     ];
+    let ours = ours.into_iter().chain(routes(&setup.routes));
     let theirs = setup.source.iter().map(|(path, value)| (path.as_str(), value.clone()));
-    let mut settings: Vec<_> = ours.into_iter().chain(theirs).collect();
+    let mut settings: Vec<_> = ours.chain(theirs).collect();
     // It always listens, so where the source is another, let it be where nothing else does.
     let listen = "ingress.http.listen";
     if settings.iter().all(|(path, _)| *path != listen) {
@@ -92,4 +106,25 @@ fn yaml(sidecar: &Sidecar, setup: &Setup) -> String {
         let _ = writeln!(yaml, "{}", &nested[1..nested.len() - 1]); // writing to a string cannot fail
     }
     yaml
+}
+
+/// Rules and targets, in one line each.
+fn routes(routes: &Routes) -> Vec<(&'static str, String)> {
+    if routes.is_empty() {
+        return Vec::new();
+    }
+    let list = |items: Vec<String>| items.join(", ");
+    let target = |Target { name, url, lane_max }: &Target| {
+        let overflow =
+            lane_max.map_or_else(String::new, |max| format!(", overflow: journal, lane_max: {max}"));
+        format!("{name}: {{url: \"{url}\"{overflow}}}")
+    };
+    let rule = |Rule { name, prefix, to }: &Rule| {
+        let to = if to.is_empty() { "discard: true".to_owned() } else { format!("to: [{}]", to.join(", ")) };
+        format!("{{name: {name}, when: {{prefix: {{type: \"{prefix}\"}}}}, {to}}}")
+    };
+    let matches = if routes.matches_all { "all" } else { "first" };
+    let targets = list(routes.targets.iter().map(target).collect());
+    let rules = list(routes.rules.iter().map(rule).collect());
+    vec![("targets", format!("{{{targets}}}")), ("routes", format!("{{match: {matches}, rules: [{rules}]}}"))]
 }

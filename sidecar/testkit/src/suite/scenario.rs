@@ -41,7 +41,8 @@ macro_rules! each_scenario {
     ([$($macro:tt)*] $($given:tt)*) => {
         $($macro)*! {
             [$($given)*]
-            redelivery crash drain backpressure poison duplicates order slow_function reconnect
+            redelivery crash drain backpressure poison routes shares marks overflow
+            duplicates order slow_function reconnect
         }
     };
 }

@@ -10,7 +10,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::Capabilities;
+use super::{Capabilities, Routes};
 use crate::{Launch, Outgoing, Proxy, process::WAIT_MAX};
 
 /// An adapter's broker for the suite: how a place is had on it, and what it can do.
@@ -80,6 +80,18 @@ pub trait Subject: Send + Sync {
     /// It did not say.
     fn letters<'a>(&'a self, sidecar: &'a Sidecar) -> BoxFuture<'a, Result<Vec<Letter>, String>>;
 
+    /// How many events it has discarded by the rule of this name, since its process began.
+    ///
+    /// # Errors
+    /// It did not say.
+    fn discarded<'a>(&'a self, sidecar: &'a Sidecar, rule: &'a str) -> BoxFuture<'a, Result<usize, String>>;
+
+    /// How many marks it has on its disk, of events that a target has.
+    ///
+    /// # Errors
+    /// It did not say.
+    fn marks<'a>(&'a self, sidecar: &'a Sidecar) -> BoxFuture<'a, Result<usize, String>>;
+
     /// How long anything is waited for before the scenario fails.
     fn patience(&self) -> Duration {
         WAIT_MAX
@@ -108,6 +120,8 @@ pub struct Setup {
     pub attempts_max: u32,
     /// How long a drain may take, in milliseconds.
     pub drain_ms: u64,
+    /// Which events go where.
+    pub routes: Routes,
     /// The source's own settings.
     pub source: Vec<(String, String)>,
 }

@@ -7,10 +7,12 @@ use outrigger_function::{Function, Match, Program, Record, Stats};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Capabilities, Declared, Letter, Setup, Sidecar, Source, Subject};
+use super::{Capabilities, Declared, Letter, Routes, Setup, Sidecar, Source, Subject, routes::Other};
 use crate::{Judgement, Oracle, Outgoing, Process, free_port, process::get};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// How long nothing must change at the broker, beyond the time in which it hears of what is settled.
+const STILL: Duration = Duration::from_millis(200);
 /// Events that are published before the next are: few enough that a failure leaves few in doubt.
 const CHUNK: usize = 20;
 /// The type of the events that the function of a scenario treats in its own way.
@@ -24,8 +26,10 @@ pub struct Stage {
     pub source: Box<dyn Source>,
     /// The function.
     pub function: Function,
-    /// The judge.
+    /// The judge of what the function is owed.
     pub oracle: Oracle,
+    /// Targets besides the function.
+    pub others: Vec<Other>,
     /// What the sidecar is told when it starts.
     pub setup: Setup,
     subject: Arc<dyn Subject>,
@@ -50,15 +54,17 @@ impl Stage {
             window: 64,
             attempts_max: 4,
             drain_ms: 20_000,
+            routes: Routes::default(),
             source: source.settings(),
         };
         let sidecar = Sidecar { folder: folder.path().to_owned(), admin };
-        // Where the broker keeps no order, none is owed; that a key runs once at a time is owed by the sidecar.
-        let oracle = match capabilities.order {
-            Declared::Has(()) => Oracle::default(),
-            Declared::Lacks(_) => Oracle::unordered(),
-        };
-        Self { capabilities, source, function, oracle, setup, subject, sidecar, _folder: folder }
+        let (oracle, others) = (new_oracle(&capabilities), Vec::new());
+        Self { capabilities, source, function, oracle, others, setup, subject, sidecar, _folder: folder }
+    }
+
+    /// A judge by what the source says of itself.
+    pub(super) fn new_oracle(&self) -> Oracle {
+        new_oracle(&self.capabilities)
     }
 
     /// Starts the sidecar and waits until it is ready.
@@ -72,18 +78,18 @@ impl Stage {
         process
     }
 
-    /// Publishes events, each of which is owed from then on.
+    /// Publishes events, each of which is owed from then on to the targets that the rules name.
     ///
     /// # Panics
     /// The broker does not take them.
     pub async fn publish(&self, events: &[Outgoing]) {
         for chunk in events.chunks(CHUNK) {
             for event in chunk {
-                self.oracle.sending(event);
+                self.owed_to(event).into_iter().for_each(|oracle| oracle.sending(event));
             }
             self.source.publish(chunk).await.expect("the broker takes events");
             for event in chunk {
-                self.oracle.acknowledged(&event.id);
+                self.owed_to(event).into_iter().for_each(|oracle| oracle.acknowledged(&event.id));
             }
         }
     }
@@ -107,27 +113,44 @@ impl Stage {
         came.unwrap_or_else(|_| panic!("{what}: this did not come; {:?}", self.function.stats()))
     }
 
-    /// Waits until every event that is owed was answered with a 2xx.
+    /// Waits until every event that is owed was answered with a 2xx, by each target that it is owed to.
     ///
     /// # Panics
     /// As [`Stage::until`].
     pub async fn until_paid(&self) {
         let deadline = Instant::now() + self.subject.patience();
-        loop {
-            let ended = self.function.stats().ended;
-            let owed = self.oracle.owed(&self.function.log());
-            if owed.is_empty() {
-                return;
-            }
-            let waited = timeout(
-                deadline.saturating_duration_since(Instant::now()),
-                self.function.wait_for(|stats| stats.ended != ended),
-            );
-            if waited.await.is_err() {
-                let shown: Vec<_> = owed.iter().take(8).collect();
-                panic!("{} events are still owed, such as {shown:?}", owed.len());
+        for (name, function, oracle) in self.judged() {
+            loop {
+                let ended = function.stats().ended;
+                let owed = oracle.owed(&function.log());
+                if owed.is_empty() {
+                    break;
+                }
+                let left = deadline.saturating_duration_since(Instant::now());
+                let waited = timeout(left, function.wait_for(|stats| stats.ended != ended));
+                if waited.await.is_err() {
+                    let shown: Vec<_> = owed.iter().take(8).collect();
+                    panic!("{} events are still owed to {name}, such as {shown:?}", owed.len());
+                }
             }
         }
+    }
+
+    /// Waits until so many marks are on the sidecar's disk, or more.
+    ///
+    /// # Panics
+    /// As [`Stage::until`].
+    pub async fn until_marks(&self, wanted: usize) {
+        let look = || self.subject.marks(&self.sidecar);
+        self.poll(&format!("{wanted} marks"), look, |count| *count >= wanted).await;
+    }
+
+    /// How many events the sidecar has discarded by this rule since its process began.
+    ///
+    /// # Panics
+    /// It did not say.
+    pub async fn discarded(&self, rule: &str) -> usize {
+        self.subject.discarded(&self.sidecar, rule).await.expect("the sidecar counts what it discards")
     }
 
     /// Waits until so many events are not settled at the broker.
@@ -137,6 +160,19 @@ impl Stage {
     pub async fn until_unsettled(&self, wanted: usize) {
         let look = || self.source.unsettled(&self.sidecar);
         self.poll(&format!("{wanted} events that are not settled"), look, |count| *count == wanted).await;
+    }
+
+    /// Watches that so many events are not settled, for longer than it takes the broker to hear of what is.
+    ///
+    /// # Panics
+    /// It hears of one, or does not say.
+    pub async fn stays_unsettled(&self, count: usize) {
+        let until = Instant::now() + 3 * self.capabilities.settles_within + STILL;
+        while Instant::now() < until {
+            let seen = self.source.unsettled(&self.sidecar).await;
+            assert!(seen == Ok(count), "{count} events were not settled, and then {seen:?}");
+            sleep(POLL_INTERVAL).await;
+        }
     }
 
     /// Waits until the sidecar says that it holds so many events in memory.
@@ -174,10 +210,13 @@ impl Stage {
     /// It does not end.
     pub async fn kill(&self, process: &mut Process) {
         process.kill().await;
-        // What the dead process sent came before this, so the function has read it when this is answered.
-        get(self.function.addr(), "/_/health").await.expect("the function answers");
-        // A call that is held ends when the function finds its caller gone.
-        self.until("no call after the death of the caller", |stats| stats.running == 0).await;
+        for (name, function, _) in self.judged() {
+            // What the dead process sent came before this, so the function has read it when this is answered.
+            get(function.addr(), "/_/health").await.expect("the function answers");
+            // A call that is held ends when the function finds its caller gone.
+            let ended = timeout(self.subject.patience(), function.wait_for(|stats| stats.running == 0)).await;
+            ended.unwrap_or_else(|_| panic!("{name} still has calls after the death of the caller"));
+        }
     }
 
     /// The sidecar's dead letters, once there are so many.
@@ -205,11 +244,14 @@ impl Stage {
         self.judge(duplicates_max)
     }
 
-    /// What the judge says now; it must be content.
+    /// What the judges say now; all must be content, with so many duplicates at each target. Gives back the function's.
     ///
     /// # Panics
-    /// It is not.
+    /// One is not.
     pub fn judge(&self, duplicates_max: usize) -> Judgement {
+        for Other { function, oracle, .. } in &self.others {
+            oracle.judge_at(function).assert_clean(duplicates_max);
+        }
         let judgement = self.oracle.judge_at(&self.function);
         judgement.assert_clean(duplicates_max);
         judgement
@@ -235,6 +277,14 @@ impl Stage {
     #[must_use]
     pub fn last_end_us(&self) -> u64 {
         self.function.log().iter().filter_map(|record| record.ended_us).max().unwrap_or(0)
+    }
+}
+
+/// Where the broker keeps no order, none is owed; that a key runs once at a time is owed by the sidecar.
+fn new_oracle(capabilities: &Capabilities) -> Oracle {
+    match capabilities.order {
+        Declared::Has(()) => Oracle::default(),
+        Declared::Lacks(_) => Oracle::unordered(),
     }
 }
 

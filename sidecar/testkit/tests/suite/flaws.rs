@@ -11,12 +11,20 @@ use outrigger_testkit::suite::{
 use crate::Flawed;
 
 /// A scenario, a flaw, and what the scenario says of it: one of these, by which of the two is seen first.
-const FOUND: [(&str, &str, &[&str]); 9] = [
+const FOUND: [(&str, &str, &[&str]); 13] = [
     ("redelivery", "swallow", &["8 events are still owed"]),
     ("crash", "early", &["8 events that are not settled: this did not come", "events are still owed"]),
     ("drain", "rude", &["calls were cut off", "0 allowed"]),
     ("backpressure", "greedy", &["200 events in hand, of a window of 16"]),
     ("poison", "forget", &["2 dead letters: this did not come"]),
+    ("routes", "astray", &["foreign"]),
+    (
+        "shares",
+        "hasty",
+        &["6 events were not settled, and then Ok", "6 events that are not settled: this did not come"],
+    ),
+    ("marks", "oblivious", &["0 allowed"]),
+    ("overflow", "volatile", &["events are still owed to audit"]),
     ("duplicates", "merge", &["20 allowed"]),
     ("order", "reorder", &["disordered"]),
     ("slow_function", "lazy", &["0 events that are not settled: this did not come, but Ok(4)"]),
@@ -57,8 +65,12 @@ found! {
     drain_finds_calls_that_are_cut_off 2
     backpressure_finds_a_window_that_does_not_count 3
     poison_finds_an_event_that_is_forgotten 4
-    duplicates_finds_a_copy_that_is_settled_for_the_other 5
-    order_finds_the_latest_first 6
-    slow_function_finds_a_lease_that_runs_out 7
-    reconnect_finds_a_connection_that_stays_lost 8
+    routes_finds_what_is_discarded_at_the_function 5
+    shares_finds_an_event_that_is_settled_for_its_first_target 6
+    marks_finds_what_is_not_known_after_a_restart 7
+    overflow_finds_copies_that_die_with_the_process 8
+    duplicates_finds_a_copy_that_is_settled_for_the_other 9
+    order_finds_the_latest_first 10
+    slow_function_finds_a_lease_that_runs_out 11
+    reconnect_finds_a_connection_that_stays_lost 12
 }

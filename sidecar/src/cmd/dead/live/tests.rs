@@ -28,12 +28,12 @@ impl Dead for One {
         })
     }
 
-    fn replay(&self, filter: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn replay<'a>(&'a self, filter: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         let refused = vec![Refused { id: 7, why: "full".to_owned() }];
         Box::pin(async move { Ok(Changed { done: filter.ids, refused, next: None }) })
     }
 
-    fn drop(&self, _: Filter) -> BoxFuture<'_, Result<Changed>> {
+    fn drop<'a>(&'a self, _: Filter, _by: &'a str) -> BoxFuture<'a, Result<Changed>> {
         Box::pin(async { Err(Error::new(Kind::Full, "the disk is full")) })
     }
 }
@@ -46,7 +46,7 @@ fn served() -> (tempfile::TempDir, Socket) {
         while let Ok((stream, _)) = listener.accept().await {
             let service = service_fn(|request: Request<hyper::body::Incoming>| async {
                 let (parts, body) = request.into_parts();
-                Ok::<_, Infallible>(answer(&One, &parts, body).await)
+                Ok::<_, Infallible>(answer(&One, &parts, body, "ann").await)
             });
             tokio::spawn(
                 hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
@@ -60,11 +60,11 @@ fn served() -> (tempfile::TempDir, Socket) {
 async fn every_verb_crosses_the_socket_unchanged() {
     let (_folder, socket) = served();
     let by_type = Filter { ty: Some("ä b".to_owned()), ..Filter::default() };
-    assert_eq!(socket.list(by_type).await.unwrap().next, Some(4));
+    assert_eq!(Dead::list(&socket, by_type).await.unwrap().next, Some(4));
     let letter = socket.get(7).await.unwrap().unwrap();
     assert_eq!((letter.data.as_deref(), letter.status), (Some(&b"\xff\0"[..]), Some(422)));
     assert_eq!(socket.get(9).await.unwrap(), None);
-    let changed = socket.replay(Filter { ids: vec![1, 2], ..Filter::default() }).await.unwrap();
+    let changed = Dead::replay(&socket, Filter { ids: vec![1, 2], ..Filter::default() }, "").await.unwrap();
     assert_eq!((changed.done, changed.refused[0].why.as_str()), (vec![1, 2], "full"));
 }
 
@@ -73,9 +73,9 @@ async fn what_went_wrong_there_is_told_here() {
     let (_folder, socket) = served();
     let all = Filter { all: true, ..Filter::default() };
     for (error, kind, message) in [
-        (socket.drop(all).await.unwrap_err(), Kind::Full, "the disk is full"),
+        (socket.drop(all, "").await.unwrap_err(), Kind::Full, "the disk is full"),
         (
-            socket.drop(Filter::default()).await.unwrap_err(),
+            socket.drop(Filter::default(), "").await.unwrap_err(),
             Kind::Invalid,
             "an empty filter needs \"all\": true",
         ),
@@ -95,6 +95,6 @@ async fn a_socket_that_is_absent_or_left_behind_does_not_answer() {
     assert!(answers(&path).await.unwrap());
     drop(listener);
     assert!(!answers(&path).await.unwrap());
-    let error = Socket::new(path).list(Filter::default()).await.unwrap_err();
+    let error = Dead::list(&Socket::new(path), Filter::default()).await.unwrap_err();
     assert!(error.message().contains("did not answer: Connection refused"), "{error}");
 }

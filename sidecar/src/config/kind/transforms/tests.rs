@@ -65,7 +65,10 @@ fn every_mistake_is_told_with_its_place_and_what_may_stand_there() {
             "- {name: a, set: {x: {pointer: /a, cesql: b}}}",
             "transform.1.set.x: found a map, expected one of cesql and pointer",
         ),
-        ("- {name: a, set: {x: [1]}}", "transform.1.set.x: found a list, expected a value, {cesql"),
+        (
+            "- {name: a, set: {x: [1]}}",
+            "transform.1.set.x: found a list, expected a value without control characters, {cesql",
+        ),
         ("- {name: a, set: {Upper: 1}}", "transform.1.set.Upper: found Upper, expected the name"),
         ("- {name: a, set: {specversion: 1}}", "transform.1.set.specversion: found specversion, expected"),
         (
