@@ -126,12 +126,6 @@ impl Admin {
         }
     }
 
-    /// The same with the timelines of events.
-    #[must_use]
-    pub fn with(self, traces: Option<Arc<dyn Traces>>) -> Self {
-        Self { traces, ..self }
-    }
-
     /// How the configuration's file stands to what holds.
     pub fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -288,25 +282,6 @@ impl Admin {
     /// A file that is refused or gone is in nobody's way: it is told elsewhere.
     fn configuration(&self) -> String {
         self.standing().restart().map_or_else(|| "ok".to_owned(), |restart| format!("ok; {restart}"))
-    }
-
-    /// Everything that is known of an event.
-    async fn trace(&self, query: Option<&str>) -> Answer {
-        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let id = pairs.into_iter().find_map(|(name, value)| (name == "id").then_some(value));
-        let Some(id) = id else { return line(StatusCode::BAD_REQUEST, "which event: ?id=") };
-        match traces::known(self.traces.as_deref(), self.dead.as_deref(), &id).await {
-            Ok(known) => json_answer(StatusCode::OK, &json!(known)),
-            Err(error) => line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
-        }
-    }
-
-    /// Everything that is counted, as it is now.
-    #[cfg(feature = "trace")]
-    #[must_use]
-    pub fn families(&self) -> Vec<outrigger_trace::metrics::Family> {
-        self.refresh();
-        self.metrics.families()
     }
 
     fn exposition(&self) -> Answer {

@@ -1,6 +1,10 @@
 //! What plugins wrap around the path, so that none of them can end what is on it: a panic in one is caught and counted,
 //! and the event goes on without it.
 
+// What is guarded is everything: a method that is added to one of these traits and not forwarded here would fall back to the
+// trait's own, and switch itself off for every plugin.
+#![deny(clippy::missing_trait_methods)]
+
 mod calls;
 
 use crate::telemetry::Metrics;
@@ -167,4 +171,5 @@ impl Spot<dyn Ledger> {
 }
 
 #[cfg(test)]
+#[allow(clippy::missing_trait_methods, reason = "what is guarded has only the methods that a test is about")]
 mod tests;

@@ -309,12 +309,6 @@ impl Target {
         self.settle(running, Settlement::Ack(reply));
     }
 
-    /// The attempt that delivered is not among those that were counted.
-    fn became(&self, job: &Job, fate: Fate) {
-        let attempts = job.attempts + u32::from(fate == Fate::Delivered);
-        job.receipt.became(&self.id.0, fate, attempts);
-    }
-
     fn reject(&self, running: Running<'_>, reason: Reason) {
         self.metrics.ended(Ended::Rejected);
         self.settle(running, Settlement::Reject(reason));
@@ -322,13 +316,6 @@ impl Target {
 
     fn settle(&self, running: Running<'_>, settlement: Settlement) {
         self.tell(running.finish(), settlement);
-    }
-
-    fn tell(&self, job: Box<Job>, settlement: Settlement) {
-        if self.is_observed() {
-            self.note_ended(&job.item, &job.timeline, &settlement);
-        }
-        job.receipt.settle(settlement);
     }
 
     async fn is_done_already(&self, job: &Job) -> bool {

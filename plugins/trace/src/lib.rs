@@ -120,7 +120,7 @@ impl Plugin for Trace {
 impl Observe for Inner {
     fn began(&self, event: Option<&mut Event>, headers: &[(String, String)], timeline: &Timeline) {
         let is_event = event.is_some();
-        self.begin.begin(event, headers, timeline);
+        self.begin.begin(event.as_deref(), headers, timeline);
         if is_event {
             self.ring.push(timeline.clone());
         }

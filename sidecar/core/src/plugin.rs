@@ -4,6 +4,9 @@ use crate::{BoxFuture, Call, Drain, Event, Exchange, Ledger, Settlement, Timelin
 use std::sync::Arc;
 
 /// One plugin. Each method is a place on the path; a plugin that is not configured is not built, and costs nothing.
+///
+/// The guard that catches panics stands before every plugin: it forwards each method, and the lint
+/// `clippy::missing_trait_methods` refuses it as soon as one is missing there.
 pub trait Plugin: Send + Sync + 'static {
     /// Its configured name.
     fn name(&self) -> &str;

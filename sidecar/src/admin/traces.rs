@@ -3,17 +3,48 @@
 //! Timelines are kept in memory, for as long as there is room and the process lives; beside them stand the dead letters of
 //! the event in the journal, which outlive it.
 
+use super::{Admin, Answer as Reply, json_answer, line};
 use crate::{
     dead_api::{Dead, Filter, Summary},
     dispatch::now,
     registry::Traces,
     settle::unix_ms,
 };
+use http::StatusCode;
 use outrigger_core::{
     Result, Timeline,
     timeline::{Answer, Ending, Step},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+
+impl Admin {
+    /// The same with the timelines of events.
+    #[must_use]
+    pub fn with(self, traces: Option<Arc<dyn Traces>>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// Everything that is known of an event.
+    pub(super) async fn trace(&self, query: Option<&str>) -> Reply {
+        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let id = pairs.into_iter().find_map(|(name, value)| (name == "id").then_some(value));
+        let Some(id) = id else { return line(StatusCode::BAD_REQUEST, "which event: ?id=") };
+        match known(self.traces.as_deref(), self.dead.as_deref(), &id).await {
+            Ok(known) => json_answer(StatusCode::OK, &json!(known)),
+            Err(error) => line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        }
+    }
+
+    /// Everything that is counted, as it is now.
+    #[cfg(feature = "trace")]
+    #[must_use]
+    pub fn families(&self) -> Vec<outrigger_trace::metrics::Family> {
+        self.refresh();
+        self.metrics.families()
+    }
+}
 
 /// What is known of an event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::{Job, State, Target, now};
 use outrigger_core::{
-    Delivery, Event, Malformed, Settlement, Step, Timeline,
+    Delivery, Event, Fate, Malformed, Settlement, Step, Timeline,
     decide::breaker,
     timeline::{Answer, Ending, Wait},
 };
@@ -60,6 +60,20 @@ impl Target {
             job.timeline.note(Step::HeldUp, started);
         }
         job.timeline.note(Step::Attempted(job.attempts + 1), started);
+    }
+
+    /// Tells the source what became of a job here. The attempt that delivered is not among those that were counted.
+    pub(crate) fn became(&self, job: &Job, fate: Fate) {
+        let attempts = job.attempts + u32::from(fate == Fate::Delivered);
+        job.receipt.became(&self.id.0, fate, attempts);
+    }
+
+    /// Tells observers and the source how a job ended.
+    pub(crate) fn tell(&self, job: Box<Job>, settlement: Settlement) {
+        if self.is_observed() {
+            self.note_ended(&job.item, &job.timeline, &settlement);
+        }
+        job.receipt.settle(settlement);
     }
 
     /// Tells the observers how an event ended.

@@ -231,6 +231,8 @@ impl Spill {
             let is_shared = is_to_ask(&delivery, is_shared);
             if is_had {
                 self.target.metrics.ended(Ended::Duplicate);
+                delivery.timeline.note(Step::Duplicate, now());
+                self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
                 delivery.receipt.became(&self.name, Fate::Delivered, 0);
                 delivery.receipt.settle(Settlement::Ack(None));
             } else if delivery.receipt.wanted() {

@@ -1,8 +1,9 @@
 //! `outrigger trace`: the timeline of one event, without any collector.
 
-use crate::common::Site;
+use crate::{SAMPLED, TRACE, common::Site};
+use outrigger_core::event::hop;
 use outrigger_function::{Function, Match, Program, Rule, program::Action};
-use outrigger_testkit::{Mode, Outgoing};
+use outrigger_testkit::{Mode, Outgoing, Producer};
 
 fn steps(known: &serde_json::Value) -> Vec<&str> {
     let steps = known["timelines"][0]["steps"].as_array().unwrap();
@@ -47,6 +48,41 @@ async fn an_event_is_explained_while_it_is_in_hand_after_it_settled_and_after_th
     let said = site.verb(&["trace", "dead"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.stdout.contains("dead letter 1") && said.stdout.contains("end with it"), "{}", said.stdout);
+}
+
+#[tokio::test]
+async fn the_hop_of_an_event_is_shown_nowhere_and_a_replay_goes_on_with_its_trace() {
+    let function = Function::start(Program::default());
+    let site = Site::of(&function).set("trace.export", "local").set("journal.keep.settled", "true");
+    let mut process = site.start().await;
+    let producer = Producer::new(&site.url()).with_header("traceparent", SAMPLED);
+    producer.send(&Outgoing::new("1", Some("k")), Mode::Binary).await.unwrap();
+    site.until("nothing pending", |status| status["pending"] == 0).await;
+    assert_eq!(site.verb(&["events", "replay", "1"]).await.code, Some(0));
+    function.wait_for(|stats| stats.ended == 2).await;
+    site.until("nothing pending", |status| status["pending"] == 0).await;
+    for record in function.log() {
+        let has = |part: &str| record.headers.iter().any(|(name, _)| name.contains(part));
+        assert!(has("traceparent") && !has("outrigger"), "{:?}", record.headers);
+        let told = record.headers.iter().find(|(name, _)| name == "traceparent").unwrap();
+        assert!(told.1.contains(TRACE), "{told:?}");
+    }
+    for at_rest in [false, true] {
+        for verb in [&["events", "list"][..], &["events", "show", "1"], &["events", "show", "2"]] {
+            for form in [&[][..], &["--json"]] {
+                let said = site.verb(&[verb, form].concat()).await;
+                assert_eq!(said.code, Some(0), "{said:?}");
+                assert!(
+                    !said.stdout.contains(hop::ATTRIBUTE),
+                    "at rest: {at_rest}, {verb:?}: {}",
+                    said.stdout
+                );
+            }
+        }
+        if !at_rest {
+            assert!(process.stop().await.success());
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ pub const ATTRIBUTE: &str = "outriggerhop";
 /// Beside the headers of a hop that brought several events: how many.
 pub const BATCH: &str = "outrigger_batch";
 
-/// Keeps `headers` in the event. Where they find no room, they are left out.
+/// Keeps `headers` in the event, and nothing that somebody else wrote there. Where they find no room, they are left out.
 pub fn keep(event: &mut Event, headers: &[(String, String)]) {
     let mut text = String::new();
     for part in headers.iter().flat_map(|(name, value)| [name, value]) {
@@ -16,6 +16,7 @@ pub fn keep(event: &mut Event, headers: &[(String, String)]) {
         text.push(':');
         text.push_str(part);
     }
+    event.remove(ATTRIBUTE);
     if !text.is_empty() {
         let _ = event.set(ATTRIBUTE, Value::String(&text));
     }
@@ -58,6 +59,9 @@ mod tests {
         fn what_somebody_else_wrote_does_no_harm(text in "[ -~]{1,40}") {
             let mut event = Event::new("1", "/s", "t").unwrap();
             event.set(ATTRIBUTE, Value::String(&text)).unwrap();
+            let mut kept = event.clone();
+            keep(&mut kept, &[]);
+            prop_assert!(kept.text(ATTRIBUTE).is_none());
             let _ = take(&mut event);
             prop_assert!(event.text(ATTRIBUTE).is_none());
         }
