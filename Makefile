@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 # What `make bench` measures, if not everything; `make bench FIGURES="--only memory --rounds 3"`.
 FIGURES ?=
 
-.PHONY: help demo demo-cache demo-kafka test test-long bench lint fuzz deny advisories
+.PHONY: help demo demo-cache demo-kafka demo-trace test test-long bench lint fuzz deny advisories
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -30,6 +30,12 @@ demo-kafka: ## the same with a real Kafka: from a topic to a function and back t
 	@echo "building outrigger and the demo's function (the first build takes some minutes) ..."
 	cargo build --locked -p outrigger -p outrigger-function
 	demo/kafka.sh
+
+demo-trace: ## what became of one event: its timeline, without any collector
+	@scripts/need.sh cargo cc make perl
+	@echo "building outrigger and the demo's function (the first build takes some minutes) ..."
+	cargo build --locked -p outrigger -p outrigger-function
+	demo/trace.sh
 
 test: ## everything that must hold: format, lints, dependencies, tests, documentation, short fuzz runs
 	@scripts/need.sh cargo cc c++ perl

@@ -65,9 +65,16 @@ pstest() {
     export OUTRIGGER_PSTEST
 }
 
+# OpenTelemetry's collector, which the tests of traces send to. Where it cannot be built they say so.
+otelcol() {
+    OUTRIGGER_OTELCOL=$(scripts/otelcol.sh) || return 0
+    export OUTRIGGER_OTELCOL
+}
+
 promtool_on_path
 kafka_home
 pstest
+otelcol
 step format cargo fmt --all --check
 step format-fuzz cargo fmt --manifest-path fuzz/Cargo.toml --check
 step skips-checker scripts/skips_test.sh

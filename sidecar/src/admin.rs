@@ -10,7 +10,7 @@ use crate::{
     dead_api,
     dispatch::{OnPoison, Spill, Status, Target},
     events_api, feed_api,
-    registry::{Brokers, Feed, Home, Keeper, Kept, Replays, Storage},
+    registry::{Brokers, Feed, Home, Keeper, Kept, Replays, Storage, Traces},
     reload::Standing,
     settle::unix_ms,
     telemetry::{Metrics, Totals},
@@ -31,6 +31,7 @@ use std::{
 };
 
 mod targets;
+pub mod traces;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -80,6 +81,8 @@ pub struct Admin {
     pub feeds: Vec<Arc<dyn Feed>>,
     /// The topics that are written.
     pub homes: Vec<Arc<dyn Home>>,
+    /// The timelines of events, where they are kept.
+    pub traces: Option<Arc<dyn Traces>>,
     /// Who replays ranges of topics.
     pub replays: Option<Arc<dyn Replays>>,
     /// What is kept of what was done, where anything is.
@@ -120,6 +123,7 @@ impl Admin {
             auditor: storage.map(|storage| storage.auditor.clone()),
             feeds: brokers.feeds.clone(),
             homes: brokers.homes.clone(),
+            traces: None,
             replays: brokers.replays.clone(),
             kept: None,
             control: None,
@@ -161,6 +165,7 @@ impl Admin {
             (_, path) if path == "/kafka" || path.starts_with("/kafka/") => {
                 feed_api::answer(self.kafka(), &parts, trail).await
             }
+            (&Method::GET, "/trace") => self.trace(parts.uri.query()).await,
             (_, path) if path == "/dead" || path.starts_with("/dead/") => match &self.dead {
                 Some(dead) => dead_api::answer(&**dead, &parts, body, &by).await,
                 None => line(StatusCode::NOT_FOUND, "there is no journal, so there are no dead letters here"),
@@ -291,6 +296,15 @@ impl Admin {
     }
 
     fn exposition(&self) -> Answer {
+        self.refresh();
+        let mut answer = line(StatusCode::OK, self.metrics.render().trim_end());
+        let text = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        answer.headers_mut().insert(CONTENT_TYPE, text);
+        answer
+    }
+
+    /// Reads what is not counted as it happens.
+    fn refresh(&self) {
         let (status, (events, bytes)) = (self.target.status(), self.intake.held());
         let set = |name, help, value| self.metrics.set(name, help, value);
         set(
@@ -333,6 +347,7 @@ impl Admin {
         let of_targets = (!self.others.is_empty()).then(|| targets::series(self.targets(), &self.spills));
         for series in of_feeds
             .chain(of_homes)
+            .chain(self.traces.iter().flat_map(|traces| traces.series()))
             .chain(of_targets.into_iter().flatten())
             .chain(tls::series(&self.listeners))
             .chain(self.kept.iter().flat_map(|kept| kept.series()))
@@ -343,10 +358,6 @@ impl Admin {
         for (name, help, value) in self.journal.iter().flat_map(|journal| journal.gauges()) {
             set(name, help, value);
         }
-        let mut answer = line(StatusCode::OK, self.metrics.render().trim_end());
-        let text = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-        answer.headers_mut().insert(CONTENT_TYPE, text);
-        answer
     }
 
     fn parked(&self) -> Answer {

@@ -8,7 +8,7 @@ use crate::{
     transform::{self, Changed},
 };
 use outrigger_core::{
-    Admit, Annotate, BoxFuture, Code, Delivery, Event, Fate, Key, Reason, Settlement, Timeline,
+    About, Admit, Annotate, BoxFuture, Code, Delivery, Event, Fate, Key, Reason, Settlement, Timeline,
 };
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl Admit for Admission {
             }
         }
         if self.target.is_observed() {
-            delivery.timeline = Timeline::start(now());
+            self.observe(&mut delivery);
         }
         if let Err(reason) = ruled {
             return self.target.give_up_untried(delivery, reason);
@@ -117,6 +117,13 @@ impl Lanes {
 }
 
 impl Admission {
+    /// Begins the event's timeline. What is no event has none.
+    fn observe(&self, delivery: &mut Delivery) {
+        let Some(about) = About::event(delivery) else { return };
+        delivery.timeline = Timeline::start(now(), about);
+        self.target.began(delivery.item.as_mut().ok(), &delivery.origin.headers, &delivery.timeline);
+    }
+
     /// Does what the rules say, or leaves the event as it came.
     fn rule(&self, delivery: &mut Delivery) -> Result<(), Reason> {
         let Ok(event) = &mut delivery.item else { return Ok(()) };
@@ -170,7 +177,11 @@ impl Router {
             [] => {
                 let by = way.by.map_or(&self.otherwise, |rule| &self.routes.rules()[rule].name);
                 delivery.receipt.became(by, Fate::Discarded, 0);
-                delivery.receipt.settle(Settlement::Ack(None));
+                let settlement = Settlement::Ack(None);
+                if self.lanes[0].target.is_observed() {
+                    self.lanes[0].target.note_ended(&delivery.item, &delivery.timeline, &settlement);
+                }
+                delivery.receipt.settle(settlement);
             }
             [only] => self.lanes[*only].push(delivery, false),
             several => self.fan_out(delivery, several),
@@ -183,7 +194,8 @@ impl Router {
         let ids: Vec<_> = lanes.iter().map(|lanes| lanes.target.id().clone()).collect();
         let Delivery { item, key, origin, received_ms, attempts, once, timeline, receipt } = delivery;
         let receipts = receipt.split(&ids, Some(self.lanes[0].target.id()));
-        for (lanes, receipt) in lanes.into_iter().zip(receipts) {
+        let timelines = timeline.branches(lanes.len());
+        for ((lanes, receipt), timeline) in lanes.into_iter().zip(receipts).zip(timelines) {
             let copy = Delivery {
                 item: item.clone(),
                 key: key.clone(),
@@ -191,7 +203,7 @@ impl Router {
                 received_ms,
                 attempts,
                 once,
-                timeline: timeline.clone(),
+                timeline,
                 receipt,
             };
             lanes.push(copy, true);
@@ -327,7 +339,8 @@ mod tests {
             receipt: receipts.remove(0),
         });
         settled.await;
-        let steps = "[Received, Queued, Attempted, Answered, Settled]";
+        let steps = "[Received, Queued { wait: Nothing, ahead: 0 }, Attempted(1), Answered(Answer { status: 204, \
+                     failed: None }), Settled(Acknowledged)]";
         let seen = spy.0.lock().unwrap().clone();
         assert_eq!(seen, [r#"call with Some("urgent")"#.to_owned(), format!("finished 1 true {steps}")]);
         assert!(target.drain(Instant::now()).await == 0);

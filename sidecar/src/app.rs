@@ -12,6 +12,7 @@ use crate::{
     config::{Config, Env},
     control::Control,
     dispatch::{Target, now},
+    guarded,
     ready::{self, Probe},
     registry::{self, Brokers, Homes, Storage},
     reload::Reload,
@@ -74,6 +75,7 @@ struct App {
     brokers: Brokers,
     sources: JoinSet<outrigger_core::Result<()>>,
     function: Option<JoinHandle<Option<u8>>>,
+    plugins: Vec<Arc<dyn Plugin>>,
     sources_stop: DrainTrigger,
     function_stop: DrainTrigger,
     admin_stop: DrainTrigger,
@@ -107,7 +109,8 @@ impl App {
         // Storage, and the path from it to the function.
         let (fatal, faults) = oneshot::channel();
         let storage = wiring::open_storage(&config, fatal)?;
-        let registry::Plugins { all: plugins, kept } = registry::plugins(&config).map_err(wrong)?;
+        let registry::Plugins { all: plugins, kept, traces } = registry::plugins(&config).map_err(wrong)?;
+        let plugins = guarded::all(plugins, &metrics);
         let control = Control::new(&config, kept.as_ref());
         let dead = home(storage.as_ref(), &brokers);
         let storing = storage.as_ref();
@@ -121,7 +124,10 @@ impl App {
         let shown = (targets.all(), targets.spills.clone());
         let mut admin = Admin::new(&metrics, shown, &intake, storing, &brokers, listeners);
         (admin.kept, admin.control) = (kept, control.clone());
-        let admin = Arc::new(admin);
+        let admin = Arc::new(admin.with(traces.clone()));
+        if let Some(traces) = &traces {
+            traces.report(&admin);
+        }
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 
@@ -163,6 +169,7 @@ impl App {
             brokers,
             sources,
             function,
+            plugins,
             sources_stop,
             function_stop,
             admin_stop,
@@ -203,6 +210,8 @@ impl App {
             released = in_order => released,
             () = signals.next() => stop_lanes(&self.live.targets(), &self.sources_stop, now()).await,
         };
+        // What was settled last is told as well. It waits for nobody who does not answer.
+        futures_util::future::join_all(self.plugins.iter().map(|plugin| plugin.close())).await;
         for feed in &self.brokers.feeds {
             if let Err(error) = feed.source().close().await {
                 tracing::warn!(%error, "what was settled last comes again");

@@ -13,6 +13,7 @@ mod send;
 #[cfg(feature = "cache")]
 mod simulate;
 mod status;
+mod trace;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ pub use self::{
     routes::RoutesArgs,
     send::{AttributeArgs, From, Input, SendArgs, SendMode},
     status::{ParkedArgs, ParkedCommand, StatusArgs},
+    trace::TraceArgs,
 };
 use crate::config::Flag;
 
@@ -180,6 +182,15 @@ pub enum Command {
     /// Exit status: 0 when it answered (with --until-idle: once nothing waits), 1 when none runs there.
     #[command(verbatim_doc_comment)]
     Status(StatusArgs),
+    /// Show what became of one event, step by step, without any collector
+    ///
+    /// When it came in, what it waited for, each attempt and its answer, and how it was settled. A running outrigger keeps
+    /// such timelines in memory where trace.export is local or otlp: they are bounded and end with it. Dead letters of
+    /// the event are found in the journal besides, also while none runs.
+    ///
+    /// Exit status: 0 when something is known of the event, 1 when nothing is, 2 for a wrong call or configuration.
+    #[command(verbatim_doc_comment)]
+    Trace(TraceArgs),
     /// List, retry or skip events that hold their key (delivery.on_poison: park)
     #[command(subcommand)]
     Parked(ParkedCommand),

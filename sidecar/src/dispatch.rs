@@ -7,6 +7,7 @@
 mod hunger;
 mod job;
 mod known;
+mod observed;
 mod outlet;
 mod parking;
 mod parts;
@@ -16,6 +17,7 @@ mod worker;
 
 pub(crate) use job::{Job, Left, Running};
 pub(crate) use known::Errand;
+pub(crate) use observed::answer;
 pub use outlet::Outlet;
 #[cfg(feature = "journal")]
 pub(crate) use outlet::outage;
@@ -29,7 +31,7 @@ use crate::{
 };
 use fastrand::Rng;
 use outrigger_core::{
-    Call, Code, DeadLetters, Delivery, Event, Ledger, Observe, Reason, Settlement, Sink, Step, TargetId,
+    Call, Code, DeadLetters, Delivery, Event, Ledger, Observe, Reason, Settlement, Sink, TargetId,
     decide::{
         breaker::{self, Breaker},
         budget::Budget,
@@ -183,7 +185,7 @@ impl Target {
         let mut state = self.state();
         if delivery.once.is_some() && state.breaker.state(now) == breaker::State::Open {
             drop(state);
-            return delivery.receipt.settle(Settlement::Reject(self.unavailable()));
+            return self.refuse(delivery, self.unavailable());
         }
         self.queue(&mut state, delivery, now, |job| {
             job.standing = standing;
@@ -191,11 +193,20 @@ impl Target {
         });
     }
 
+    /// Tells the caller who waits, without an attempt.
+    fn refuse(&self, delivery: Delivery, reason: Reason) {
+        let settlement = Settlement::Reject(reason);
+        if self.is_observed() {
+            self.note_ended(&delivery.item, &delivery.timeline, &settlement);
+        }
+        delivery.receipt.settle(settlement);
+    }
+
     /// Gives the delivery up without an attempt: it becomes a dead letter in its lane's turn. A caller who waits is told.
     pub fn give_up_untried(self: &Arc<Self>, delivery: Delivery, reason: Reason) {
         if delivery.once.is_some() {
             self.metrics.ended(Ended::Rejected);
-            return delivery.receipt.settle(Settlement::Reject(reason));
+            return self.refuse(delivery, reason);
         }
         tracing::warn!(id = delivery.item.as_ref().map_or("", Event::id), %reason, "the event becomes a dead letter");
         self.queue(&mut self.state(), delivery, now(), |job| job.left = Some(Box::new(Left::Grave(reason))));
@@ -208,7 +219,9 @@ impl Target {
         now: Instant,
         made: impl FnOnce(&mut Job),
     ) {
-        delivery.timeline.note(Step::Queued, now);
+        if delivery.timeline.is_on() {
+            self.note_queued(state, &delivery, now);
+        }
         let open_before = state.breaker.open_total(now);
         let key = delivery.key.clone();
         let mut job = Box::new(Job::new(delivery, now, open_before, state.settings.policy.attempts_max));
@@ -312,12 +325,6 @@ impl Target {
             breaker: state.breaker.state(now),
             ready: state.ready,
         }
-    }
-
-    /// Whether somebody sees finished events.
-    #[must_use]
-    pub fn is_observed(&self) -> bool {
-        !self.observers.is_empty()
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

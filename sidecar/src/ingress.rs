@@ -25,7 +25,10 @@ use hyper::body::Incoming;
 use outrigger_core::{
     BoxFuture, Code, DeadLetter, DeadLetters, Error, Event, Inbound, Inbox, Intake, Key, Malformed, Origin,
     Outcome, Position, Reason, Refused, Result,
-    event::http::{self as binary, Mode},
+    event::{
+        hop,
+        http::{self as binary, Mode},
+    },
 };
 use outrigger_net::{
     auth::{Attributes, Denial, Entry, Guard, Pass},
@@ -93,6 +96,8 @@ pub struct Ingress {
     pub answering: Answering,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The headers of its hop that are kept beside an event.
+    pub hop: &'static [&'static str],
     /// What was said in the log of requests that bring no events.
     pub complaints: Complaints,
 }
@@ -177,11 +182,12 @@ impl Ingress {
         if let Err(denial) = self.may_send(&pass, &parts, &items) {
             return Ok(self.refuse(&denial));
         }
+        let hop = self.hop_of(&parts, batch.then_some(items.len()));
         drop((parts, incoming)); // a sender who waits must not also hold the buffer that its request was read into
         let outcome = match &self.answering {
-            Answering::Durable { accept } => self.keep(&**accept, items).await,
+            Answering::Durable { accept } => self.keep(&**accept, items, &hop).await,
             Answering::Sync { intake, timeout, dead } => {
-                self.wait(intake, *timeout, dead.as_deref(), items, batch).await
+                self.wait(intake, *timeout, dead.as_deref(), items, &hop, batch).await
             }
         };
         Ok(self.inbound.answer(&outcome.unwrap_or_else(Outcome::Unavailable)))
@@ -258,12 +264,31 @@ impl Ingress {
         answer
     }
 
-    async fn keep(&self, accept: &dyn Accept, items: Vec<Result<Event, Malformed>>) -> Result<Outcome> {
+    /// The headers of the hop that are kept, and how many events it brought together.
+    fn hop_of(&self, parts: &Parts, batch: Option<usize>) -> Vec<(String, String)> {
+        let value =
+            |name: &&str| Some(((*name).to_owned(), parts.headers.get(*name)?.to_str().ok()?.to_owned()));
+        let mut kept: Vec<_> = self.hop.iter().filter_map(value).collect();
+        if let Some(events) = batch
+            && !kept.is_empty()
+        {
+            kept.push((hop::BATCH.to_owned(), events.to_string()));
+        }
+        kept
+    }
+
+    async fn keep(
+        &self,
+        accept: &dyn Accept,
+        items: Vec<Result<Event, Malformed>>,
+        hop: &[(String, String)],
+    ) -> Result<Outcome> {
         let (mut events, mut malformed) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             match item {
-                Ok(event) => {
+                Ok(mut event) => {
                     let key = self.keys.of(&self.name, &event);
+                    hop::keep(&mut event, hop); // on disk there is only the event
                     events.push((event, key));
                 }
                 Err(member) => malformed.push(member),

@@ -4,7 +4,7 @@
 //! in, by the user's rules ([`transform`]) and to the targets that [`route`] names; [`dispatch`] keeps a target's lanes
 //! and workers; [`settle`] makes one attempt and does what follows.
 //! What passes through goes by [`proxy`].
-//! Beside it: [`registry`] (which adapters are compiled in), [`supervise`] and [`ready`] (the function as
+//! Beside it: [`registry`] (which adapters are compiled in), [`guarded`] (what plugins wrap around the path), [`supervise`] and [`ready`] (the function as
 //! a process), [`admin`] and [`telemetry`] (what an operator sees), [`config`] (read again by [`reload`]), [`filter`] (what CESQL
 //! sees of an event), [`cli`] and [`cmd`] (the verbs).
 //!
@@ -27,6 +27,7 @@ pub mod events_api;
 pub mod feed_api;
 pub mod filter;
 pub mod guard;
+pub mod guarded;
 pub mod ingress;
 pub mod proxy;
 pub mod ready;

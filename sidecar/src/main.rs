@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Config(command) => cmd::config::run(command),
         Command::Send(args) => cmd::send::run(&args),
         Command::Status(args) => cmd::status::run(&args, &config::Process),
+        Command::Trace(args) => cmd::trace::run(&args, &config::Process),
         Command::Parked(command) => cmd::status::parked(&command, &config::Process),
         Command::Cache(command) => cmd::cache::run(&command, &config::Process),
         Command::Kafka(command) => cmd::kafka::run(&command, &config::Process),

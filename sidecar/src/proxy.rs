@@ -62,6 +62,8 @@ pub struct Parts {
     pub guard: Arc<Guard>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The headers by which a request tells where in a trace it is.
+    pub hop: &'static [&'static str],
     /// Held by what outlives its connection's HTTP.
     pub drain: Drain,
 }
@@ -89,7 +91,8 @@ impl Proxy {
     #[must_use]
     pub fn new(config: &config::Proxy, parts: Parts) -> Arc<Self> {
         let tuning = Arc::new(Tuning::new(config));
-        let turns = Turns { target: parts.target.clone(), exchange: parts.exchange.clone(), tuning };
+        let turns =
+            Turns { target: parts.target.clone(), exchange: parts.exchange.clone(), tuning, hop: parts.hop };
         Arc::new(Self {
             front: turns.behind(&parts.plugins),
             turns,

@@ -22,15 +22,17 @@ pub mod push;
 mod replay;
 #[cfg(feature = "cache")]
 mod responses;
-#[cfg(any(feature = "cache", feature = "eventgrid", feature = "kafka"))]
+#[cfg(any(feature = "cache", feature = "eventgrid", feature = "kafka", feature = "trace"))]
 mod secret;
 #[cfg(feature = "kafka")]
 mod tokens;
+#[cfg(feature = "trace")]
+mod trace;
 
 pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
-pub use self::plugins::{Kept, Plugins, plugins};
+pub use self::plugins::{Kept, Plugins, Traces, hop, plugins};
 
 use crate::{
     audit::Auditor, config, dead_api::Dead, dispatch::Overflow, events_api::Events, ingress::Accept,
@@ -350,7 +352,8 @@ pub fn journal(_config: &config::Journal, _on_fatal: impl FnOnce(Error) + Send +
     feature = "http",
     feature = "journal",
     feature = "kafka",
-    feature = "pubsub"
+    feature = "pubsub",
+    feature = "trace"
 )))]
 fn left_out(feature: &str, so: &str) -> Error {
     Error::new(Kind::Invalid, format!("this outrigger was built without the feature {feature}: {so}"))

@@ -1,7 +1,7 @@
 //! One attempt and what follows from it: the only place that calls, marks, buries and settles.
 
 use crate::{
-    dispatch::{Job, Left, OnPoison, Running, State, Target, now},
+    dispatch::{Job, Left, OnPoison, Running, State, Target, answer, now},
     telemetry::Ended,
 };
 use outrigger_core::{
@@ -47,6 +47,7 @@ impl Target {
             self.keep_reply(running, reply).await; // the function has it; only its answer is not kept yet
         } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
+            running.job().timeline.note(Step::Duplicate, now());
             self.acknowledge(running, None, Fate::Delivered);
         } else if self.ledger_of(running.job()).is_none() {
             return self.try_once(running, time).await;
@@ -88,7 +89,7 @@ impl Target {
 
     /// The reply itself is given back only where somebody may read it: most functions answer nothing.
     async fn call_once(&self, job: &mut Job, started: Instant) -> (Result<Option<Box<Reply>>>, Instant) {
-        job.timeline.note(Step::Attempted, started);
+        self.note_attempt(job, started);
         job.receipt.attempted(job.attempts + 1);
         let cx = CallCx {
             target: self.id.clone(),
@@ -102,23 +103,24 @@ impl Target {
         let event = job.item.as_ref().expect("what is malformed is buried, not called with");
         let outcome = self.call.call(std::slice::from_ref(event), &cx).await;
         let ended = now();
-        job.timeline.note(Step::Answered, ended);
         let status = outcome.as_ref().map(|replies| replies.last().map_or(0, |reply| reply.status));
         self.metrics.attempted(status, ended - started);
+        job.timeline.note(answer(status), ended);
         let outcome = outcome.map(|mut replies| {
             let is_read = job.once.is_some() || replies.last().is_some_and(|reply| reply.event.is_some());
-            is_read.then(|| Box::new(self.continued(event, replies.pop().unwrap_or_default(), job.once)))
+            is_read.then(|| Box::new(self.continued(event, replies.pop().unwrap_or_default(), job)))
         });
         (outcome, ended)
     }
 
     /// The reply as the next of the event's line. A caller who waits gets none that would be too many: the function has
     /// the event, and an error would only have it called again.
-    fn continued(&self, event: &Event, mut reply: Reply, once: Option<Instant>) -> Reply {
+    fn continued(&self, event: &Event, mut reply: Reply, job: &Job) -> Reply {
         let Some(next) = &mut reply.event else { return reply };
         // Where it finds no room, that is seen below.
         let _ = lineage::follow(event, next);
-        if once.is_some()
+        lineage::traced(&job.timeline, next);
+        if job.once.is_some()
             && let Some(detail) = self.loops(next)
         {
             tracing::warn!(id = event.id(), detail, "a reply is dropped");
@@ -183,7 +185,14 @@ impl Target {
         self.metrics.retried();
         let job = running.job();
         job.timeline.note(Step::BackedOff, ended);
-        tracing::debug!(id = job.event_id(), attempts = job.attempts, ?wait, %error, "the attempt failed");
+        tracing::debug!(
+            id = job.event_id(),
+            trace = job.trace_id(),
+            attempts = job.attempts,
+            ?wait,
+            %error,
+            "the attempt failed"
+        );
         let mut state = self.state();
         let budget_wait = if error.sent() { state.budget.reserve(ended) } else { Duration::ZERO };
         running.again(&mut state, ended + wait.max(budget_wait));
@@ -191,14 +200,15 @@ impl Target {
 
     async fn give_up(&self, mut running: Running<'_>, reason: Reason) {
         let job = running.job();
-        let id = job.event_id();
+        let (id, trace) = (job.event_id(), job.trace_id());
         if self.state().settings.on_poison == OnPoison::Park && job.key.is_some() {
-            tracing::warn!(id, %reason, "the event is parked and holds its key");
+            tracing::warn!(id, trace, %reason, "the event is parked and holds its key");
             job.left = Some(Box::new(Left::Grave(reason)));
+            job.timeline.note(Step::Parked, now());
             self.metrics.parked();
             return running.park(&mut self.state());
         }
-        tracing::warn!(id, attempts = job.attempts, %reason, "the event becomes a dead letter");
+        tracing::warn!(id, trace, attempts = job.attempts, %reason, "the event becomes a dead letter");
         self.bury(running, reason).await;
     }
 
@@ -220,18 +230,24 @@ impl Target {
         };
         if let Some(detail) = self.loops(event) {
             let reason = Reason { code: Code::ReplyRefused, status: None, detail };
-            tracing::warn!(id = running.job().event_id(), %reason, "a reply is not passed on");
+            let job = running.job();
+            tracing::warn!(id = job.event_id(), trace = job.trace_id(), %reason, "a reply is not passed on");
             self.metrics.reply_cut();
             return self.bury(running, reason).await;
         }
-        match sink.send(event).await {
+        let timeline = running.job().timeline.clone();
+        timeline.note(Step::Replying, now());
+        let sent = sink.send_within(event, &timeline).await;
+        timeline.note(Step::Replied(sent.is_ok()), now());
+        match sent {
             Ok(()) => {
                 self.metrics.replied();
                 self.done(running, Some(reply)).await;
             }
             Err(error) if error.retry() == Retry::Permanent => {
                 let reason = reason(Code::ReplyRefused, &error);
-                tracing::warn!(id = running.job().event_id(), %reason, "a reply can never be kept");
+                let job = running.job();
+                tracing::warn!(id = job.event_id(), trace = job.trace_id(), %reason, "a reply can never be kept");
                 self.bury(running, reason).await;
             }
             Err(error) => {
@@ -261,7 +277,7 @@ impl Target {
         let letter = DeadLetter {
             item: job.item.clone(),
             key: job.key.clone(),
-            origin: job.origin.clone(),
+            origin: job.origin.within(&job.timeline),
             target: self.letters_name(job, &reason),
             reason: reason.clone(),
             attempts: job.attempts,
@@ -271,6 +287,7 @@ impl Target {
         match self.dead.put(&letter).await {
             Ok(()) => {
                 self.metrics.dead(reason.code);
+                job.timeline.note(Step::Buried(reason.code), now());
                 self.acknowledge(running, None, Fate::Dead(reason.code));
             }
             Err(error) => {
@@ -296,12 +313,6 @@ impl Target {
         self.settle(running, Settlement::Ack(reply));
     }
 
-    /// The attempt that delivered is not among those that were counted.
-    fn became(&self, job: &Job, fate: Fate) {
-        let attempts = job.attempts + u32::from(fate == Fate::Delivered);
-        job.receipt.became(&self.id.0, fate, attempts);
-    }
-
     pub(crate) fn reject(&self, running: Running<'_>, reason: Reason) {
         self.metrics.ended(Ended::Rejected);
         self.settle(running, Settlement::Reject(reason));
@@ -309,18 +320,6 @@ impl Target {
 
     fn settle(&self, running: Running<'_>, settlement: Settlement) {
         self.tell(running.finish(&settlement), settlement);
-    }
-
-    fn tell(&self, job: Box<Job>, settlement: Settlement) {
-        if self.is_observed() {
-            job.timeline.note(Step::Settled, now());
-            if let Ok(event) = &job.item {
-                for observer in &self.observers {
-                    observer.finished(event, &settlement, &job.timeline);
-                }
-            }
-        }
-        job.receipt.settle(settlement);
     }
 
     /// Of what goes to several targets without deduplication: with it, whoever comes here is new.

@@ -4,6 +4,8 @@
 //! names from the configuration, codes and statuses, never anything that an event brings. Gauges are read when
 //! somebody asks.
 
+#[cfg(feature = "trace")]
+mod families;
 mod labels;
 mod made;
 mod shown;
@@ -83,6 +85,7 @@ pub struct Metrics {
     proxy_refused: IntCounterVec,
     restarts: IntCounter,
     reloads: IntCounterVec,
+    plugin_panics: IntCounterVec,
     gauges: Mutex<HashMap<&'static str, IntGauge>>,
     shown: Mutex<HashMap<&'static str, Shown>>,
     percentiles: Mutex<Percentiles<u64>>,
@@ -115,6 +118,11 @@ impl Metrics {
         let made = Maker(&registry);
         Ok(Self {
             reloads: reloads(&made)?,
+            plugin_panics: made.counters(
+                "outrigger_plugin_panics_total",
+                "Panics of plugins, without which what they were asked for went on",
+                &["plugin"],
+            )?,
             webhook_refused: webhook_refused(&made)?,
             accepted: made.counter("outrigger_events_accepted_total", "Events accepted by the ingress")?,
             delivered: made.counter("outrigger_events_delivered_total", "Events that the function has")?,
@@ -300,6 +308,16 @@ impl Metrics {
     /// The configuration was read again.
     pub fn reloaded(&self, result: Reloaded) {
         self.reloads.with_label_values(&[result.name()]).inc();
+    }
+
+    /// A plugin is there: its panics are shown from zero on.
+    pub fn plugin_guarded(&self, plugin: &str) {
+        self.plugin_panics.with_label_values(&[plugin]);
+    }
+
+    /// A plugin panicked.
+    pub fn plugin_panicked(&self, plugin: &str) {
+        self.plugin_panics.with_label_values(&[plugin]).inc();
     }
 
     /// The supervised function was started again.

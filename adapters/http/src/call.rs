@@ -13,7 +13,7 @@ use http::{
 };
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
-use outrigger_core::{Body, BoxFuture, Call, CallCx, Error, Event, Exchange, Kind, Reply, Result};
+use outrigger_core::{Body, BoxFuture, Call, CallCx, Error, Event, Exchange, Kind, Reply, Result, Timeline};
 use tokio::time::timeout;
 
 use crate::{
@@ -87,6 +87,7 @@ impl FunctionCall {
     async fn answer_to(&self, events: &[Event], cx: &CallCx) -> Result<(u16, Bytes)> {
         let mut headers = HeaderMap::new();
         let data = encode::batch(self.mode, events, &mut headers);
+        carry(&cx.timeline, &mut headers);
         let answer = self.exchange.send(self.post(headers, data), cx).await?;
         if !answer.status().is_success() {
             return Err(failure(answer).await);
@@ -110,6 +111,7 @@ impl FunctionCall {
         if self.replies == Replies::Used && self.mode != Mode::Raw {
             headers.insert(PREFER, PREFER_REPLY);
         }
+        carry(&cx.timeline, &mut headers);
         self.post(headers, data)
     }
 
@@ -143,6 +145,15 @@ impl FunctionCall {
             }
         }
     }
+}
+
+/// Tells the function where in a trace it is called.
+fn carry(timeline: &Timeline, headers: &mut HeaderMap) {
+    timeline.carry(&mut |name, value| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    });
 }
 
 impl Call for FunctionCall {

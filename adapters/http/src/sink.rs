@@ -47,8 +47,9 @@ impl HttpSink {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn post(&self, event: &Event) -> Result<()> {
-        let sent = self.call.call(std::slice::from_ref(event), &self.cx).await;
+    async fn post(&self, event: &Event, timeline: Timeline) -> Result<()> {
+        let cx = CallCx { timeline, ..self.cx.clone() };
+        let sent = self.call.call(std::slice::from_ref(event), &cx).await;
         let sent = sent.map(drop).map_err(|error| self.judged(error));
         let trouble = sent.as_ref().err().filter(|error| error.retry() != Retry::Permanent);
         let trouble = trouble.map(ToString::to_string);
@@ -75,7 +76,11 @@ impl Sink for HttpSink {
     /// `Invalid` where it is refused for good (a status that is never tried again, such as 400 or 415), with what the
     /// other side says; those of the exchange otherwise, and 429 and 503 with their `Retry-After`.
     fn send<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        Box::pin(self.post(event))
+        Box::pin(self.post(event, Timeline::off()))
+    }
+
+    fn send_within<'a>(&'a self, event: &'a Event, timeline: &'a Timeline) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.post(event, timeline.clone()))
     }
 }
 
@@ -89,7 +94,7 @@ impl DeadLetters for HttpSink {
             let event = as_event(letter).map_err(|invalid| {
                 Error::new(Kind::Invalid, format!("a dead letter cannot be written as an event: {invalid}"))
             })?;
-            self.post(&event).await
+            self.post(&event, Timeline::off()).await
         })
     }
 }

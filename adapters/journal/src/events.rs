@@ -10,7 +10,7 @@ use crate::{
     work::Write,
 };
 use find::{Found, waiting};
-use outrigger_core::{Event, Fate, Key, Origin, Result};
+use outrigger_core::{Event, Fate, Key, Origin, Result, event::hop};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -189,15 +189,20 @@ impl Journal {
         .await
     }
 
-    /// The event of that sequence, with what lists show of it; `None` when there is none. Cancel safe.
+    /// The event of that sequence as it came, without its hop, and what lists show of it; `None` when there is none. Cancel
+    /// safe.
     ///
     /// # Errors
     /// As [`Journal::events`].
     pub async fn event(&self, seq: u64) -> Result<Option<(Head, Event)>> {
-        self.on_writer(move |store| match store.found(seq)? {
-            None => Ok(None),
-            Some(Found::Waiting(row)) => Ok(Some((waiting(&row), row.event))),
-            Some(Found::Kept(stored)) => Ok(Some((stored.head()?, store.kept_event(&stored)?))),
+        self.on_writer(move |store| {
+            let (head, mut event) = match store.found(seq)? {
+                None => return Ok(None),
+                Some(Found::Waiting(row)) => (waiting(&row), row.event),
+                Some(Found::Kept(stored)) => (stored.head()?, store.kept_event(&stored)?),
+            };
+            hop::take(&mut event);
+            Ok(Some((head, event)))
         })
         .await
     }

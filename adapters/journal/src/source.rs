@@ -11,7 +11,7 @@ use crate::{
 };
 use outrigger_core::{
     BoxFuture, Delivery, Drain, Error, Intake, Kind, Origin, Position, Receipt, Result, Settler, Source,
-    Timeline,
+    Timeline, event::hop,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::time::sleep_until;
@@ -135,7 +135,8 @@ impl Reader {
         }
     }
 
-    fn delivery(&self, row: Handed) -> Delivery {
+    fn delivery(&self, mut row: Handed) -> Delivery {
+        let headers = hop::take(&mut row.event);
         let settler: Arc<dyn Settler> = match row.replay_of {
             None => self.journal.clone(),
             Some(_) => Arc::new(Again(self.journal.clone())),
@@ -149,7 +150,7 @@ impl Reader {
                     Some(target) => Position::For(target, row.seq),
                     None => Position::Sequence(row.seq),
                 },
-                headers: Vec::new(),
+                headers,
             },
             received_ms: row.accepted_ms,
             attempts: row.attempts,

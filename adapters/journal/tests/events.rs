@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Place, Running, entries, event, id, ids, letter};
-use outrigger_core::{Code, DeadLetters, Delivery, Event, Fate, Kind, Origin, Position, Settlement};
+use outrigger_core::{
+    Code, DeadLetters, Delivery, Event, Fate, Kind, Origin, Position, Settlement, event::hop,
+};
 use outrigger_journal::{
     Entry, Journal,
     audit::Order,
@@ -263,6 +265,31 @@ async fn a_replayed_event_comes_again_and_who_had_it_come_is_written_down() {
     assert_eq!(next, None);
     let heads = listed(&after, only(&[5])).await;
     assert_eq!((heads[0].outcome, heads[0].replay_of.as_deref()), (Outcome::Waiting, Some("event 1")));
+}
+
+#[tokio::test]
+async fn the_hop_that_an_event_came_by_is_told_with_it_and_is_no_attribute() {
+    let place = keeping();
+    let running = Running::start(place.open(), 100);
+    let headers = [("traceparent".to_owned(), "00-1-2-01".to_owned())];
+    let mut kept = event(1);
+    hop::keep(&mut kept, &headers);
+    running.journal.append(vec![Entry { event: kept, key: None }]).await.unwrap();
+    for replayed in [false, true] {
+        let seq = 1 + u64::from(replayed);
+        let delivery = running.desk.next().await;
+        assert_eq!(delivery.item.as_ref().unwrap(), &event(1), "replayed: {replayed}");
+        assert_eq!(delivery.origin.headers, headers, "replayed: {replayed}");
+        assert_eq!(running.journal.event(seq).await.unwrap().unwrap().1, event(1), "while it waits");
+        end(delivery, "function", Fate::Delivered);
+        running.journal.flush().await.unwrap();
+        assert_eq!(running.journal.event(seq).await.unwrap().unwrap().1, event(1), "once it is kept");
+        if !replayed {
+            let asked = (only(&[1]), Page::default());
+            let done = running.journal.replay_events(asked, None, by("a"), false).await.unwrap();
+            assert_eq!(done.replayed, [(1, 2)]);
+        }
+    }
 }
 
 #[tokio::test]

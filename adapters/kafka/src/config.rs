@@ -86,6 +86,8 @@ pub struct Config {
     pub stats_every: Duration,
     /// When a seek that seems to have been lost is sent again.
     pub seek_again: Duration,
+    /// The headers that are kept beside the event, such as `traceparent`: in small letters, as they are sent.
+    pub hop: &'static [&'static str],
 }
 
 impl Config {
@@ -113,6 +115,7 @@ impl Config {
             leave_timeout: Duration::from_secs(5),
             stats_every: Duration::from_secs(5),
             seek_again: Duration::from_secs(5),
+            hop: &[],
         }
     }
 

@@ -8,11 +8,18 @@ use crate::{
 use outrigger_core::{Delivery, Event, Key, Malformed, Origin, Position, Receipt, Timeline};
 use std::{borrow::Cow, sync::Arc};
 
-/// The event of a record, and its ordering key.
-pub(crate) fn read<'a>(
-    record: &Record<'a, Headers<'a>>,
-    config: &Config,
-) -> (Result<Event, Malformed>, Option<Cow<'a, [u8]>>) {
+/// What is read of a record.
+pub(crate) struct Read<K> {
+    /// The event.
+    pub(crate) item: Result<Event, Malformed>,
+    /// Its ordering key.
+    pub(crate) key: Option<K>,
+    /// The headers of its hop that are kept.
+    pub(crate) hop: Vec<(String, String)>,
+}
+
+/// The event of a record, its ordering key, and what is kept of its headers.
+pub(crate) fn read<'a>(record: &Record<'a, Headers<'a>>, config: &Config) -> Read<Cow<'a, [u8]>> {
     let headers: usize =
         record.headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
     let bytes = headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
@@ -30,7 +37,16 @@ pub(crate) fn read<'a>(
         Order::Partition => Some(record.partition.to_be_bytes().to_vec().into()),
         Order::None => None,
     };
-    (item, key)
+    Read { item, key, hop: hop(record, config.hop) }
+}
+
+fn hop<'a>(record: &Record<'a, Headers<'a>>, names: &[&str]) -> Vec<(String, String)> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let kept = record.headers.clone().filter(|(name, _)| names.contains(name));
+    let text = |value: Option<&[u8]>| Some(str::from_utf8(value?).ok()?.to_owned());
+    kept.filter_map(|(name, value)| Some((name.to_owned(), text(value)?))).collect()
 }
 
 fn attribute<'a>(item: &Result<Event, Malformed>, names: &[String]) -> Option<Cow<'a, [u8]>> {
@@ -58,15 +74,15 @@ pub(crate) struct Place<'a> {
 pub(crate) fn delivery(
     config: &Config,
     place: &Place<'_>,
-    (item, key): (Result<Event, Malformed>, Option<&[u8]>),
+    Read { item, key, hop }: Read<impl AsRef<[u8]>>,
     now_ms: u64,
     receipt: Receipt,
 ) -> Delivery {
     let position = Position::Offset(place.name.clone(), place.offset);
     Delivery {
         item,
-        key: key.map(|key| Key::new(place.scope, key)),
-        origin: Origin { source: config.name.clone(), position, headers: Vec::new() },
+        key: key.map(|key| Key::new(place.scope, key.as_ref())),
+        origin: Origin { source: config.name.clone(), position, headers: hop },
         received_ms: now_ms,
         attempts: 0,
         once: None,

@@ -7,11 +7,11 @@ use crate::{
     Config,
     client::{Damage, Headers, Start, Tail, TopicPartition},
     decode::Record,
-    deliver::{self, Place},
+    deliver::{self, Place, Read},
     partition::{Assigned, Phase, Taken},
 };
 use bytes::Bytes;
-use outrigger_core::{Delivery, Event, Intake, Malformed, Receipt};
+use outrigger_core::{Delivery, Intake, Receipt};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -22,8 +22,7 @@ use tokio::time::Instant;
 struct Waiting {
     offset: i64,
     stamp_ms: i64,
-    item: Result<Event, Malformed>,
-    key: Option<Bytes>,
+    read: Read<Bytes>,
 }
 
 /// One partition of ours.
@@ -72,12 +71,12 @@ impl Slot {
         config: &Config,
         scope: &str,
         offset: i64,
-        item: (Result<Event, Malformed>, Option<&[u8]>),
+        read: Read<impl AsRef<[u8]>>,
         now_ms: u64,
     ) -> Delivery {
         let place = Place { scope, name: &self.assigned.name, offset };
         let receipt = Receipt::new(self.assigned.clone(), deliver::token(offset));
-        deliver::delivery(config, &place, item, now_ms, receipt)
+        deliver::delivery(config, &place, read, now_ms, receipt)
     }
 
     /// The offset after the last record that was read, handed on or not.
@@ -253,15 +252,15 @@ impl Desk {
         if taken == Taken::Pass {
             return;
         }
-        let (item, key) = deliver::read(record, &self.config);
+        let read = deliver::read(record, &self.config);
         if taken == Taken::On {
-            let item = (item, key.as_deref());
-            let delivery = slot.delivery(&self.config, &topic.scope, record.offset, item, self.now_ms);
+            let delivery = slot.delivery(&self.config, &topic.scope, record.offset, read, self.now_ms);
             hand_on(&self.intake, &mut self.held, delivery);
             return;
         }
-        let key = key.map(|key| Bytes::copy_from_slice(&key));
-        slot.aside.push_back(Waiting { offset: record.offset, stamp_ms, item, key });
+        let key = read.key.map(|key| Bytes::copy_from_slice(&key));
+        let read = Read { item: read.item, key, hop: read.hop };
+        slot.aside.push_back(Waiting { offset: record.offset, stamp_ms, read });
         if !slot.paused {
             self.overflowing.push(slot.assigned.at.clone());
         }
@@ -294,8 +293,8 @@ impl Desk {
                     }
                     let Some(waiting) = slot.aside.pop_front() else { break };
                     if taken == Taken::On {
-                        let item = (waiting.item, waiting.key.as_deref());
-                        let delivery = slot.delivery(config, &topic.scope, waiting.offset, item, now_ms);
+                        let Waiting { offset, read, .. } = waiting;
+                        let delivery = slot.delivery(config, &topic.scope, offset, read, now_ms);
                         hand_on(intake, held, delivery);
                     }
                 }

@@ -251,11 +251,11 @@ impl Replay {
     fn take(&self, record: &Record<'_, Headers<'_>>, parts: &BTreeMap<i32, Arc<Part>>) -> Option<Delivery> {
         let part = parts.get(&record.partition)?;
         self.book.read.fetch_add(1, Relaxed);
-        let (item, key) = deliver::read(record, &self.config);
+        let read = deliver::read(record, &self.config);
         let scope = deliver::scope(record.topic);
         let place = Place { scope: &scope, name: &part.name, offset: record.offset };
         let receipt = Receipt::new(part.clone(), deliver::token(record.offset));
-        Some(deliver::delivery(&self.config, &place, (item, key.as_deref()), unix_ms(), receipt))
+        Some(deliver::delivery(&self.config, &place, read, unix_ms(), receipt))
     }
 
     /// A consumer that joins no group.

@@ -13,7 +13,7 @@ use crate::{
     trouble,
 };
 use outrigger_core::{
-    BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, event::Format,
+    BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, Timeline, event::Format,
 };
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -22,6 +22,7 @@ use rdkafka::{
     util::Timeout,
 };
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc, Mutex,
@@ -274,6 +275,14 @@ impl KafkaSink {
         asked.await.unwrap_or(false)
     }
 
+    fn record<'a>(&self, event: &'a Event) -> Outgoing<'a> {
+        match self.config.mode {
+            Mode::Binary => encode::event(event, None),
+            Mode::Structured => encode::structured(event, Format::Json, None),
+            Mode::Protobuf => encode::structured(event, Format::Protobuf, None),
+        }
+    }
+
     fn failed(&self, failed: &KafkaError, bytes: usize) -> Error {
         let SinkConfig { topic, timeout, .. } = &self.config;
         let (code, most) = (failed.rdkafka_error_code(), self.config.record_bytes_max());
@@ -337,14 +346,16 @@ impl Sink for KafkaSink {
     /// `Unreachable`, `TimedOut` or `Overloaded` while the brokers cannot take it; `Storage` when the topic is not
     /// there or forbidden; `Invalid` when the record is too large for it.
     fn send<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let record = match self.config.mode {
-                Mode::Binary => encode::event(event, None),
-                Mode::Structured => encode::structured(event, Format::Json, None),
-                Mode::Protobuf => encode::structured(event, Format::Protobuf, None),
-            };
-            self.write(record).await
-        })
+        Box::pin(self.write(self.record(event)))
+    }
+
+    /// The place in the trace is told by headers of the record, such as `traceparent`.
+    fn send_within<'a>(&'a self, event: &'a Event, timeline: &'a Timeline) -> BoxFuture<'a, Result<()>> {
+        let mut record = self.record(event);
+        timeline.carry(&mut |name, value| {
+            record.headers.push((Cow::Borrowed(name), Some(Cow::Owned(value.as_bytes().to_vec()))));
+        });
+        Box::pin(self.write(record))
     }
 }
 

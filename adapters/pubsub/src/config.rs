@@ -29,6 +29,8 @@ pub struct Config {
     pub order: Order,
     /// Streams of each subscription.
     pub streams: usize,
+    /// The attributes that are kept beside an event that a message became, such as `traceparent`.
+    pub hop: &'static [&'static str],
     /// The most messages in hand, over all streams of all subscriptions: those that wait for the window included.
     pub events_max: usize,
     /// The most bytes of them. One message of each stream may go beyond it.
@@ -58,6 +60,7 @@ impl Config {
             topic: None,
             order: Order::Key(vec!["partitionkey".to_owned()]),
             streams: 1,
+            hop: &[],
             events_max: 1000,
             bytes_max: 64 << 20,
             message_bytes_max: 10 << 20,

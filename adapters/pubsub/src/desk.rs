@@ -137,7 +137,7 @@ impl<L: Lease> Desk<L> {
             origin: Origin {
                 source: self.config.name.clone(),
                 position: Position::Text([&place.subscription, "/", &message.id].concat()),
-                headers: if is_own { decode::hop(message) } else { Vec::new() },
+                headers: if is_own { decode::hop(message) } else { decode::kept(message, self.config.hop) },
             },
             received_ms: unix_ms(),
             attempts,

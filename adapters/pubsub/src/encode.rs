@@ -139,7 +139,7 @@ fn as_it_came(malformed: &Malformed, left_out: &mut usize) -> Outgoing {
 }
 
 /// Adds an attribute; false where Pub/Sub has no place for it.
-fn add(message: &mut Outgoing, name: &str, value: &str) -> bool {
+pub(crate) fn add(message: &mut Outgoing, name: &str, value: &str) -> bool {
     let fits = !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
         && value.len() <= VALUE_BYTES_MAX

@@ -13,7 +13,7 @@ use crate::{
 };
 use google_cloud_pubsub::{error::PublishError, model::Message, publisher::PublishFuture};
 use outrigger_core::{
-    BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, event::Format,
+    BoxFuture, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, Timeline, event::Format,
 };
 use std::{
     fmt,
@@ -117,6 +117,14 @@ impl PubsubSink {
         written
     }
 
+    fn message(&self, event: &Event) -> Outgoing {
+        match self.config.mode {
+            Mode::Binary => encode::event(event),
+            Mode::Structured => encode::structured(event, Format::Json),
+            Mode::Protobuf => encode::structured(event, Format::Protobuf),
+        }
+    }
+
     async fn try_write(&self, message: Outgoing) -> Result<()> {
         let bytes = message.size();
         if bytes > MESSAGE_BYTES_MAX {
@@ -198,11 +206,16 @@ impl Sink for PubsubSink {
     /// `Unreachable`, `TimedOut` or `Overloaded` while Pub/Sub cannot take it; `Storage` when the topic is not there or
     /// forbidden; `Invalid` when the message is too large or refused for what it is.
     fn send<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<()>> {
-        Box::pin(self.write(match self.config.mode {
-            Mode::Binary => encode::event(event),
-            Mode::Structured => encode::structured(event, Format::Json),
-            Mode::Protobuf => encode::structured(event, Format::Protobuf),
-        }))
+        Box::pin(self.write(self.message(event)))
+    }
+
+    /// The place in the trace is told by attributes, such as `traceparent`, as far as there is room for them.
+    fn send_within<'a>(&'a self, event: &'a Event, timeline: &'a Timeline) -> BoxFuture<'a, Result<()>> {
+        let mut message = self.message(event);
+        timeline.carry(&mut |name, value| {
+            encode::add(&mut message, name, value);
+        });
+        Box::pin(self.write(message))
     }
 }
 

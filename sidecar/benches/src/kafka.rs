@@ -2,7 +2,7 @@
 //!
 //! In reading order: `topics` (what is in the broker, written once), `bare` (the least that could do the same), `path`
 //! (ours without a function, in a process of its own), `daprd` (a peer that is given by path); then the figures: what
-//! the path costs (`alone`), what it reaches with a function (`function`), and what it keeps when the function stalls
+//! the path costs (`alone`), what it reaches with a function (`function`), what traces cost (`trace`), and what it keeps when the function stalls
 //! or it is killed (`safety`).
 
 pub(crate) mod bare;
@@ -14,6 +14,7 @@ mod function;
 mod order;
 mod safety;
 mod topics;
+mod trace;
 
 use anyhow::{Context as _, Result};
 use outrigger_testkit::kafka::{self, Broker};
@@ -55,7 +56,13 @@ impl Place {
 
 /// Every figure of Kafka that is wanted. Without Kafka it says so and measures nothing.
 pub(crate) async fn measure(bench: &Bench, report: &mut Report, wanted: impl Fn(&str) -> bool) -> Result<()> {
-    let all = [alone::NAMES, function::NAMES, safety::NAMES, &[daprd::RATE, daprd::CPU, daprd::MEMORY]];
+    let all = [
+        alone::NAMES,
+        function::NAMES,
+        safety::NAMES,
+        trace::NAMES,
+        &[daprd::RATE, daprd::CPU, daprd::MEMORY],
+    ];
     if !all.into_iter().flatten().any(|name| wanted(name)) {
         return Ok(());
     }
@@ -66,6 +73,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report, wanted: impl Fn(
     alone::measure(bench, &place, report, &wanted).await?;
     function::measure(bench, &place, report, &wanted).await?;
     safety::measure(bench, &place, report, &wanted).await?;
+    trace::measure(bench, &place, report, &wanted).await?;
     daprd::measure(bench, &place, report, &wanted).await
 }
 

@@ -23,12 +23,21 @@ pub(crate) struct Settings {
     pub(crate) window_bytes: usize,
     /// Whether Event Grid's webhook is there, at /eventgrid.
     pub(crate) webhook: bool,
+    /// The most calls of the function in a second.
+    pub(crate) rate: Option<u32>,
 }
 
 impl Settings {
     /// The defaults, for the function at this address.
     pub(crate) fn new(function: SocketAddr) -> Self {
-        Self { function, concurrency: 64, window_events: 1_024, window_bytes: 32 << 20, webhook: false }
+        Self {
+            function,
+            concurrency: 64,
+            window_events: 1_024,
+            window_bytes: 32 << 20,
+            webhook: false,
+            rate: None,
+        }
     }
 }
 
@@ -95,10 +104,11 @@ impl Sidecar {
         source: &str,
     ) -> Result<Self> {
         let (ingress, admin) = (free_address()?, free_address()?);
-        let Settings { function, concurrency, window_events, window_bytes, webhook } = settings;
+        let Settings { function, concurrency, window_events, window_bytes, webhook, rate } = settings;
+        let rate = rate.map_or_else(String::new, |rate| format!("  rate: {rate}/s\n"));
         let webhook = if webhook { "  eventgrid_webhook: {path: /eventgrid, auth: none}\n" } else { "" };
         let config = format!(
-            "function:\n  url: http://{function}/\n  concurrency: {concurrency}\n  timeout: 1h\n\
+            "function:\n  url: http://{function}/\n  concurrency: {concurrency}\n  timeout: 1h\n{rate}\
              window:\n  events: {window_events}\n  bytes: {window_bytes}B\n\
              ingress:\n  http:\n    listen: {ingress}\n{webhook}{source}\
              journal:\n  path: journal.db\n  storage: durable\n\

@@ -1,6 +1,6 @@
 //! An event on its way: what came in, from where, and the receipt that settles it.
 
-use crate::{Event, Receipt, Timeline};
+use crate::{Event, Receipt, Timeline, event::hop};
 use bytes::Bytes;
 use http::HeaderMap;
 use smallvec::SmallVec;
@@ -153,6 +153,19 @@ impl Origin {
     #[must_use]
     pub fn aim(&self) -> Option<&Arc<str>> {
         if let Position::For(target, _) = &self.position { Some(target) } else { None }
+    }
+
+    /// The same for what outlives the hop: with the place in the trace that `timeline` tells the next hop instead of the one
+    /// that came. That is the event's own, also where it came in a batch.
+    #[must_use]
+    pub fn within(&self, timeline: &Timeline) -> Self {
+        let mut origin = self.clone();
+        origin.headers.retain(|(name, _)| name != hop::BATCH);
+        timeline.carry(&mut |name, value| {
+            origin.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            origin.headers.push((name.to_owned(), value.to_owned()));
+        });
+        origin
     }
 }
 

@@ -48,4 +48,4 @@ pub use plugin::{Annotate, Observe, Plugin};
 pub use receipt::{BatchOutcome, Fate, Receipt, Settlement, Settler};
 pub use sink::Sink;
 pub use source::{Admit, Intake, Source};
-pub use timeline::{Step, Timeline};
+pub use timeline::{About, Step, Timeline};

@@ -19,6 +19,9 @@ use crate::{BoxFuture, Call, Drain, Event, Exchange, Ledger, Settlement, Timelin
 use std::sync::Arc;
 
 /// One plugin. Each method is a place on the path; a plugin that is not configured is not built, and costs nothing.
+///
+/// The guard that catches panics stands before every plugin: it forwards each method, and the lint
+/// `clippy::missing_trait_methods` refuses it as soon as one is missing there.
 pub trait Plugin: Send + Sync + 'static {
     /// Its configured name.
     fn name(&self) -> &str;
@@ -64,6 +67,11 @@ pub trait Plugin: Send + Sync + 'static {
         let _ = drain;
         None
     }
+
+    /// Brings to its end what it still has in hand, once the last event is settled. Bounded by itself; cancel safe.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Adds attributes to an event before it is queued. It cannot fail.
@@ -72,8 +80,19 @@ pub trait Annotate: Send + Sync {
     fn annotate(&self, event: &mut Event);
 }
 
-/// Sees finished events. It runs on the path, so it only notes and returns.
+/// Sees events that come in and those that are finished. It runs on the path, so it only notes and returns.
 pub trait Observe: Send + Sync {
+    /// An event was let in, or a request that passes through, of which there is no event. `headers` are those of its hop
+    /// that somebody wants to see; the timeline may be told where in a trace it is.
+    fn began(&self, event: Option<&mut Event>, headers: &[(String, String)], timeline: &Timeline) {
+        let _ = (event, headers, timeline);
+    }
+
+    /// A request that passed through was answered, or not.
+    fn answered(&self, timeline: &Timeline) {
+        let _ = timeline;
+    }
+
     /// `event` was settled.
     fn finished(&self, event: &Event, settlement: &Settlement, timeline: &Timeline);
 }

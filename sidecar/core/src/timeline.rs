@@ -1,9 +1,27 @@
-//! What happened to one event, and when.
+//! What happened to one event, and when; and where in a distributed trace that was.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+mod about;
+mod trace;
+
+pub use self::{
+    about::{About, Subject},
+    trace::{Carry, Leg, Place, Trace},
 };
+
+use crate::{Code, Kind, TargetId};
+use smallvec::SmallVec;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// So many steps lie beside the record itself: those of an event that is delivered at the first attempt.
+const STEPS: usize = 5;
+/// So many steps are kept of one event; what comes later replaces the last but one, so that its end is always there.
+const STEPS_MAX: usize = 512;
 
 /// A step in an event's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,28 +29,114 @@ pub enum Step {
     /// It came in.
     Received,
     /// It entered its lane.
-    Queued,
-    /// An attempt began.
-    Attempted,
+    Queued {
+        /// What it waits for first.
+        wait: Wait,
+        /// How many events waited there already, of any key.
+        ahead: u32,
+    },
+    /// The breaker opened while it waited.
+    HeldUp,
+    /// An attempt began; 1 is the first.
+    Attempted(u32),
     /// The attempt ended.
-    Answered,
+    Answered(Answer),
     /// It waits for the next attempt.
     BackedOff,
+    /// It holds its key until somebody releases it.
+    Parked,
+    /// The function has it; its reply is on its way to where replies go.
+    Replying,
+    /// The reply is there, or could not be written yet.
+    Replied(bool),
+    /// It is given up, and its dead letter is kept.
+    Buried(Code),
+    /// Its mark said that the target has it already.
+    Duplicate,
+    /// The journal keeps it until its target has room.
+    Spilled,
     /// Its source was told the outcome.
-    Settled,
+    Settled(Ending),
+}
+
+/// Why an event could not run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// It could.
+    Nothing,
+    /// The function is not ready.
+    NotReady,
+    /// The breaker is open.
+    Breaker,
+    /// Another event of its key comes first.
+    Key,
+    /// As many calls as are allowed are under way.
+    Concurrency,
+    /// Others stand before it.
+    Turn,
+}
+
+impl Wait {
+    /// Its stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::NotReady => "not-ready",
+            Self::Breaker => "breaker",
+            Self::Key => "key",
+            Self::Concurrency => "concurrency",
+            Self::Turn => "turn",
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Answer {
+    /// The status; 0 where there is none.
+    pub status: u16,
+    /// What went wrong.
+    pub failed: Option<Kind>,
+}
+
+/// What the source was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// It is done.
+    Acknowledged,
+    /// Deliver it again.
+    Released,
+    /// It failed, for this reason.
+    Rejected(Code),
 }
 
 /// A cloneable, append-only record of steps. Switched off it costs nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Timeline(Option<Arc<Steps>>);
+pub struct Timeline(Option<Arc<Record>>);
 
-type Steps = Mutex<Vec<(Step, Instant)>>;
+#[derive(Debug)]
+struct Record {
+    began: Instant,
+    about: About,
+    target: OnceLock<TargetId>,
+    trace: OnceLock<Trace>,
+    trunk: Option<Trunk>,
+    steps: Mutex<SmallVec<[(Step, u64); STEPS]>>,
+}
+
+/// Of what an event is that goes to several targets, and how many of those are not done.
+#[derive(Debug)]
+struct Trunk {
+    timeline: Timeline,
+    open: Arc<AtomicUsize>,
+}
 
 impl Timeline {
-    /// A timeline that begins now.
+    /// A timeline that begins at `received`.
     #[must_use]
-    pub fn start(received: Instant) -> Self {
-        Self(Some(Arc::new(Mutex::new(vec![(Step::Received, received)]))))
+    pub fn start(received: Instant, about: About) -> Self {
+        Self::with(received, about, None)
     }
 
     /// One that records nothing: nobody observes.
@@ -41,17 +145,146 @@ impl Timeline {
         Self(None)
     }
 
-    /// Adds a step.
-    pub fn note(&self, step: Step, at: Instant) {
-        if let Some(steps) = &self.0 {
-            steps.lock().unwrap_or_else(PoisonError::into_inner).push((step, at));
+    /// Whether it records.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    fn with(began: Instant, about: About, trunk: Option<Trunk>) -> Self {
+        let mut steps = SmallVec::new();
+        steps.push((Step::Received, 0));
+        let (target, trace) = (OnceLock::new(), OnceLock::new());
+        Self(Some(Arc::new(Record { began, about, target, trace, trunk, steps: Mutex::new(steps) })))
+    }
+
+    /// One for each of `count` targets that get the same event: each has its own steps and a span of its own below this
+    /// one's.
+    #[must_use]
+    pub fn branches(&self, count: usize) -> Vec<Self> {
+        let Some(record) = &self.0 else { return vec![Self::off(); count] };
+        let open = Arc::new(AtomicUsize::new(count));
+        let branch = |number| {
+            let trunk = Trunk { timeline: self.clone(), open: open.clone() };
+            let branch = Self::with(record.began, record.about.clone(), Some(trunk));
+            if let Some(trace) = record.trace.get() {
+                branch.set_trace(trace.branch(number));
+            }
+            branch
+        };
+        (1..=u32::try_from(count).unwrap_or(u32::MAX)).map(branch).collect()
+    }
+
+    /// The timeline of which this is a branch, once it is the last branch to end. To be asked once, at its end.
+    #[must_use]
+    pub fn ended_trunk(&self) -> Option<Self> {
+        let trunk = self.0.as_ref()?.trunk.as_ref()?;
+        (trunk.open.fetch_sub(1, Ordering::AcqRel) == 1).then(|| trunk.timeline.clone())
+    }
+
+    /// What it is about; none of one that records nothing.
+    #[must_use]
+    pub fn about(&self) -> Option<&About> {
+        self.0.as_ref().map(|record| &record.about)
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn began(&self) -> Option<Instant> {
+        self.0.as_ref().map(|record| record.began)
+    }
+
+    /// Its target, once it is known.
+    #[must_use]
+    pub fn target(&self) -> Option<&TargetId> {
+        self.0.as_ref()?.target.get()
+    }
+
+    /// It is for this target. The first that is named stays.
+    pub fn aim(&self, target: &TargetId) {
+        if let Some(record) = &self.0 {
+            let _ = record.target.set(target.clone());
         }
     }
 
-    /// The steps so far, in the order in which they were noted.
+    /// Where in a trace it is, once somebody has said so.
     #[must_use]
-    pub fn steps(&self) -> Vec<(Step, Instant)> {
-        let steps = self.0.as_ref().map(|steps| steps.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        steps.unwrap_or_default()
+    pub fn trace(&self) -> Option<&Trace> {
+        self.0.as_ref()?.trace.get()
+    }
+
+    /// Says where in a trace it is. What is said first stays.
+    pub fn set_trace(&self, trace: Trace) {
+        if let Some(record) = &self.0 {
+            let _ = record.trace.set(trace);
+        }
+    }
+
+    /// Adds a step.
+    pub fn note(&self, step: Step, at: Instant) {
+        let Some(record) = &self.0 else { return };
+        let at = u64::try_from(at.saturating_duration_since(record.began).as_nanos()).unwrap_or(u64::MAX);
+        let mut steps = record.steps();
+        if steps.len() >= STEPS_MAX {
+            steps.remove(STEPS_MAX - 2);
+        }
+        steps.push((step, at));
+    }
+
+    /// The steps so far in the order in which they were noted, each with the time since it began.
+    #[must_use]
+    pub fn steps(&self) -> Vec<(Step, Duration)> {
+        let Some(record) = &self.0 else { return Vec::new() };
+        record.steps().iter().map(|(step, at)| (*step, Duration::from_nanos(*at))).collect()
+    }
+
+    /// What `look` sees in the steps so far, each with the nanoseconds since it began; in none of one that records nothing.
+    pub fn with_steps<T>(&self, look: impl FnOnce(&[(Step, u64)]) -> T) -> T {
+        match &self.0 {
+            Some(record) => look(&record.steps()),
+            None => look(&[]),
+        }
+    }
+
+    /// Gives what tells the next hop of the trace to `put`: names and values of headers. Nothing where there is no trace.
+    pub fn carry(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        if let Some((record, trace)) = self.0.as_ref().and_then(|record| Some((record, record.trace.get()?)))
+        {
+            let leg = record.leg();
+            trace.carrier.carry(trace, leg, put);
+        }
+    }
+
+    /// The bytes that it holds in memory, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let Some(record) = &self.0 else { return 0 };
+        let steps = record.steps();
+        let spilled = if steps.spilled() { steps.capacity() * size_of::<(Step, u64)>() } else { 0 };
+        drop(steps);
+        size_of::<Record>() + record.about.heap() + spilled + record.trace.get().map_or(0, Trace::heap)
     }
 }
+
+impl Record {
+    fn steps(&self) -> MutexGuard<'_, SmallVec<[(Step, u64); STEPS]>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it is now.
+    fn leg(&self) -> Leg {
+        let steps = self.steps();
+        if let Some((Step::Replying, _)) = steps.last() {
+            return Leg::Reply(steps.len());
+        }
+        // What is written after an attempt, such as a dead letter, comes of it. Some attempts do not count, so that the same
+        // number may be there twice.
+        match steps.iter().filter(|(step, _)| matches!(step, Step::Attempted(_))).count() {
+            0 => Leg::Whole,
+            tries => Leg::Attempt(u32::try_from(tries).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

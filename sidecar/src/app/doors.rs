@@ -15,7 +15,7 @@ use crate::{
     guard,
     ingress::{Answering, Complaints, Ingress, cloudevents::CloudEvents, paths::Paths},
     proxy::{self, Proxy},
-    registry::Storage,
+    registry::{self, Storage},
     telemetry::Metrics,
     tls::{self, Watched},
 };
@@ -230,6 +230,7 @@ impl ProxyDoor {
                 exchange,
                 plugins: inside.plugins.to_vec(),
                 paths,
+                hop: registry::hop(inside.config),
                 certificates_shared: both.is_some_and(|(ours, theirs)| ours.knows_as(&theirs)),
                 guard,
                 metrics: inside.metrics.clone(),
@@ -302,6 +303,7 @@ fn ingress(http: &Http, inside: &Inside<'_>, guard: Arc<Guard>, receiving: Arc<B
         keys: Keys(config.delivery.key.clone()),
         answering: Control::before(inside.control, answering(http, inside), HTTP),
         metrics: metrics.clone(),
+        hop: registry::hop(config),
         complaints: Complaints::default(),
     })
 }

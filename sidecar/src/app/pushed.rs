@@ -8,7 +8,7 @@ use crate::{
     control::Control,
     guard,
     ingress::{Answering, Complaints, Ingress, confirm::Confirmer},
-    registry::push,
+    registry::{self, push},
 };
 use fastrand::Rng;
 use outrigger_core::Inbound;
@@ -103,6 +103,7 @@ impl Pushed {
             keys: Keys(inside.config.delivery.key.clone()),
             answering,
             metrics: inside.metrics.clone(),
+            hop: registry::hop(inside.config),
             complaints: Complaints::default(),
         })
     }

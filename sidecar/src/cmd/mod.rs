@@ -20,6 +20,7 @@ pub mod send;
 #[cfg(feature = "cache")]
 pub mod simulate;
 pub mod status;
+pub mod trace;
 
 use std::{io, process::ExitCode};
 

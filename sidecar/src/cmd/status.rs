@@ -168,7 +168,7 @@ pub(super) fn socket(common: &DeadArgs, env: &dyn Env) -> Result<Socket, Failure
     Ok(Socket::new(config.admin.socket))
 }
 
-async fn asked<T: serde::de::DeserializeOwned>(
+pub(super) async fn asked<T: serde::de::DeserializeOwned>(
     socket: &Socket,
     method: Method,
     uri: String,

@@ -87,6 +87,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             threads: values.count("runtime.threads"),
             seed: values.some_count("runtime.seed"),
         },
+        trace: values.trace(env, problems),
         outgoing: Outgoing {
             https_proxy: either_case(env, "HTTPS_PROXY"),
             no_proxy: either_case(env, "NO_PROXY").unwrap_or_default(),
@@ -266,6 +267,7 @@ macro_rules! readers {
 
 readers! {
     number -> f64 { Value::Number(number) => *number }
+    rate_of -> Option<f64> { Value::Number(number) => Some(*number), Value::Absent => None }
     rate -> Option<f64> { Value::Rate(rate) => Some(*rate), Value::Absent => None }
     span -> Duration { Value::Span(span) => *span }
     some_span -> Option<Duration> { Value::Span(span) => Some(*span), Value::Absent => None }

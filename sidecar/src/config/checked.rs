@@ -18,6 +18,7 @@ use super::{
     results::Results,
     routes::{Posted, Routes, Target},
     tls::ListenerTls,
+    trace::Trace,
 };
 use crate::transform;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -69,6 +70,8 @@ pub struct Config {
     pub log: Log,
     /// The process itself.
     pub runtime: Runtime,
+    /// Traces and timelines; none where they are off.
+    pub trace: Option<Trace>,
     /// The way of what we ask of others, such as tokens; from the environment.
     pub outgoing: Outgoing,
 }

@@ -41,6 +41,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 pub mod units;
 mod webhook;
 
@@ -76,6 +77,7 @@ pub use self::{
     },
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
+    trace::{Headers as TraceHeaders, Trace, TraceExport},
     webhook::Webhook,
 };
 

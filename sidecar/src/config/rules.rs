@@ -40,6 +40,7 @@ pub(crate) fn check(config: &Config, raw: &Raw, purpose: Purpose, problems: &mut
     super::push_rules::check(&mut rules);
     super::origins_rules::check(&mut rules);
     super::tls::check(&mut rules);
+    super::trace::check(&mut rules);
 }
 
 pub(super) struct Rules<'a> {

@@ -18,6 +18,7 @@ mod results;
 mod routes;
 mod table;
 mod tls;
+mod trace;
 mod webhook;
 
 use super::{
@@ -189,6 +190,12 @@ pub(crate) static SECTIONS: &[Section] = &[
     ),
     section("admin", "Health, metrics, and the owner's socket for dead letters."),
     section("admin.tls", "TLS for admin.listen; files that change are read again."),
+    section(
+        "trace",
+        "Spans and metrics by OTLP, and the timelines that `outrigger trace` shows. What is left out, OpenTelemetry's own \
+         environment variables say.",
+    ),
+    section("trace.tls", "Where the collector's URL is https://."),
     section("drain", "What happens on SIGTERM."),
     section("log", "Log lines, on standard error."),
     section("runtime", "The process itself."),

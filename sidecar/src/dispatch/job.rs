@@ -171,6 +171,11 @@ impl Job {
         self.standing.as_ref().and_then(|standing| standing.payload)
     }
 
+    /// Its trace, for the log; none where traces are off.
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        self.timeline.trace().map(|trace| format!("{:032x}", trace.own.trace))
+    }
+
     pub(crate) fn event_id(&self) -> &str {
         self.item.as_ref().map_or("", Event::id)
     }

@@ -7,7 +7,7 @@
 use super::{Running, State, Target, job::Job, lock, now};
 use crate::telemetry::Ended;
 use outrigger_core::{
-    Code, Delivery, Fate, Known, Ledger, Mark, OnAnother, Payload, Reason, Settlement,
+    Code, Delivery, Fate, Known, Ledger, Mark, OnAnother, Payload, Reason, Settlement, Step,
     decide::{
         hand::{Place, Turn},
         lanes::Ticket,
@@ -131,6 +131,7 @@ impl Target {
             None => running.go_on(),
             Some(Errand::Over(Settlement::Ack(reply))) => {
                 self.metrics.ended(Ended::Duplicate);
+                running.job().timeline.note(Step::Duplicate, now());
                 self.acknowledge(running, reply, Fate::Delivered);
             }
             Some(Errand::Over(Settlement::Reject(reason))) => self.reject(running, reason),

@@ -9,10 +9,10 @@ pub struct Outlet(pub Arc<dyn Sink>);
 impl Call for Outlet {
     /// Writes the events. What the sink will never take is the event's own fault; anything else is the sink's, so it counts
     /// as no attempt: an outage makes no dead letters.
-    fn call<'a>(&'a self, events: &'a [Event], _cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
+    fn call<'a>(&'a self, events: &'a [Event], cx: &'a CallCx) -> BoxFuture<'a, Result<Vec<Reply>>> {
         Box::pin(async move {
             for event in events {
-                self.0.send(event).await.map_err(|error| outage(&error))?;
+                self.0.send_within(event, &cx.timeline).await.map_err(|error| outage(&error))?;
             }
             Ok(events.iter().map(|_| Reply { status: 204, ..Reply::default() }).collect())
         })

@@ -9,8 +9,8 @@ use super::{Target, known::conflict, lock, now};
 use crate::{complaint::Complaint, telemetry::Ended};
 use futures_util::future::join_all;
 use outrigger_core::{
-    BoxFuture, Delivery, Drain, Event, Fate, Intake, Key, Known, Ledger, Mark, OnAnother, Origin, Payload,
-    Receipt, Result, Settlement, Settler, Source, Timeline,
+    About, BoxFuture, Delivery, Drain, Event, Fate, Intake, Key, Known, Ledger, Mark, OnAnother, Origin,
+    Payload, Receipt, Result, Settlement, Settler, Source, Step, Timeline,
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -188,7 +188,7 @@ impl Spill {
             Some(Copy {
                 event: delivery.item.as_ref().ok()?.clone(),
                 key: delivery.key.clone(),
-                origin: delivery.origin.clone(),
+                origin: delivery.origin.within(&delivery.timeline),
                 received_ms: delivery.received_ms,
             })
         };
@@ -206,11 +206,15 @@ impl Spill {
             join_all(some.iter().filter_map(|it| it.named.as_ref()).map(|named| self.mark(named))).await;
         }
         for Taken { delivery, .. } in new {
+            delivery.timeline.note(Step::Spilled, now());
+            self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
             delivery.receipt.became(&self.name, Fate::Queued, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         for (delivery, _) in repeated {
             self.target.metrics.ended(Ended::Duplicate);
+            delivery.timeline.note(Step::Duplicate, now());
+            self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
             delivery.receipt.became(&self.name, Fate::Delivered, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
@@ -327,20 +331,23 @@ impl Spill {
             let mut state = lock(&self.state);
             state.waiting = state.waiting.saturating_sub(1);
         }
-        self.target.push(Delivery {
+        let mut delivery = Delivery {
             item: Ok(copy.event),
             key: copy.key,
             origin: copy.origin,
             received_ms: copy.received_ms,
             attempts: 0,
             once: None,
-            timeline: self.timeline(),
+            timeline: Timeline::off(),
             receipt: Receipt::new(self.clone(), seq),
-        });
-    }
-
-    fn timeline(&self) -> Timeline {
-        if self.target.is_observed() { Timeline::start(now()) } else { Timeline::off() }
+        };
+        if self.target.is_observed()
+            && let Some(about) = About::event(&delivery)
+        {
+            delivery.timeline = Timeline::start(now(), about);
+            self.target.began(delivery.item.as_mut().ok(), &delivery.origin.headers, &delivery.timeline);
+        }
+        self.target.push(delivery);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Ingress;
 use crate::{dispatch::now, settle::unix_ms};
 use outrigger_core::{
-    Code, DeadLetter, DeadLetters, Delivery, Error, Event, Intake, Kind, Malformed, Outcome, Receipt,
+    Code, DeadLetter, DeadLetters, Delivery, Error, Event, Intake, Kind, Malformed, Origin, Outcome, Receipt,
     Refused, Result, Settlement, Timeline,
 };
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ impl Ingress {
         timeout: Duration,
         home: Option<&dyn DeadLetters>,
         items: Vec<Result<Event, Malformed>>,
+        hop: &[(String, String)],
         batch: bool,
     ) -> Result<Outcome> {
         let mut dead = self.bury(home, &items).await?;
@@ -32,7 +33,7 @@ impl Ingress {
             match item {
                 // What finds no room is released, and its sender reads so.
                 Ok(event) => {
-                    let delivery = self.delivery(event, receipt, deadline);
+                    let delivery = self.delivery(event, hop.to_vec(), receipt, deadline);
                     pushed += usize::from(self.push(intake, delivery, batch.then_some(deadline)).await);
                 }
                 Err(_) => receipt.settle(Settlement::Ack(None)), // it is a dead letter by now
@@ -107,11 +108,17 @@ impl Ingress {
         Ok(kept)
     }
 
-    fn delivery(&self, event: Event, receipt: Receipt, deadline: Instant) -> Delivery {
+    fn delivery(
+        &self,
+        event: Event,
+        headers: Vec<(String, String)>,
+        receipt: Receipt,
+        deadline: Instant,
+    ) -> Delivery {
         Delivery {
             key: self.keys.of(&self.name, &event),
             item: Ok(event),
-            origin: self.origin(),
+            origin: Origin { headers, ..self.origin() },
             received_ms: unix_ms(),
             attempts: 0,
             once: Some(deadline),

@@ -2,10 +2,15 @@
 //! without one.
 
 use super::{answer::Answer, headers, tuning::Tuning};
-use crate::dispatch::{Passage, Target, now};
-use http::{Request, Response, StatusCode, Version};
+use crate::{
+    dispatch::{Passage, Target, answer, now},
+    settle::unix_ms,
+};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
-use outrigger_core::{Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Position, Result, Timeline};
+use outrigger_core::{
+    About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Position, Result, Step, Timeline,
+};
 use std::{sync::Arc, time::Instant};
 
 /// The turns of requests that pass through.
@@ -14,6 +19,8 @@ pub(super) struct Turns {
     pub(super) target: Arc<Target>,
     pub(super) exchange: Arc<dyn Exchange>,
     pub(super) tuning: Arc<Tuning>,
+    /// The headers of a trace that a request may bring.
+    pub(super) hop: &'static [&'static str],
 }
 
 impl Turns {
@@ -51,10 +58,41 @@ impl Turns {
         started: Instant,
     ) -> Result<(Response<Body>, Passage)> {
         let mut passage = self.target.enter(&self.tuning.patience(), started).await?;
-        let sending = self.exchange.send(request(), cx);
+        let mut request = request();
+        let observed = self.target.is_observed().then(|| {
+            let timeline = self.begin(&mut request, started);
+            CallCx { timeline, ..cx.clone() }
+        });
+        let cx = observed.as_ref().unwrap_or(cx);
+        let sending = self.exchange.send(request, cx);
         let outcome = sending.await;
-        passage.answered(outcome.as_ref().map(|answer| answer.status().as_u16()), now());
+        let ended = now();
+        let status = || outcome.as_ref().map(|answer| answer.status().as_u16());
+        if cx.timeline.is_on() {
+            cx.timeline.note(answer(status()), ended);
+            self.target.answered(&cx.timeline);
+        }
+        passage.answered(status(), ended);
         outcome.map(|answer| (answer, passage))
+    }
+
+    /// Begins the timeline of a request that has its turn, and tells the function where in a trace it is.
+    fn begin(&self, request: &mut Request<Body>, started: Instant) -> Timeline {
+        let headers = request.headers_mut();
+        let value = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
+        let hop: Vec<_> = self.hop.iter().filter_map(value).collect();
+        let about =
+            About::request(&super::NAME.into(), request.method().as_str(), request.uri().path(), unix_ms());
+        let timeline = Timeline::start(started, about);
+        timeline.aim(&self.target.id);
+        self.target.began(None, &hop, &timeline);
+        timeline.note(Step::Attempted(1), now());
+        timeline.carry(&mut |name, value| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                request.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        });
+        timeline
     }
 }
 

@@ -115,6 +115,7 @@ pub(super) fn settings(config: &Config, cluster: &Cluster) -> Result<outrigger_k
         stalled_after: ingress.stalled_after,
         stats_every: ingress.stats_every,
         leave_timeout: ingress.leave_timeout,
+        hop: super::hop(config),
         ..outrigger_kafka::Config::new(cluster.clone(), &group, &[])
     })
 }

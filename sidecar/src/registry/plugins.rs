@@ -1,9 +1,9 @@
 //! Which plugins there are, in the order of the path.
 
 use super::Series;
-use crate::{cache_api::Forget, config};
-use outrigger_core::{Plugin, Result};
-use std::sync::Arc;
+use crate::{admin::Admin, cache_api::Forget, config};
+use outrigger_core::{Plugin, Result, Timeline};
+use std::{sync::Arc, time::Instant};
 
 /// The plugins that the configuration turns on.
 #[derive(Default)]
@@ -12,6 +12,8 @@ pub struct Plugins {
     pub all: Vec<Arc<dyn Plugin>>,
     /// What is kept of what was done, where anything is.
     pub kept: Option<Arc<dyn Kept>>,
+    /// The timelines of events, where they are kept.
+    pub traces: Option<Arc<dyn Traces>>,
 }
 
 /// What is kept of what was done, as its owner sees it.
@@ -26,6 +28,21 @@ pub trait Kept: Send + Sync + 'static {
     fn forget(&self, what: &Forget) -> u64;
 }
 
+/// Timelines of events, and what becomes of their spans.
+pub trait Traces: Send + Sync + 'static {
+    /// Those of events of this id that are still known, the oldest first.
+    fn timelines(&self, id: &str) -> Vec<Timeline>;
+
+    /// When the oldest that is still known began.
+    fn known_since(&self) -> Option<Instant>;
+
+    /// Its numbers.
+    fn series(&self) -> Vec<Series>;
+
+    /// Sends what `admin` counts along, as long as it is there.
+    fn report(&self, admin: &Arc<Admin>);
+}
+
 /// Makes those plugins. Connects to nobody, but reads the files that are named.
 ///
 /// # Errors
@@ -33,6 +50,7 @@ pub trait Kept: Send + Sync + 'static {
 pub fn plugins(config: &config::Config) -> Result<Plugins> {
     let mut plugins = Plugins::default();
     cache(config, &mut plugins)?;
+    trace(config, &mut plugins)?;
     Ok(plugins)
 }
 
@@ -49,4 +67,29 @@ fn cache(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
 fn cache(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
     let is_asked = config.dedup.is_some() || config.results.is_some() || config.responses.is_some();
     if is_asked { Err(super::left_out("cache", "nothing that was done can be kept")) } else { Ok(()) }
+}
+
+#[cfg(feature = "trace")]
+fn trace(config: &config::Config, plugins: &mut Plugins) -> Result<()> {
+    if let Some(trace) = super::trace::open(config)? {
+        plugins.all.push(Arc::new(trace.clone()));
+        plugins.traces = Some(Arc::new(trace));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "trace"))]
+fn trace(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
+    if config.trace.is_some() { Err(super::left_out("trace", "leave trace.export out")) } else { Ok(()) }
+}
+
+/// The headers of a hop that adapters keep beside an event: none where nobody reads them.
+#[must_use]
+pub fn hop(config: &config::Config) -> &'static [&'static str] {
+    #[cfg(feature = "trace")]
+    if config.trace.is_some() {
+        return outrigger_trace::context::HEADERS;
+    }
+    let _ = config;
+    &[]
 }

@@ -122,6 +122,7 @@ fn read_as(config: &Config, ingress: &config::PubsubIngress, link: &Link) -> out
         probe_every: ingress.probe_every,
         retry_max: ingress.retry_max,
         leave_timeout: ingress.leave_timeout,
+        hop: super::hop(config),
         ..outrigger_pubsub::Config::new(link.clone(), &[])
     }
 }

@@ -24,6 +24,7 @@ pub mod eventgrid;
 pub mod issuer;
 pub mod kafka;
 pub mod oracle;
+pub mod otelcol;
 pub mod place;
 pub mod process;
 pub mod producer;

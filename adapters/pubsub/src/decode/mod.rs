@@ -78,6 +78,13 @@ pub fn hop(message: &Message) -> Vec<(String, String)> {
     hop
 }
 
+/// Those of these names, of a message whose attributes are a part of the event.
+#[must_use]
+pub fn kept(message: &Message, names: &[&str]) -> Vec<(String, String)> {
+    let kept = names.iter().filter_map(|name| message.attributes.get_key_value(*name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// The message as what it came as, with the reason why it is no event.
 pub(crate) fn malformed(message: &Message, why: &impl std::fmt::Display) -> Malformed {
     let mut headers: Vec<_> =

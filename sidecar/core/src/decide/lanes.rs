@@ -67,6 +67,12 @@ impl<T> Lanes<T> {
         self.slots[lane].queue.push_back(item);
     }
 
+    /// Whether an event of this key is queued or runs.
+    #[must_use]
+    pub fn is_taken(&self, key: &Key) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// The event that runs next, or `None` when every lane is empty, at work, waiting or parked.
     pub fn next(&mut self, now: Instant) -> Option<(Ticket, T)> {
         self.wake(now);

@@ -1,6 +1,7 @@
 //! What an event came from: the attributes that a reply gets from the event that it answers.
 
 use super::{Event, Invalid, Value};
+use crate::Timeline;
 
 /// How often an event's line has passed through an Outrigger as a reply: an integer, absent for 0. It is counted here
 /// alone, whatever a function writes.
@@ -30,6 +31,18 @@ pub fn follow(cause: &Event, reply: &mut Event) -> Result<u32, Invalid> {
         reply.set(CAUSATION, Value::String(cause.id()))?;
     }
     Ok(hops.unsigned_abs())
+}
+
+/// Says in which trace `reply` began (`CloudEvents`' extension for distributed tracing), unless the function has said so or
+/// there is none. Where it finds no room, it is left out.
+pub fn traced(timeline: &Timeline, reply: &mut Event) {
+    if timeline.is_on() && reply.text("traceparent").is_none() {
+        timeline.carry(&mut |name, value| {
+            if matches!(name, "traceparent" | "tracestate") {
+                let _ = reply.set(name, Value::String(value));
+            }
+        });
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!
 //! Not here: transports, keys, what an event is worth. Limits on sizes belong to whoever reads from the network.
 
+pub mod hop;
 pub mod http;
 pub mod json;
 pub mod kafka;

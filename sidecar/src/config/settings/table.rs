@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Setting, auth, dedup, eventgrid, function, journal, kafka, origins, proxy, pubsub, push, responses,
-    results, routes, tls, webhook,
+    results, routes, tls, trace, webhook,
 };
 use crate::config::kind::Kind;
 
@@ -52,6 +52,7 @@ const ALL: &[&[Setting]] = &[
     journal::JOURNAL,
     ADMIN,
     tls::ADMIN,
+    trace::TRACE,
     PROCESS,
 ];
 

@@ -1,0 +1,283 @@
+//! The spans of a timeline, by the conventions of OpenTelemetry for messaging, functions, HTTP and `CloudEvents`. Pure.
+//!
+//! Of an event: `process` (all of it) with `receive`, `queue` before each attempt, each attempt (`POST`), `send` for a
+//! reply, and `settle` below it. Of a request that passes through: a server's span and a client's below it.
+
+mod attributes;
+
+use opentelemetry::{
+    InstrumentationScope, KeyValue,
+    trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState},
+};
+use opentelemetry_sdk::trace::{SpanData, SpanLinks};
+use outrigger_core::{
+    About, Timeline,
+    timeline::{Answer, Ending, Leg, Place, Step, Subject, Trace, Wait},
+};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// The wall clock at an instant: what timelines count from.
+#[derive(Debug, Clone, Copy)]
+pub struct Anchor(pub Instant, pub SystemTime);
+
+impl Anchor {
+    fn of(self, at: Instant) -> SystemTime {
+        match at.checked_duration_since(self.0) {
+            Some(later) => self.1 + later,
+            None => self.1.checked_sub(self.0.duration_since(at)).unwrap_or(SystemTime::UNIX_EPOCH),
+        }
+    }
+}
+
+/// Adds the spans of a timeline that has ended; none of one that is in no trace.
+pub fn add(timeline: &Timeline, anchor: Anchor, scope: &InstrumentationScope, spans: &mut Vec<SpanData>) {
+    let parts = (timeline.about(), timeline.trace(), timeline.began());
+    let (Some(about), Some(trace), Some(began)) = parts else { return };
+    let began = anchor.of(began);
+    let steps = timeline.with_steps(<[_]>::to_vec);
+    let at = |ns: u64| began + Duration::from_nanos(ns);
+    let mut making = Making { about, trace, timeline, scope, began, spans };
+    let ended = steps.last().map_or(began, |(_, ns)| at(*ns));
+    match about.subject {
+        Subject::Event => making.event(&steps, ended),
+        Subject::Request => making.request(&steps, ended),
+    }
+}
+
+struct Making<'a> {
+    about: &'a About,
+    trace: &'a Trace,
+    timeline: &'a Timeline,
+    scope: &'a InstrumentationScope,
+    began: SystemTime,
+    spans: &'a mut Vec<SpanData>,
+}
+
+/// A span in the making.
+struct Drawn {
+    leg: Leg,
+    name: Cow<'static, str>,
+    kind: SpanKind,
+    from: SystemTime,
+    to: SystemTime,
+    attributes: Vec<KeyValue>,
+    error: Option<Cow<'static, str>>,
+}
+
+impl Making<'_> {
+    fn at(&self, ns: u64) -> SystemTime {
+        self.began + Duration::from_nanos(ns)
+    }
+
+    fn event(&mut self, steps: &[(Step, u64)], ended: SystemTime) {
+        let place = attributes::destination(self.about);
+        let received = SystemTime::UNIX_EPOCH + Duration::from_millis(self.about.received_ms);
+        // A journal or a broker's client may have had it long before; its clock may differ from ours.
+        let received = if self.about.received_ms > 0 { received.min(self.began) } else { self.began };
+        let error = steps.iter().rev().find_map(|(step, _)| fatal(*step));
+        self.whole(
+            attributes::of_event(self.about, &place, self.timeline.target()),
+            (received, ended),
+            error,
+            &place,
+        );
+        let mut walk = Walk {
+            waits_from: self.began,
+            wait: None,
+            held_up: false,
+            tries: 0,
+            attempt: 0,
+            last: self.began,
+        };
+        for (number, (step, ns)) in steps.iter().enumerate() {
+            let now = self.at(*ns);
+            if let Step::Settled(ending) = step {
+                let attributes = attributes::settle(steps, *ending);
+                let span = (walk.waits_from, now);
+                self.draw(
+                    Leg::Settle,
+                    named("settle", &place),
+                    SpanKind::Client,
+                    span,
+                    attributes,
+                    fatal(*step),
+                );
+            }
+            self.step(&mut walk, number, *step, now, (received, &place));
+        }
+    }
+
+    /// The span of what ends with a step.
+    fn step(
+        &mut self,
+        walk: &mut Walk,
+        number: usize,
+        step: Step,
+        now: SystemTime,
+        (received, place): (SystemTime, &attributes::Destination<'_>),
+    ) {
+        match step {
+            Step::Queued { wait, ahead } => {
+                let attributes = attributes::receive(self.about);
+                self.draw(
+                    Leg::Receive,
+                    named("receive", place),
+                    SpanKind::Client,
+                    (received, now),
+                    attributes,
+                    None,
+                );
+                (walk.waits_from, walk.wait) = (now, Some((wait, ahead)));
+            }
+            Step::HeldUp => walk.held_up = true,
+            Step::Attempted(attempt) => {
+                (walk.tries, walk.attempt) = (walk.tries + 1, attempt);
+                let attributes =
+                    attributes::queue(self.about, walk.wait.take(), std::mem::take(&mut walk.held_up));
+                let span = (walk.waits_from, now);
+                self.draw(Leg::Queue(walk.tries), "queue".into(), SpanKind::Internal, span, attributes, None);
+            }
+            Step::Answered(answer) => {
+                self.attempt((walk.tries, walk.attempt), answer, (walk.last, now));
+                walk.waits_from = now;
+            }
+            Step::Replied(kept) => {
+                let error = (!kept).then_some(Cow::Borrowed("reply"));
+                let (leg, name) = (Leg::Reply(number), "send replies".into());
+                self.draw(leg, name, SpanKind::Producer, (walk.last, now), attributes::reply(), error);
+                walk.waits_from = now;
+            }
+            _ => {}
+        }
+        walk.last = now;
+    }
+
+    fn attempt(&mut self, (tries, attempt): (u32, u32), answer: Answer, span: (SystemTime, SystemTime)) {
+        let attributes = attributes::attempt(self.timeline.target(), attempt, answer);
+        let error = answer.failed.map(|kind| attributes::error_type(kind, answer.status));
+        self.draw(Leg::Attempt(tries), "POST".into(), SpanKind::Client, span, attributes, error);
+    }
+
+    /// A request that passed through: its own span, and the call of the function where it got so far.
+    fn request(&mut self, steps: &[(Step, u64)], ended: SystemTime) {
+        let answers =
+            |(step, _): &(Step, u64)| if let Step::Answered(answer) = step { Some(*answer) } else { None };
+        let answer = steps.iter().rev().find_map(answers);
+        let error = answer.and_then(|it| it.failed.map(|kind| attributes::error_type(kind, it.status)));
+        let attributes = attributes::of_request(self.about, answer);
+        let name: Cow<'static, str> = Cow::Owned(self.about.id().to_owned());
+        self.draw(Leg::Whole, name.clone(), SpanKind::Server, (self.began, ended), attributes, error.clone());
+        let mut from = None;
+        for (step, ns) in steps {
+            match (step, from) {
+                (Step::Attempted(_), _) => from = Some(self.at(*ns)),
+                (Step::Answered(answer), Some(from)) => {
+                    let attributes = attributes::passed_on(self.about, *answer);
+                    let span = (from, self.at(*ns));
+                    self.draw(
+                        Leg::Attempt(1),
+                        name.clone(),
+                        SpanKind::Client,
+                        span,
+                        attributes,
+                        error.clone(),
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn whole(
+        &mut self,
+        attributes: Vec<KeyValue>,
+        span: (SystemTime, SystemTime),
+        error: Option<Cow<'static, str>>,
+        place: &attributes::Destination<'_>,
+    ) {
+        self.draw(Leg::Whole, named("process", place), SpanKind::Consumer, span, attributes, error);
+    }
+
+    fn draw(
+        &mut self,
+        leg: Leg,
+        name: Cow<'static, str>,
+        kind: SpanKind,
+        (from, to): (SystemTime, SystemTime),
+        attributes: Vec<KeyValue>,
+        error: Option<Cow<'static, str>>,
+    ) {
+        self.push(Drawn { leg, name, kind, from, to, attributes, error });
+    }
+
+    fn push(&mut self, mut drawn: Drawn) {
+        let trace = self.trace;
+        let is_whole = drawn.leg == Leg::Whole;
+        let parent = if is_whole { trace.parent.unwrap_or(0) } else { trace.own.span };
+        let state = trace.state.as_deref().filter(|_| is_whole).and_then(|state| state.parse().ok());
+        let own = Place { span: trace.span(drawn.leg), ..trace.own };
+        if let Some(error) = &drawn.error {
+            drawn.attributes.push(KeyValue::new("error.type", error.clone()));
+        }
+        let mut links = SpanLinks::default();
+        if is_whole {
+            links.links.extend(
+                trace
+                    .links
+                    .iter()
+                    .map(|link| Link::new(context(*link, true, TraceState::default()), Vec::new(), 0)),
+            );
+        }
+        self.spans.push(SpanData {
+            span_context: context(own, false, state.unwrap_or_default()),
+            parent_span_id: SpanId::from_bytes(parent.to_be_bytes()),
+            parent_span_is_remote: is_whole && trace.parent_is_remote,
+            span_kind: drawn.kind,
+            name: drawn.name,
+            start_time: drawn.from,
+            end_time: drawn.to.max(drawn.from),
+            attributes: drawn.attributes,
+            dropped_attributes_count: 0,
+            events: opentelemetry_sdk::trace::SpanEvents::default(),
+            links,
+            status: drawn.error.map_or(Status::Unset, Status::error),
+            instrumentation_scope: self.scope.clone(),
+        });
+    }
+}
+
+/// Where a walk along the steps is.
+struct Walk {
+    waits_from: SystemTime,
+    wait: Option<(Wait, u32)>,
+    held_up: bool,
+    /// Tries so far, and the number of the last one among those that count.
+    tries: u32,
+    attempt: u32,
+    last: SystemTime,
+}
+
+/// What makes all of it a failure.
+fn fatal(step: Step) -> Option<Cow<'static, str>> {
+    match step {
+        Step::Buried(code) | Step::Settled(Ending::Rejected(code)) => Some(code.name().into()),
+        _ => None,
+    }
+}
+
+/// A kept span is a sampled one, whatever was decided when it began.
+fn context(place: Place, remote: bool, state: TraceState) -> SpanContext {
+    let (trace, span) =
+        (TraceId::from_bytes(place.trace.to_be_bytes()), SpanId::from_bytes(place.span.to_be_bytes()));
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, remote, state)
+}
+
+fn named(operation: &'static str, place: &attributes::Destination<'_>) -> Cow<'static, str> {
+    Cow::Owned([operation, " ", place.name].concat())
+}
+
+#[cfg(test)]
+mod tests;

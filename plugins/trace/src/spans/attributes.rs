@@ -1,0 +1,171 @@
+//! The attributes of spans.
+
+use opentelemetry::{KeyValue, StringValue, Value};
+use outrigger_core::{
+    About, Kind, Position, TargetId,
+    event::SPECVERSION,
+    timeline::{Answer, Ending, Step, Wait},
+};
+use std::borrow::Cow;
+
+/// Of a lane's key no more is told.
+const LANE_BYTES_MAX: usize = 128;
+
+/// Where an event came from, as its position tells it.
+pub(super) struct Destination<'a> {
+    /// The topic or subscription, else the source.
+    pub(super) name: &'a str,
+    system: Option<&'static str>,
+    partition: Option<&'a str>,
+    offset: Option<i64>,
+    message: Option<&'a str>,
+}
+
+pub(super) fn destination(about: &About) -> Destination<'_> {
+    let origin = &*about.origin;
+    let system = match origin {
+        "kafka" => Some("kafka"),
+        "pubsub" | "pubsub_push" => Some("gcp_pubsub"),
+        "eventgrid" | "eventgrid_webhook" => Some("eventgrid"),
+        _ => None,
+    };
+    let plain = Destination { name: origin, system, partition: None, offset: None, message: None };
+    match &about.position {
+        Position::Offset(place, offset) => {
+            let (topic, partition) = place.rsplit_once('/').unwrap_or((place, ""));
+            Destination { name: topic, partition: Some(partition), offset: Some(*offset), ..plain }
+        }
+        Position::Text(text) => match text.rsplit_once('/') {
+            Some((place, message)) => Destination { name: place, message: Some(message), ..plain },
+            None => plain,
+        },
+        _ => plain,
+    }
+}
+
+fn text(key: &'static str, value: &str) -> KeyValue {
+    KeyValue::new(key, Value::String(StringValue::from(value.to_owned())))
+}
+
+pub(super) fn of_event(about: &About, place: &Destination<'_>, target: Option<&TargetId>) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(16);
+    attributes.extend([
+        KeyValue::new("messaging.operation.type", "process"),
+        KeyValue::new("messaging.operation.name", "process"),
+        text("messaging.destination.name", place.name),
+        text("cloudevents.event_id", about.id()),
+        text("cloudevents.event_source", about.source()),
+        text("cloudevents.event_type", about.ty()),
+        KeyValue::new("cloudevents.event_spec_version", SPECVERSION),
+        text("outrigger.source", &about.origin),
+    ]);
+    attributes.extend(place.system.map(|system| KeyValue::new("messaging.system", system)));
+    attributes.extend(place.partition.map(|partition| text("messaging.destination.partition.id", partition)));
+    attributes.extend(place.offset.map(|offset| KeyValue::new("messaging.kafka.offset", offset)));
+    attributes.extend(place.message.map(|id| text("messaging.message.id", id)));
+    attributes.extend(target.map(|target| text("faas.invoked_name", &target.0)));
+    attributes.push(KeyValue::new("faas.trigger", if place.system.is_some() { "pubsub" } else { "http" }));
+    attributes
+}
+
+pub(super) fn receive(about: &About) -> Vec<KeyValue> {
+    vec![KeyValue::new("messaging.operation.type", "receive"), text("outrigger.source", &about.origin)]
+}
+
+/// The lane is its key; an event without one has a lane for itself.
+pub(super) fn queue(about: &About, wait: Option<(Wait, u32)>, held_up: bool) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(4);
+    if let Some(key) = &about.key {
+        let name = key.name();
+        let cut = name.floor_char_boundary(LANE_BYTES_MAX.min(name.len()));
+        attributes.push(text("outrigger.lane", &name[..cut]));
+    }
+    let (reason, ahead) = match wait {
+        Some((wait, ahead)) => (wait.name(), Some(ahead)),
+        None => ("backoff", None),
+    };
+    attributes.push(KeyValue::new("outrigger.wait.reason", reason));
+    attributes.extend(ahead.map(|ahead| KeyValue::new("outrigger.wait.ahead", i64::from(ahead))));
+    if held_up {
+        attributes.push(KeyValue::new("outrigger.wait.breaker_opened", true));
+    }
+    attributes
+}
+
+pub(super) fn attempt(target: Option<&TargetId>, attempt: u32, answer: Answer) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(6);
+    attributes.push(KeyValue::new("http.request.method", "POST"));
+    attributes.extend(target.map(|target| text("faas.invoked_name", &target.0)));
+    attributes.extend(status(answer));
+    if attempt > 1 {
+        attributes.push(KeyValue::new("http.request.resend_count", i64::from(attempt - 1)));
+    }
+    attributes
+}
+
+pub(super) fn reply() -> Vec<KeyValue> {
+    vec![
+        KeyValue::new("messaging.operation.type", "send"),
+        KeyValue::new("messaging.operation.name", "send"),
+        KeyValue::new("messaging.destination.name", "replies"),
+    ]
+}
+
+pub(super) fn settle(steps: &[(Step, u64)], ending: Ending) -> Vec<KeyValue> {
+    let settlement = match ending {
+        Ending::Acknowledged => "acknowledged",
+        Ending::Released => "released",
+        Ending::Rejected(_) => "rejected",
+    };
+    let mut attributes = vec![
+        KeyValue::new("messaging.operation.type", "settle"),
+        KeyValue::new("outrigger.settlement", settlement),
+    ];
+    let how = steps.iter().rev().find_map(|(step, _)| match step {
+        Step::Buried(code) => Some(KeyValue::new("outrigger.dead_letter", code.name())),
+        Step::Duplicate => Some(KeyValue::new("outrigger.duplicate", true)),
+        Step::Spilled => Some(KeyValue::new("outrigger.overflow", true)),
+        _ => None,
+    });
+    attributes.extend(how);
+    attributes
+}
+
+pub(super) fn of_request(about: &About, answer: Option<Answer>) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        text("http.request.method", about.id()),
+        text("url.path", about.source()),
+        KeyValue::new("faas.trigger", "http"),
+    ];
+    attributes.extend(answer.and_then(status));
+    attributes
+}
+
+pub(super) fn passed_on(about: &About, answer: Answer) -> Vec<KeyValue> {
+    let mut attributes = vec![text("http.request.method", about.id())];
+    attributes.extend(status(answer));
+    attributes
+}
+
+fn status(answer: Answer) -> Option<KeyValue> {
+    (answer.status > 0).then(|| KeyValue::new("http.response.status_code", i64::from(answer.status)))
+}
+
+/// The status where there is one, as the conventions want it, else what broke.
+pub(super) fn error_type(kind: Kind, status: u16) -> Cow<'static, str> {
+    if status > 0 {
+        return status.to_string().into();
+    }
+    Cow::Borrowed(match kind {
+        Kind::Unreachable => "unreachable",
+        Kind::Interrupted => "interrupted",
+        Kind::TimedOut => "timeout",
+        Kind::Status => "status",
+        Kind::BadAnswer => "bad_answer",
+        Kind::Overloaded => "overloaded",
+        Kind::Full => "full",
+        Kind::Storage => "storage",
+        Kind::Closed => "closed",
+        Kind::Invalid => "invalid",
+    })
+}

@@ -1,0 +1,96 @@
+//! What a timeline is about: enough to name it and to look it up, without the event itself.
+
+use crate::{Delivery, Event, Key, Position};
+use std::sync::Arc;
+
+/// What a timeline is about.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// An event, or a request that passes through.
+    pub subject: Subject,
+    /// The configured name of the source.
+    pub origin: Arc<str>,
+    /// Its position there.
+    pub position: Position,
+    /// Its ordering key.
+    pub key: Option<Key>,
+    /// When its source first received it, in Unix milliseconds.
+    pub received_ms: u64,
+    /// Three texts in one piece of memory.
+    texts: Box<str>,
+    first: u32,
+    second: u32,
+}
+
+/// An event, or a request that passes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// An event: its id, source and type.
+    Event,
+    /// A request: its method and path.
+    Request,
+}
+
+impl About {
+    /// The event of a delivery; none of what is no event.
+    #[must_use]
+    pub fn event(delivery: &Delivery) -> Option<Self> {
+        let event = delivery.item.as_ref().ok()?;
+        let texts = [event.id(), event.source(), event.ty()];
+        let mut about =
+            Self::of(Subject::Event, &texts, delivery.origin.source.clone(), delivery.received_ms);
+        about.position.clone_from(&delivery.origin.position);
+        about.key.clone_from(&delivery.key);
+        Some(about)
+    }
+
+    /// A request that came in at a listener of this name.
+    #[must_use]
+    pub fn request(listener: &Arc<str>, method: &str, path: &str, received_ms: u64) -> Self {
+        Self::of(Subject::Request, &[method, path, ""], listener.clone(), received_ms)
+    }
+
+    fn of(subject: Subject, texts: &[&str; 3], origin: Arc<str>, received_ms: u64) -> Self {
+        let len = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Self {
+            subject,
+            origin,
+            position: Position::none(),
+            key: None,
+            received_ms,
+            first: len(texts[0]),
+            second: len(texts[1]),
+            texts: texts.concat().into(),
+        }
+    }
+
+    /// The event's id, or the request's method.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.texts.get(..self.first as usize).unwrap_or_default()
+    }
+
+    /// The event's source, or the request's path.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.texts.get(self.first as usize..(self.first + self.second) as usize).unwrap_or_default()
+    }
+
+    /// The event's type; empty of a request.
+    #[must_use]
+    pub fn ty(&self) -> &str {
+        self.texts.get((self.first + self.second) as usize..).unwrap_or_default()
+    }
+
+    /// Whether it is about this event.
+    #[must_use]
+    pub fn is_of(&self, event: &Event) -> bool {
+        self.subject == Subject::Event && self.id() == event.id() && self.source() == event.source()
+    }
+
+    /// The bytes beyond its own size.
+    pub(super) fn heap(&self) -> usize {
+        let position = if let Position::Text(text) = &self.position { text.len() } else { 0 };
+        self.texts.len() + position + self.key.as_ref().map_or(0, |key| key.as_bytes().len())
+    }
+}

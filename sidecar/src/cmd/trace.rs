@@ -1,0 +1,177 @@
+//! `outrigger trace`: what became of one event, without any collector.
+
+use super::{
+    Exit, Failure,
+    dead::live,
+    home::Home,
+    status::{asked, block_on},
+};
+use crate::{
+    admin::traces::{self, Known, Told},
+    cli::TraceArgs,
+    config::{self, Env, Purpose},
+    dead_api::Summary,
+};
+use http::Method;
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
+use time::{OffsetDateTime, macros::format_description};
+
+/// Prints what is known.
+///
+/// # Errors
+/// When neither an outrigger runs nor a journal is there, or that cannot be read.
+pub fn run(args: &TraceArgs, env: &dyn Env) -> Result<Exit, Failure> {
+    let file = config::locate(env, args.config.as_deref());
+    let config = config::load(env, file.as_deref(), &[], Purpose::Look)
+        .map_err(|problems| Failure::Wrong(problems.to_string()))?;
+    block_on(async {
+        let is_live = live::answers(&config.admin.socket).await?;
+        let known: Known = if is_live {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("id", &args.id).finish();
+            asked(&live::Socket::new(config.admin.socket.clone()), Method::GET, format!("/trace?{query}"))
+                .await?
+        } else {
+            let home = Home::find(&config).await?;
+            let known = traces::known(None, Some(&*home.letters()), &args.id).await;
+            home.close().await?;
+            known.map_err(|error| Failure::Problem(error.to_string()))?
+        };
+        let mut out = io::stdout().lock();
+        if args.json {
+            writeln!(out, "{}", serde_json::json!(known))?;
+        } else {
+            write!(out, "{}", text(&known, &args.id, is_live))?;
+        }
+        let is_known = known.timelines.as_ref().is_some_and(|all| !all.is_empty())
+            || known.dead.as_ref().is_some_and(|all| !all.is_empty());
+        Ok(if is_known { Exit::Success } else { Exit::Problem })
+    })
+}
+
+/// What is known, for people.
+fn text(known: &Known, id: &str, is_live: bool) -> String {
+    let mut text = String::new();
+    let timelines = known.timelines.as_deref().unwrap_or_default();
+    for told in timelines {
+        timeline(&mut text, told);
+    }
+    let letters = known.dead.as_deref().unwrap_or_default();
+    for letter in letters {
+        dead(&mut text, letter);
+    }
+    if timelines.is_empty() {
+        let why = match (&known.timelines, known.since_ms) {
+            _ if !is_live => {
+                "no outrigger runs there: timelines are in its memory and end with it".to_owned()
+            }
+            (None, _) => "no timelines are kept: set trace.export to local or otlp".to_owned(),
+            (Some(_), Some(since)) => {
+                format!(
+                    "no event {id} is known since {}: older timelines have made room, or ended with the process",
+                    clock(since)
+                )
+            }
+            (Some(_), None) => "no event has come in since the start".to_owned(),
+        };
+        let _ = writeln!(text, "{why}");
+        if letters.is_empty() && known.dead.is_some() {
+            let _ = writeln!(text, "there is no dead letter of it in the journal");
+        }
+    }
+    text
+}
+
+fn timeline(text: &mut String, told: &Told) {
+    let Told { id, source, ty, origin, position, key, target, trace, .. } = told;
+    let _ = writeln!(text, "event {id} of {source} ({ty})");
+    let place = if position.is_empty() { String::new() } else { format!(" at {position}") };
+    let key = key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
+    let _ =
+        writeln!(text, "  from {origin}{place}, {key}, to {}", target.as_deref().unwrap_or("no target yet"));
+    if let Some(trace) = trace {
+        let _ = writeln!(text, "  trace {trace}");
+    }
+    let _ = writeln!(text, "  {} received", clock(told.received_ms));
+    for step in &told.steps {
+        let at = clock(told.began_ms + step.at_us / 1_000);
+        let _ = writeln!(text, "  {at} {:>10}  {}", after(step.at_us), step.what);
+    }
+    if told.steps.last().is_none_or(|step| step.step != "settled") {
+        let _ = writeln!(text, "  … and is still in hand");
+    }
+}
+
+fn dead(text: &mut String, letter: &Summary) {
+    let _ = writeln!(text, "dead letter {} of {} ({})", letter.id, letter.source, letter.ty);
+    let _ = writeln!(text, "  {} received", clock(letter.first_ms));
+    let status = letter.status.map(|status| format!(", status {status}")).unwrap_or_default();
+    let attempts = letter.attempts;
+    let _ = writeln!(
+        text,
+        "  {} given up after {attempts} attempts: {}{status}",
+        clock(letter.last_ms),
+        letter.reason
+    );
+    if !letter.detail.is_empty() {
+        let _ = writeln!(text, "  {}", letter.detail);
+    }
+}
+
+/// How long after the first step.
+fn after(us: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let ms = us as f64 / 1_000.0;
+    if ms < 10_000.0 { format!("+{ms:.2} ms") } else { format!("+{:.1} s", ms / 1_000.0) }
+}
+
+fn clock(ms: u64) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok();
+    time.and_then(|time| time.format(format).ok()).unwrap_or_else(|| ms.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::traces::ToldStep;
+
+    fn told() -> Told {
+        let step =
+            |at_us, step: &str, what: &str| ToldStep { at_us, step: step.to_owned(), what: what.to_owned() };
+        Told {
+            id: "1".to_owned(),
+            source: "/s".to_owned(),
+            ty: "t".to_owned(),
+            origin: "kafka".to_owned(),
+            position: "orders/0/7".to_owned(),
+            key: Some("k".to_owned()),
+            target: Some("function".to_owned()),
+            trace: None,
+            received_ms: 1_767_225_600_000,
+            began_ms: 1_767_225_600_001,
+            steps: vec![step(0, "received", "let in"), step(12_345_678, "attempted", "attempt 1")],
+        }
+    }
+
+    #[test]
+    fn a_timeline_is_read_from_top_to_bottom() {
+        let known = Known { timelines: Some(vec![told()]), ..Known::default() };
+        let text = text(&known, "1", true);
+        let expected = "event 1 of /s (t)\n  from kafka at orders/0/7, key k, to function\n  2026-01-01T00:00:00.000Z \
+                        received\n  2026-01-01T00:00:00.001Z   +0.00 ms  let in\n  2026-01-01T00:00:12.346Z    +12.3 s  \
+                        attempt 1\n  … and is still in hand\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn whoever_finds_nothing_is_told_why() {
+        let text = |known: Known, is_live| text(&known, "1", is_live);
+        assert!(text(Known { dead: Some(Vec::new()), ..Known::default() }, false).contains("end with it"));
+        assert!(text(Known::default(), true).contains("trace.export"));
+        let since = Known { timelines: Some(Vec::new()), since_ms: Some(0), ..Known::default() };
+        assert!(text(since, true).contains("since 1970-01-01"));
+    }
+}
