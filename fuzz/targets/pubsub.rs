@@ -31,4 +31,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
     assert!(decode::hop(&message).len() <= message.attributes.len());
+    assert!(decode::kept(&message, &["traceparent"]).len() <= 1);
 });
