@@ -239,7 +239,7 @@ async fn however_many_marks_are_asked_for_and_written_at_once_each_is_told_and_k
     let journal = place.open();
     let marks: Vec<_> = (0..600).map(|n| mark(&n.to_string())).collect();
     let written = join_all(marks.iter().map(|mark| journal.mark(mark))).await;
-    assert_eq!(written.into_iter().filter_map(Result::err).next(), None);
+    assert_eq!(written.into_iter().find_map(Result::err), None);
     let told = join_all(marks.iter().map(|mark| journal.ask(mark))).await;
     assert!(told.iter().all(|known| matches!(known, Ok(true))), "{:?}", told.iter().find(|it| it.is_err()));
 }
