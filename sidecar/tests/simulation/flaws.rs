@@ -2,7 +2,7 @@
 
 use crate::stage::Place;
 use outrigger::admit::Admission;
-use outrigger_core::{Admit, Delivery, Receipt, Settlement, Settler};
+use outrigger_core::{Admit, BoxFuture, Delivery, Receipt, Settlement, Settler};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A mistake.
@@ -129,6 +129,14 @@ impl Admit for Gate {
             _ => {}
         }
         self.inner.admit(delivery);
+    }
+
+    fn is_sated(&self) -> bool {
+        self.inner.is_sated()
+    }
+
+    fn hungry(&self) -> BoxFuture<'_, ()> {
+        self.inner.hungry()
     }
 
     fn sweep(&self) {
