@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::tuning::Tuning;
+use crate::{flat::Flat, tuning::Tuning};
 
 /// Where to connect to.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Address {
         let _ = stream.set_nodelay(true);
         let told = |what: String| Error::new(Kind::Unreachable, format!("{self}: {what}"));
         match &self.security {
-            Security::Plain => Ok(TokioIo::new(Box::new(stream))),
+            Security::Plain => Ok(TokioIo::new(Box::new(Flat(stream)))),
             Security::Unset => Err(told("its URL says https, and no TLS was set up for it".to_owned())),
             Security::Tls(tls) => {
                 let secured = timeout_at(deadline, tls.connect(&self.host, stream)).await;

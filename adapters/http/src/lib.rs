@@ -14,7 +14,7 @@
 //! | [`sink`] | where replies and dead letters go by POST |
 //! | `answer` | an answer's body on its way, and what becomes of its connection |
 //! | `upload` | a request's body that is passed on as it comes |
-//! | `pool`, `h2`, `connect` | idle connections of HTTP/1.1; the one of HTTP/2; new ones |
+//! | `pool`, `h2`, `connect`, `flat` | idle connections of HTTP/1.1; the one of HTTP/2; new ones; how they write |
 //!
 //! Not here: retries, rates and how many calls run at once (the lanes decide), what a status means
 //! (`outrigger_core::decide::verdict`), certificates (`outrigger_net::tls`), redirects (never followed).
@@ -38,6 +38,7 @@ mod answer;
 mod connect;
 mod decode;
 mod encode;
+mod flat;
 mod h2;
 mod pool;
 mod raw;

@@ -31,7 +31,7 @@ pub trait Admit: Send + Sync + 'static {
     fn admit(&self, delivery: Delivery);
 
     /// Whether more is ready to run than can run soon. What is brought in early waits, and by the time it runs it has
-    /// left the processor's caches: measured with Kafka, a full window of waiting events cost a fifth of the whole path.
+    /// left the processor's caches: measured with Kafka, a full window of waiting events cost a sixth of the CPU of an event.
     fn is_sated(&self) -> bool {
         false
     }

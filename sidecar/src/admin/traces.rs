@@ -1,12 +1,13 @@
 //! The timeline of one event, as people and programs see it: `GET /trace?id=…` on the owner's socket.
 //!
-//! Timelines are kept in memory, for as long as there is room and the process lives; beside them stand the dead letters of
-//! the event in the journal, which outlive it.
+//! Timelines are kept in memory, for as long as there is room and the process lives; beside them stands what the journal has,
+//! which outlives it: the event while it waits or is kept, and its dead letters.
 
 use super::{Admin, Answer as Reply, json_answer, line};
 use crate::{
     dead_api::{Dead, Filter, Summary},
     dispatch::now,
+    events_api::{self, Events, Happened},
     registry::Traces,
     settle::unix_ms,
 };
@@ -31,7 +32,7 @@ impl Admin {
         let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         let id = pairs.into_iter().find_map(|(name, value)| (name == "id").then_some(value));
         let Some(id) = id else { return line(StatusCode::BAD_REQUEST, "which event: ?id=") };
-        match known(self.traces.as_deref(), self.dead.as_deref(), &id).await {
+        match known(self.traces.as_deref(), self.events.as_deref(), self.dead.as_deref(), &id).await {
             Ok(known) => json_answer(StatusCode::OK, &json!(known)),
             Err(error) => line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         }
@@ -54,8 +55,31 @@ pub struct Known {
     pub timelines: Option<Vec<Told>>,
     /// Since when timelines are known, in Unix milliseconds.
     pub since_ms: Option<u64>,
+    /// The journal's events of this id, waiting and kept, the oldest first; null where there is no journal.
+    pub events: Option<Vec<InJournal>>,
     /// Its dead letters in the journal; null where there is no journal.
     pub dead: Option<Vec<Summary>>,
+}
+
+impl Known {
+    /// Whether anything is known.
+    #[must_use]
+    pub fn is_anything(&self) -> bool {
+        fn any<T>(all: Option<&Vec<T>>) -> bool {
+            all.is_some_and(|all| !all.is_empty())
+        }
+        any(self.timelines.as_ref()) || any(self.events.as_ref()) || any(self.dead.as_ref())
+    }
+}
+
+/// An event in the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InJournal {
+    /// What a list says of it.
+    #[serde(flatten)]
+    pub summary: events_api::Summary,
+    /// What happened to it, the oldest first.
+    pub history: Vec<Happened>,
 }
 
 /// One timeline.
@@ -101,7 +125,16 @@ pub struct ToldStep {
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub async fn known(trace: Option<&dyn Traces>, dead: Option<&dyn Dead>, id: &str) -> Result<Known> {
+pub async fn known(
+    trace: Option<&dyn Traces>,
+    events: Option<&dyn Events>,
+    dead: Option<&dyn Dead>,
+    id: &str,
+) -> Result<Known> {
+    let events = match events {
+        Some(events) => Some(in_journal(events, id).await?),
+        None => None,
+    };
     let letters = match dead {
         Some(dead) => Some(letters(dead, id).await?),
         None => None,
@@ -116,8 +149,31 @@ pub async fn known(trace: Option<&dyn Traces>, dead: Option<&dyn Dead>, id: &str
     Ok(Known {
         timelines: trace.map(|trace| trace.timelines(id).iter().filter_map(told).collect()),
         since_ms: trace.and_then(Traces::known_since).map(|at| now_ms.saturating_sub(ago(at))),
+        events,
         dead: letters,
     })
+}
+
+async fn in_journal(events: &dyn Events, id: &str) -> Result<Vec<InJournal>> {
+    let mut found = Vec::new();
+    let mut filter = events_api::Filter {
+        id: Some(id.to_owned()),
+        limit: Some(crate::dead_api::PAGE_MAX),
+        ..events_api::Filter::default()
+    };
+    loop {
+        let page = events.list(filter.clone()).await?;
+        for summary in page.events {
+            // One that is gone meanwhile has nothing left to tell.
+            if let Some(shown) = events.show(&summary.seq.to_string()).await? {
+                found.push(InJournal { summary: shown.summary, history: shown.history });
+            }
+        }
+        filter.after = page.next;
+        if filter.after.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 /// The filter finds text anywhere; the id is meant.

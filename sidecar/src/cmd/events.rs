@@ -11,7 +11,7 @@ use outrigger_core::Error;
 use super::{
     Exit, Failure,
     dead::show::clean,
-    home::{self, Home, ago, configured, failure, now_ms},
+    home::{self, ago, at_home, configured, now_ms},
 };
 use crate::{
     audit::{Entry, offline},
@@ -34,15 +34,8 @@ pub fn run(command: &EventsCommand, env: &dyn Env) -> Result<Exit, Failure> {
     let job = Job::of(command, now_ms())?;
     let config = configured(common, env)?;
     job.check(&config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let home = Home::find(&config).await?;
-        let done = job.run(&*home.events()).await.map_err(|error| failure(&error));
-        let closed = home.close().await;
-        let done = done?;
-        closed?;
-        print(&done, common.json)
-    })
+    let done = at_home(&config, async |home| job.run(&*home.events()).await)?;
+    print(&done, common.json)
 }
 
 /// What is to be done, read from the arguments.

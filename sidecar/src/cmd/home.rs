@@ -34,8 +34,21 @@ pub(super) enum Home {
     AtRest(Storage),
 }
 
+/// Does `job` where they are. What is at rest is closed whether that came to something or not.
+pub(super) fn at_home<T>(config: &Config, job: impl AsyncFnOnce(&Home) -> Result<T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let home = Home::find(config).await?;
+        let done = job(&home).await.map_err(|error| failure(&error));
+        let closed = home.close().await;
+        let done = done?;
+        closed?;
+        Ok(done)
+    })
+}
+
 impl Home {
-    pub(super) async fn find(config: &Config) -> Result<Self, Failure> {
+    async fn find(config: &Config) -> Result<Self, Failure> {
         let (socket, file) = (&config.admin.socket, &config.journal.path);
         if live::answers(socket).await? {
             return Ok(Self::Live(Arc::new(Socket::new(socket.clone()))));
@@ -61,7 +74,7 @@ impl Home {
         }
     }
 
-    pub(super) async fn close(self) -> Result<(), Failure> {
+    async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Live(_) => Ok(()),
             Self::AtRest(storage) => storage.keeper.close().await.map_err(|error| failure(&error)),
@@ -126,7 +139,7 @@ pub(super) fn ago(now_ms: u64, flag: &str, text: Option<&String>) -> Result<Opti
     Ok(Some(now_ms.saturating_sub(u64::try_from(ms).unwrap_or(u64::MAX))))
 }
 
-pub(super) fn failure(error: &Error) -> Failure {
+fn failure(error: &Error) -> Failure {
     match error.kind() {
         Kind::Invalid => Failure::Wrong(error.message().to_owned()),
         _ => Failure::Problem(error.message().to_owned()),

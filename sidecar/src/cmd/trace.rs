@@ -2,17 +2,20 @@
 
 use super::{
     Exit, Failure,
-    dead::live,
-    home::Home,
-    status::{asked, block_on},
+    dead::{
+        live::Socket,
+        show::{clean, when},
+    },
+    home::{Home, at_home},
 };
 use crate::{
-    admin::traces::{self, Known, Told},
+    admin::traces::{self, InJournal, Known, Told},
     cli::TraceArgs,
     config::{self, Env, Purpose},
     dead_api::Summary,
 };
 use http::Method;
+use outrigger_core::{Error, Kind, Result};
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
@@ -23,32 +26,32 @@ use time::{OffsetDateTime, macros::format_description};
 ///
 /// # Errors
 /// When neither an outrigger runs nor a journal is there, or that cannot be read.
-pub fn run(args: &TraceArgs, env: &dyn Env) -> Result<Exit, Failure> {
+pub fn run(args: &TraceArgs, env: &dyn Env) -> std::result::Result<Exit, Failure> {
     let file = config::locate(env, args.config.as_deref());
     let config = config::load(env, file.as_deref(), &[], Purpose::Look)
         .map_err(|problems| Failure::Wrong(problems.to_string()))?;
-    block_on(async {
-        let is_live = live::answers(&config.admin.socket).await?;
-        let known: Known = if is_live {
-            let query = form_urlencoded::Serializer::new(String::new()).append_pair("id", &args.id).finish();
-            asked(&live::Socket::new(config.admin.socket.clone()), Method::GET, format!("/trace?{query}"))
-                .await?
-        } else {
-            let home = Home::find(&config).await?;
-            let known = traces::known(None, Some(&*home.letters()), &args.id).await;
-            home.close().await?;
-            known.map_err(|error| Failure::Problem(error.to_string()))?
+    let (known, is_live) = at_home(&config, async |home| {
+        let known = match home {
+            Home::Live(socket) => asked(socket, &args.id).await?,
+            Home::AtRest(_) => {
+                traces::known(None, Some(&*home.events()), Some(&*home.letters()), &args.id).await?
+            }
         };
-        let mut out = io::stdout().lock();
-        if args.json {
-            writeln!(out, "{}", serde_json::json!(known))?;
-        } else {
-            write!(out, "{}", text(&known, &args.id, is_live))?;
-        }
-        let is_known = known.timelines.as_ref().is_some_and(|all| !all.is_empty())
-            || known.dead.as_ref().is_some_and(|all| !all.is_empty());
-        Ok(if is_known { Exit::Success } else { Exit::Problem })
-    })
+        Ok((known, matches!(home, Home::Live(_))))
+    })?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", serde_json::json!(known))?;
+    } else {
+        write!(out, "{}", text(&known, &args.id, is_live))?;
+    }
+    Ok(if known.is_anything() { Exit::Success } else { Exit::Problem })
+}
+
+async fn asked(socket: &Socket, id: &str) -> Result<Known> {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("id", id).finish();
+    let known = socket.ask(Method::GET, format!("/trace?{query}"), Vec::new()).await?;
+    known.ok_or_else(|| Error::new(Kind::Invalid, "the outrigger that runs there is of another version"))
 }
 
 /// What is known, for people.
@@ -57,6 +60,10 @@ fn text(known: &Known, id: &str, is_live: bool) -> String {
     let timelines = known.timelines.as_deref().unwrap_or_default();
     for told in timelines {
         timeline(&mut text, told);
+    }
+    let kept = known.events.as_deref().unwrap_or_default();
+    for event in kept {
+        in_journal(&mut text, event);
     }
     let letters = known.dead.as_deref().unwrap_or_default();
     for letter in letters {
@@ -77,8 +84,8 @@ fn text(known: &Known, id: &str, is_live: bool) -> String {
             (Some(_), None) => "no event has come in since the start".to_owned(),
         };
         let _ = writeln!(text, "{why}");
-        if letters.is_empty() && known.dead.is_some() {
-            let _ = writeln!(text, "there is no dead letter of it in the journal");
+        if letters.is_empty() && kept.is_empty() && known.dead.is_some() {
+            let _ = writeln!(text, "the journal has neither it nor a dead letter of it");
         }
     }
     text
@@ -101,6 +108,20 @@ fn timeline(text: &mut String, told: &Told) {
     }
     if told.steps.last().is_none_or(|step| step.step != "settled") {
         let _ = writeln!(text, "  … and is still in hand");
+    }
+}
+
+fn in_journal(text: &mut String, event: &InJournal) {
+    let InJournal { summary, history } = event;
+    let (source, ty) = (clean(&summary.source), clean(&summary.ty));
+    let _ = writeln!(
+        text,
+        "event {} of the journal, of {source} ({ty}): {}",
+        summary.seq,
+        clean(&summary.outcome)
+    );
+    for happened in history {
+        let _ = writeln!(text, "  {} {}", when(happened.at_ms), clean(&happened.what));
     }
 }
 
