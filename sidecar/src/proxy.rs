@@ -174,15 +174,16 @@ impl Proxy {
     ) -> Result<Response<Answer>, Refusal> {
         let upgrade = self.prepare(who, request.as_mut().expect(ONCE))?;
         let is_read = is_read(request.as_ref().expect(ONCE));
-        let cx = self.turns.cx(started);
         let mut take = || request.take().expect(ONCE).map(Asked::body);
         let answer = match &self.front {
             Some(front) if upgrade.is_none() && is_read => {
+                let cx = self.turns.cx(started);
                 let asking = front.send(take(), &cx);
                 asking.await.map(|answer| answer.map(Answer::of)).map_err(|error| Refusal::of(&error))?
             }
             _ => {
-                let taken = self.turns.take(take, &cx, started).await;
+                let mut cx = self.turns.cx(started);
+                let taken = self.turns.take(take, &mut cx, started).await;
                 let (answer, passage) = taken.map_err(|error| Refusal::of(&error))?;
                 self.answer(answer, upgrade, passage)?
             }

@@ -7,7 +7,7 @@
 
 use crate::{Invalidate, store::Store};
 use aws_lc_rs::digest::{Context, SHA256};
-use outrigger_core::{BoxFuture, Call, CallCx, Event, Reply, Result, Value as Attribute};
+use outrigger_core::{BoxFuture, Call, CallCx, Event, Reply, Result, Step, Value as Attribute};
 use serde_json::Value;
 use std::{
     fmt::Write as _,
@@ -156,6 +156,9 @@ impl Call for Remembered {
             };
             if let Some(kept) = results.find(&key) {
                 results.hits.fetch_add(1, Ordering::Relaxed);
+                if cx.timeline.is_on() {
+                    cx.timeline.note(Step::Recalled, Instant::now().into_std());
+                }
                 return Ok(vec![again(&kept.reply, event)]);
             }
             results.misses.fetch_add(1, Ordering::Relaxed);

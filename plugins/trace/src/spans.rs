@@ -1,6 +1,6 @@
 //! The spans of a timeline, by the conventions of OpenTelemetry for messaging, functions, HTTP and `CloudEvents`. Pure.
 //!
-//! Of an event: `process` (all of it) with `receive`, `queue` before each attempt, each attempt (`POST`), `send` for a
+//! Of an event: `process` (all of it) with `receive`, `queue` before each attempt, each attempt (`POST`, or `recall` where a kept result answers), `send` for a
 //! reply, and `settle` below it. Of a request that passes through: a server's span and a client's below it.
 
 mod attributes;
@@ -90,6 +90,7 @@ impl Making<'_> {
             held_up: false,
             tries: 0,
             attempt: 0,
+            recalled: false,
             last: self.began,
         };
         for (number, (step, ns)) in steps.iter().enumerate() {
@@ -133,6 +134,11 @@ impl Making<'_> {
                 (walk.waits_from, walk.wait) = (now, Some((wait, ahead)));
             }
             Step::HeldUp => walk.held_up = true,
+            // The try is one span, which began when it did.
+            Step::Recalled => {
+                walk.recalled = true;
+                return;
+            }
             Step::Attempted(attempt) => {
                 (walk.tries, walk.attempt) = (walk.tries + 1, attempt);
                 let attributes =
@@ -141,7 +147,20 @@ impl Making<'_> {
                 self.draw(Leg::Queue(walk.tries), "queue".into(), SpanKind::Internal, span, attributes, None);
             }
             Step::Answered(answer) => {
-                self.attempt((walk.tries, walk.attempt), answer, (walk.last, now));
+                let span = (walk.last, now);
+                if std::mem::take(&mut walk.recalled) {
+                    let attributes = attributes::recall(self.timeline.target());
+                    self.draw(
+                        Leg::Attempt(walk.tries),
+                        "recall".into(),
+                        SpanKind::Internal,
+                        span,
+                        attributes,
+                        None,
+                    );
+                } else {
+                    self.attempt((walk.tries, walk.attempt), answer, span);
+                }
                 walk.waits_from = now;
             }
             Step::Replied(kept) => {
@@ -257,6 +276,8 @@ struct Walk {
     /// Tries so far, and the number of the last one among those that count.
     tries: u32,
     attempt: u32,
+    /// Whether a kept result answers this try.
+    recalled: bool,
     last: SystemTime,
 }
 

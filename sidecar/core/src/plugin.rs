@@ -6,14 +6,15 @@
 //! |---|---|
 //! | before the lanes | [`Plugin::annotate`], in the order of the plugins |
 //! | at the lane's head, before a permit | [`Plugin::ledger`]: what is handled already is settled here, without a call |
-//! | around the call | [`Plugin::around_call`]: results of pure functions, then the span of the attempt |
+//! | around the call | [`Plugin::around_call`]: results of pure functions |
 //! | inside the call | several events become one request, and the events are written |
-//! | around the exchange | [`Plugin::around_exchange`]: what responses are told, then the span of the request |
+//! | around the exchange | [`Plugin::around_exchange`]: whoever must see each request as it goes out |
 //! | after the settlement | [`Plugin::observe`], in the order of the plugins |
 //!
 //! The plugins stand in a list in this order, the cache before the trace: of two that wrap the same place the first is the
-//! outer one. So an event that is settled by its mark or answered by a kept result makes no attempt and has no span of one,
-//! and what a result answers is marked like what the function answered.
+//! outer one. So an event that is settled by its mark makes no attempt and is not looked up among results; what a kept
+//! result answers is an attempt without a request, and is marked like what the function answered; and a kept response
+//! takes no turn, so that nothing of it is observed.
 
 use crate::{BoxFuture, Call, Drain, Event, Exchange, Ledger, Settlement, Timeline};
 use std::sync::Arc;

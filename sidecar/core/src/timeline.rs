@@ -39,6 +39,8 @@ pub enum Step {
     HeldUp,
     /// An attempt began; 1 is the first.
     Attempted(u32),
+    /// A kept result answers the attempt: the function is not called.
+    Recalled,
     /// The attempt ended.
     Answered(Answer),
     /// It waits for the next attempt.

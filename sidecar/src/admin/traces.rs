@@ -219,6 +219,7 @@ fn name(step: Step) -> &'static str {
         Step::Queued { .. } => "queued",
         Step::HeldUp => "held-up",
         Step::Attempted(_) => "attempted",
+        Step::Recalled => "recalled",
         Step::Answered(_) => "answered",
         Step::BackedOff => "backed-off",
         Step::Parked => "parked",
@@ -248,6 +249,7 @@ fn what(step: Step) -> String {
         }
         Step::HeldUp => "the breaker was open meanwhile".to_owned(),
         Step::Attempted(attempt) => format!("attempt {attempt}"),
+        Step::Recalled => "a kept result answers; the function is not called".to_owned(),
         Step::Answered(answer) => answered(answer),
         Step::BackedOff => "waits for the next attempt".to_owned(),
         Step::Parked => "parked: it holds its key (outrigger parked)".to_owned(),

@@ -54,16 +54,11 @@ impl Turns {
     pub(super) async fn take(
         &self,
         request: impl FnOnce() -> Request<Body>,
-        cx: &CallCx,
+        cx: &mut CallCx,
         started: Instant,
     ) -> Result<(Response<Body>, Passage)> {
         let mut passage = self.target.enter(&self.tuning.patience(), started).await?;
-        let mut request = request();
-        let observed = self.target.is_observed().then(|| {
-            let timeline = self.begin(&mut request, started);
-            CallCx { timeline, ..cx.clone() }
-        });
-        let cx = observed.as_ref().unwrap_or(cx);
+        let request = self.observed(request(), cx, started);
         let sending = self.exchange.send(request, cx);
         let outcome = sending.await;
         let ended = now();
@@ -74,6 +69,14 @@ impl Turns {
         }
         passage.answered(status(), ended);
         outcome.map(|answer| (answer, passage))
+    }
+
+    /// With its timeline, where somebody wants one.
+    fn observed(&self, mut request: Request<Body>, cx: &mut CallCx, started: Instant) -> Request<Body> {
+        if self.target.is_observed() {
+            cx.timeline = self.begin(&mut request, started);
+        }
+        request
     }
 
     /// Begins the timeline of a request that has its turn, and tells the function where in a trace it is.
@@ -106,7 +109,8 @@ pub(super) fn settle<B>(answer: &mut Response<B>) {
 impl Exchange for Turns {
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
         Box::pin(async move {
-            let (mut answer, passage) = self.take(|| request, cx, now()).await?;
+            let mut cx = cx.clone();
+            let (mut answer, passage) = self.take(|| request, &mut cx, now()).await?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let what = "the function switched to a protocol that nobody asked for";
                 return Err(Error::new(Kind::BadAnswer, what));

@@ -89,7 +89,9 @@ pub(crate) fn run(plan: Plan, flaw: Option<Flaw>, metrics: &Arc<Metrics>, record
         for (place, (at, fault)) in plan.faults.iter().enumerate() {
             deeds.insert((*at, place), Deed::Fault(*fault));
         }
-        let world = Arc::new(Mutex::new(World::new(plan, recording)));
+        let world = World::new(plan, recording);
+        let world = if is_deduplicated { world.marked() } else { world };
+        let world = Arc::new(Mutex::new(world));
         let shelf = is_deduplicated.then(Shelf::default);
         let (metrics, shelves) = (metrics.clone(), Arc::default());
         let place = Place { world, begin: Instant::now(), flaw, metrics, shelf, shelves };

@@ -6,6 +6,7 @@
 //! | `http` | senders by HTTP: journal, batches, the proxy, other ways of telling a trace |
 //! | `kept` | what is kept although it is not sampled; metrics; how OTLP is spoken |
 //! | `hang` | row 36: a collector that hangs, is slow, or is not there |
+//! | `pairs` | timelines beside each part of the cache |
 //! | `timeline` | `outrigger trace`, without any collector |
 //!
 //! Where the collector or Kafka is absent, each says that it was skipped.
@@ -18,6 +19,7 @@ mod hang;
 mod http;
 mod kafka;
 mod kept;
+mod pairs;
 mod timeline;
 
 use common::Site;

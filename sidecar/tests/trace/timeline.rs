@@ -79,6 +79,14 @@ async fn the_hop_of_an_event_is_shown_nowhere_and_a_replay_goes_on_with_its_trac
                 );
             }
         }
+        let said = site.verb(&["trace", "1"]).await;
+        assert_eq!(said.code, Some(0), "{said:?}");
+        for part in ["event 1 of the journal", "event 2 of the journal", "): delivered"] {
+            assert!(said.stdout.contains(part), "at rest: {at_rest}, {part}: {}", said.stdout);
+        }
+        let said = site.verb(&["trace", "1", "--json"]).await.json();
+        assert_eq!(said["events"][0]["outcome"], "delivered", "{said}");
+        assert!(said["events"][0]["history"].as_array().is_some_and(|all| !all.is_empty()), "{said}");
         if !at_rest {
             assert!(process.stop().await.success());
         }

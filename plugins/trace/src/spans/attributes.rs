@@ -103,6 +103,13 @@ pub(super) fn attempt(target: Option<&TargetId>, attempt: u32, answer: Answer) -
     attributes
 }
 
+/// Of a try that a kept result answers: nothing goes out.
+pub(super) fn recall(target: Option<&TargetId>) -> Vec<KeyValue> {
+    let mut attributes = vec![KeyValue::new("outrigger.cache.hit", true)];
+    attributes.extend(target.map(|target| text("faas.invoked_name", &target.0)));
+    attributes
+}
+
 pub(super) fn reply() -> Vec<KeyValue> {
     vec![
         KeyValue::new("messaging.operation.type", "send"),

@@ -138,6 +138,21 @@ fn the_span_of_an_attempt_is_the_one_that_the_function_was_told() {
 }
 
 #[test]
+fn a_try_that_a_kept_result_answers_is_no_request() {
+    let began = Instant::now();
+    let timeline = event(began);
+    let later = |ms| began + Duration::from_millis(ms);
+    timeline.note(Step::Attempted(1), later(1));
+    timeline.note(Step::Recalled, later(2));
+    timeline.note(Step::Answered(Answer { status: 200, failed: None }), later(3));
+    let spans = spans(&timeline);
+    assert!(spans.iter().all(|span| span.name != "POST"));
+    let recall = spans.iter().find(|span| span.name == "recall").unwrap();
+    assert_eq!((&recall.span_kind, &*says(recall, "outrigger.cache.hit")), (&SpanKind::Internal, "true"));
+    assert_eq!(recall.end_time.duration_since(recall.start_time).unwrap(), Duration::from_millis(2));
+}
+
+#[test]
 fn a_reply_has_the_span_that_its_reader_is_told() {
     let timeline = event(Instant::now());
     timeline.note(Step::Attempted(1), Instant::now());

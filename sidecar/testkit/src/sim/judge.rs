@@ -84,7 +84,7 @@ struct Call {
 /// See the module.
 #[derive(Debug)]
 pub struct Judge {
-    limits: Limits,
+    pub(super) limits: Limits,
     records: BTreeMap<Place, Fate>,
     assignments: BTreeMap<(u32, i32), Assignment>,
     numbers: u64,

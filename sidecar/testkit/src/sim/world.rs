@@ -105,6 +105,13 @@ impl World {
         world
     }
 
+    /// The same where each event has a mark, which may be on its way for some time.
+    #[must_use]
+    pub fn marked(mut self) -> Self {
+        self.judge.limits.mark_ms = 4 * DISK_MS;
+        self
+    }
+
     /// What happened so far, a line each; empty when it is not recorded.
     #[must_use]
     pub fn trace(&self) -> &[String] {
