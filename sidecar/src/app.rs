@@ -122,12 +122,8 @@ impl App {
 
         // Admin before the sources, so that a probe sees everything come up.
         let shown = (targets.all(), targets.spills.clone());
-        let mut admin = Admin::new(&metrics, shown, &intake, storing, &brokers, listeners);
-        (admin.kept, admin.control) = (kept, control.clone());
-        let admin = Arc::new(admin.with(traces.clone()));
-        if let Some(traces) = &traces {
-            traces.report(&admin);
-        }
+        let admin = Admin::new(&metrics, shown, &intake, storing, &brokers, listeners);
+        let admin = admin.with(kept, control.clone(), traces);
         let (admin_stop, admin_drain) = drain::channel();
         admin_doors.serve(&admin, &admin_drain);
 

@@ -118,11 +118,7 @@ impl Metrics {
         let made = Maker(&registry);
         Ok(Self {
             reloads: reloads(&made)?,
-            plugin_panics: made.counters(
-                "outrigger_plugin_panics_total",
-                "Panics of plugins, without which what they were asked for went on",
-                &["plugin"],
-            )?,
+            plugin_panics: plugin_panics(&made)?,
             webhook_refused: webhook_refused(&made)?,
             accepted: made.counter("outrigger_events_accepted_total", "Events accepted by the ingress")?,
             delivered: made.counter("outrigger_events_delivered_total", "Events that the function has")?,
@@ -146,11 +142,7 @@ impl Metrics {
                 "Events that ended in another way",
                 &["how"],
             )?,
-            conflicting: made.counters(
-                "outrigger_events_conflicting_total",
-                "Events with the source and id of another one, and another payload",
-                &["outcome"],
-            )?,
+            conflicting: conflicting(&made)?,
             refused: made.counters(
                 "outrigger_auth_refused_total",
                 "Requests of senders who were not let in",
@@ -355,6 +347,16 @@ impl Metrics {
 }
 
 /// By what became of them, from zero on.
+fn plugin_panics(made: &Maker<'_>) -> Result<IntCounterVec> {
+    let what = "Panics of plugins, without which what they were asked for went on";
+    made.counters("outrigger_plugin_panics_total", what, &["plugin"])
+}
+
+fn conflicting(made: &Maker<'_>) -> Result<IntCounterVec> {
+    let what = "Events with the source and id of another one, and another payload";
+    made.counters("outrigger_events_conflicting_total", what, &["outcome"])
+}
+
 fn pushed(made: &Maker<'_>) -> Result<IntCounterVec> {
     let labels = &["source", "http_response_status_code"];
     made.counters("outrigger_pushed_requests_total", "Requests to the paths of brokers that push", labels)

@@ -5,10 +5,11 @@
 
 use super::{Admin, Answer as Reply, json_answer, line};
 use crate::{
+    control::Control,
     dead_api::{Dead, Filter, Summary},
     dispatch::now,
     events_api::{self, Events, Happened},
-    registry::Traces,
+    registry::{Kept, Traces},
     settle::unix_ms,
 };
 use http::StatusCode;
@@ -21,10 +22,20 @@ use serde_json::json;
 use std::sync::Arc;
 
 impl Admin {
-    /// The same with the timelines of events.
+    /// The same with what plugins keep, who may control it, and the timelines of events, which are sent what is counted
+    /// here.
     #[must_use]
-    pub fn with(self, traces: Option<Arc<dyn Traces>>) -> Self {
-        Self { traces, ..self }
+    pub fn with(
+        self,
+        kept: Option<Arc<dyn Kept>>,
+        control: Option<Arc<Control>>,
+        traces: Option<Arc<dyn Traces>>,
+    ) -> Arc<Self> {
+        let admin = Arc::new(Self { traces, kept, control, ..self });
+        if let Some(traces) = &admin.traces {
+            traces.report(&admin);
+        }
+        admin
     }
 
     /// Everything that is known of an event.

@@ -48,13 +48,13 @@ async fn every_test_of_the_public_suite_comes_out_as_it_is_committed() {
         skip("http-cache/suite", String::from_utf8_lossy(&found.stderr).trim());
         return;
     }
-    let suite = PathBuf::from(String::from_utf8(found.stdout).expect("a path is text").trim());
-    let origin = Origin::start(&suite).await;
+    let folder = PathBuf::from(String::from_utf8(found.stdout).expect("a path is text").trim());
+    let origin = Origin::start(&folder).await;
     let (site, proxy) = site(&origin.url);
     let _process = site.start().await;
     let mut judge = Command::new("node");
     judge.arg("--no-warnings").arg(workspace().join("conformance/http-cache/judge.mjs"));
-    let judged = judge.arg(&suite).arg(format!("http://{proxy}")).output().await.expect("node starts");
+    let judged = judge.arg(&folder).arg(format!("http://{proxy}")).output().await.expect("node starts");
     let told = String::from_utf8(judged.stdout).expect("text");
     assert!(judged.status.success(), "{told}{}", String::from_utf8_lossy(&judged.stderr));
     if told == RESULTS {
