@@ -286,9 +286,11 @@ impl Target {
         };
         match self.dead.put(&letter).await {
             Ok(()) => {
-                self.metrics.dead(reason.code);
-                job.timeline.note(Step::Buried(reason.code), now());
-                self.acknowledge(running, None, Fate::Dead(reason.code));
+                let code = reason.code;
+                self.metrics.dead(code);
+                job.timeline.note(Step::Buried(code), now());
+                job.left = Some(Box::new(Left::Grave(reason))); // what had its name knows that it was not delivered
+                self.acknowledge(running, None, Fate::Dead(code));
             }
             Err(error) => {
                 self.complain_of_dead_letter(&error);

@@ -120,6 +120,7 @@ impl Running<'_> {
     pub(crate) fn park(mut self, state: &mut State) {
         let job = self.job.take().expect("an attempt ends once");
         self.give_probe_back(state);
+        state.park_in_hand(&job);
         state.lanes.park(self.ticket, job);
     }
 

@@ -71,9 +71,16 @@ impl State {
                 return None;
             };
             let errand = match self.hand.come(place, standing.payload, waits) {
-                Turn::Follow => {
+                // Which of the two is to be dropped is known once the first is delivered.
+                Turn::AnotherLeads if ledger.on_another() != OnAnother::Drop => Some(Errand::Another),
+                Turn::Follow | Turn::AnotherLeads => {
                     self.hand.follow(place, (ticket, job));
                     continue;
+                }
+                Turn::Alone => {
+                    standing.place = None;
+                    let known = ledger.glance(&standing.mark, standing.payload);
+                    known.map_or(Some(Errand::Ask), Errand::of)
                 }
                 Turn::Over(settlement) => Some(Errand::Over(settlement)),
                 Turn::Another => Some(Errand::Another),
@@ -105,7 +112,21 @@ impl State {
         let given_back = Settlement::Release { after: None };
         let is_of_caller = matches!(settlement, Settlement::Reject(Reason { code: Code::TimedOut, .. }));
         let settlement = if is_of_caller { &given_back } else { settlement };
-        for (ticket, follower) in self.hand.end(place, settlement).into_iter().rev() {
+        let is_had = job.grave().is_none() && matches!(settlement, Settlement::Ack(_));
+        let followers = self.hand.end(place, settlement, is_had);
+        self.bring_back(followers);
+    }
+
+    /// The job is parked, for nobody knows how long: what follows it goes its own way.
+    pub(super) fn park_in_hand(&mut self, job: &Job) {
+        if let Some(place) = job.standing.as_ref().filter(|it| it.leads).and_then(|it| it.place) {
+            let followers = self.hand.step_aside(place);
+            self.bring_back(followers);
+        }
+    }
+
+    fn bring_back(&mut self, followers: Vec<(Ticket, Box<Job>)>) {
+        for (ticket, follower) in followers.into_iter().rev() {
             self.lanes.back(ticket, follower);
         }
     }

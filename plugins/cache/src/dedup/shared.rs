@@ -22,6 +22,8 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// What stands for a mark of an event whose payload is not compared.
+const WITHOUT: &str = "-";
 /// The first and the longest time that a store which failed is left alone.
 const REST: Duration = Duration::from_millis(500);
 const REST_MAX: Duration = Duration::from_secs(10);
@@ -126,7 +128,15 @@ impl Shared {
         match kept.flatten() {
             None => Known::New,
             Some(kept) => {
-                let kept = u128::from_str_radix(&kept, 16).ok().map(Payload); // "-" is a mark without one
+                let found = u128::from_str_radix(&kept, 16).ok().map(Payload);
+                if found.is_none() && kept != WITHOUT {
+                    tracing::warn!(
+                        key = self.key(mark),
+                        "what stands there is no mark of ours; it is taken for none"
+                    );
+                    return Known::New;
+                }
+                let kept = found;
                 let differs = kept.zip(payload).is_some_and(|(kept, found)| kept != found);
                 if differs { Known::Another } else { Known::Same }
             }
@@ -135,7 +145,7 @@ impl Shared {
 
     /// Writes the mark, if it is taken.
     pub(super) async fn mark(&self, mark: &Mark, payload: Option<Payload>) {
-        let value = payload.map_or_else(|| "-".to_owned(), |Payload(hash)| format!("{hash:032x}"));
+        let value = payload.map_or_else(|| WITHOUT.to_owned(), |Payload(hash)| format!("{hash:032x}"));
         let mut set = redis::cmd("SET");
         set.arg(self.key(mark)).arg(value).arg("PX").arg(self.window_ms.max(1));
         let _: Option<()> = self.answer(&set).await;

@@ -4,6 +4,7 @@
 //! comes after it waits beside the lanes, still the head of its own, so that nothing of its key passes it. Once the
 //! leader is acknowledged or rejected, all that were in hand by then end as it did; where it is given back, the next one
 //! leads. What is admitted after that is a new event as far as this is concerned: the ledger's marks tell of what was.
+//! One that is parked leads nobody any more: nobody knows when its owner lets it go, so the others go their own ways.
 //!
 //! Bounded by the window: whatever is kept here is an event in hand.
 
@@ -23,7 +24,11 @@ pub enum Turn {
     Follow,
     /// The one that led has ended so.
     Over(Settlement),
-    /// It has another payload than the one that leads or led.
+    /// Nobody can tell it anything: it goes its own way, and has left with that.
+    Alone,
+    /// It has another payload than the one that leads, whose outcome is open.
+    AnotherLeads,
+    /// It has another payload than the one that led, which is delivered.
     Another,
 }
 
@@ -50,7 +55,10 @@ struct Group<F> {
 enum Lead {
     Nobody,
     Somebody,
-    Over(Settlement),
+    /// It leads nobody any more, and is still in hand.
+    Aside,
+    /// It is settled so, and its target has it or not.
+    Over(Settlement, bool),
 }
 
 impl<F> Default for Hand<F> {
@@ -90,11 +98,17 @@ impl<F> Hand<F> {
         let is_another = group.payload.zip(payload).is_some_and(|(known, found)| known != found);
         let over = match &group.lead {
             Lead::Nobody => None,
-            _ if is_another => return Turn::Another,
+            Lead::Aside => {
+                self.leave(Place(at));
+                return Turn::Alone;
+            }
+            Lead::Somebody if is_another => return Turn::AnotherLeads,
             Lead::Somebody => return Turn::Follow,
-            Lead::Over(Settlement::Reject(_)) if !waits => None,
-            Lead::Over(Settlement::Ack(_)) if !waits => Some(Settlement::Ack(None)),
-            Lead::Over(settlement) => Some(settlement.clone()),
+            Lead::Over(_, true) if is_another => return Turn::Another,
+            Lead::Over(_, false) if is_another => None,
+            Lead::Over(Settlement::Reject(_), _) if !waits => None,
+            Lead::Over(Settlement::Ack(_), _) if !waits => Some(Settlement::Ack(None)),
+            Lead::Over(settlement, _) => Some(settlement.clone()),
         };
         if let Some(settlement) = over {
             return Turn::Over(settlement);
@@ -115,19 +129,32 @@ impl<F> Hand<F> {
         self.following
     }
 
-    /// The one that leads is settled. Gives back those that followed it: each is to [`Hand::come`] again.
+    /// The one that leads is parked. Gives back those that followed it: each is to [`Hand::come`] again.
     #[must_use = "what followed is to come to its lane's head again"]
-    pub fn end(&mut self, Place(at): Place, settlement: &Settlement) -> Vec<F> {
+    pub fn step_aside(&mut self, Place(at): Place) -> Vec<F> {
+        self.groups[at].lead = Lead::Aside;
+        self.take_followers(at)
+    }
+
+    /// The one that leads is settled, and its target has it or not. Gives back those that followed it: each is to
+    /// [`Hand::come`] again.
+    #[must_use = "what followed is to come to its lane's head again"]
+    pub fn end(&mut self, Place(at): Place, settlement: &Settlement, is_had: bool) -> Vec<F> {
+        let followers = self.take_followers(at);
         let group = &mut self.groups[at];
-        let followers = std::mem::take(&mut group.followers);
-        self.following -= followers.len();
         if let Settlement::Release { .. } = settlement {
             group.lead = Lead::Nobody;
         } else if group.members > 1 {
-            group.lead = Lead::Over(settlement.clone());
+            group.lead = Lead::Over(settlement.clone(), is_had);
             self.close(at);
         }
         self.leave(Place(at));
+        followers
+    }
+
+    fn take_followers(&mut self, at: usize) -> Vec<F> {
+        let followers = std::mem::take(&mut self.groups[at].followers);
+        self.following -= followers.len();
         followers
     }
 

@@ -27,7 +27,7 @@ fn one_leads_and_all_that_were_in_hand_end_as_it_did_however_late_they_come() {
     assert!(matches!(hand.come(places[1], ONE, true), Turn::Follow));
     hand.follow(places[1], 'b');
     assert_eq!(hand.following(), 1);
-    assert_eq!(hand.end(places[0], &replied()), ['b']);
+    assert_eq!(hand.end(places[0], &replied(), true), ['b']);
     for (place, waits, status) in [(places[1], true, Some(201)), (places[2], false, None)] {
         let Turn::Over(Settlement::Ack(reply)) = hand.come(place, ONE, waits) else { panic!("it is over") };
         assert_eq!(reply.map(|reply| reply.status), status);
@@ -41,7 +41,7 @@ fn what_is_admitted_after_the_end_is_an_event_of_its_own() {
     let mut hand = Hand::<()>::default();
     let (first, second) = (hand.enter(&name("a")), hand.enter(&name("a")));
     assert!(matches!(hand.come(first, ONE, false), Turn::Lead));
-    assert!(hand.end(first, &Settlement::Ack(None)).is_empty());
+    assert!(hand.end(first, &Settlement::Ack(None), true).is_empty());
     let third = hand.enter(&name("a"));
     assert!(matches!(hand.come(third, ONE, false), Turn::Lead));
     assert!(matches!(hand.come(second, ONE, false), Turn::Over(Settlement::Ack(None))));
@@ -53,7 +53,7 @@ fn where_the_first_is_given_back_the_next_one_leads() {
     let (first, second) = (hand.enter(&name("a")), hand.enter(&name("a")));
     assert!(matches!(hand.come(first, ONE, false), Turn::Lead));
     hand.follow(second, 2);
-    assert_eq!(hand.end(first, &Settlement::Release { after: None }), [2]);
+    assert_eq!(hand.end(first, &Settlement::Release { after: None }, false), [2]);
     assert!(matches!(hand.come(second, ONE, false), Turn::Lead));
 }
 
@@ -62,9 +62,33 @@ fn a_rejection_is_for_callers_and_what_has_none_is_tried_itself() {
     let mut hand = Hand::<()>::default();
     let places: Vec<_> = (0..3).map(|_| hand.enter(&name("a"))).collect();
     assert!(matches!(hand.come(places[0], ONE, true), Turn::Lead));
-    assert!(hand.end(places[0], &rejected()).is_empty());
+    assert!(hand.end(places[0], &rejected(), false).is_empty());
     assert!(matches!(hand.come(places[1], ONE, true), Turn::Over(Settlement::Reject(_))));
     assert!(matches!(hand.come(places[2], ONE, false), Turn::Lead));
+}
+
+#[test]
+fn what_is_parked_leads_nobody_and_what_had_its_name_goes_its_own_way() {
+    let mut hand = Hand::default();
+    let places: Vec<_> = (0..3).map(|_| hand.enter(&name("a"))).collect();
+    assert!(matches!(hand.come(places[0], ONE, false), Turn::Lead));
+    hand.follow(places[1], 'b');
+    assert_eq!((hand.step_aside(places[0]), hand.following()), (vec!['b'], 0));
+    for (place, payload) in [(places[1], ONE), (places[2], TWO), (hand.enter(&name("a")), ONE)] {
+        assert!(matches!(hand.come(place, payload, false), Turn::Alone));
+    }
+    assert!(hand.end(places[0], &Settlement::Ack(None), true).is_empty());
+    assert_eq!((hand.open.len(), hand.free.len()), (0, 1));
+}
+
+#[test]
+fn row_26_what_follows_a_dead_letter_with_another_payload_is_tried_itself() {
+    let mut hand = Hand::<()>::default();
+    let places: Vec<_> = (0..3).map(|_| hand.enter(&name("a"))).collect();
+    assert!(matches!(hand.come(places[0], ONE, false), Turn::Lead));
+    assert!(hand.end(places[0], &Settlement::Ack(None), false).is_empty());
+    assert!(matches!(hand.come(places[1], ONE, false), Turn::Over(Settlement::Ack(None))));
+    assert!(matches!(hand.come(places[2], TWO, false), Turn::Lead));
 }
 
 #[test]
@@ -72,9 +96,9 @@ fn row_26_another_payload_neither_follows_nor_leads() {
     let mut hand = Hand::<()>::default();
     let places: Vec<_> = (0..4).map(|_| hand.enter(&name("a"))).collect();
     assert!(matches!(hand.come(places[0], ONE, false), Turn::Lead));
-    assert!(matches!(hand.come(places[1], TWO, false), Turn::Another));
+    assert!(matches!(hand.come(places[1], TWO, false), Turn::AnotherLeads));
     assert!(matches!(hand.come(places[2], None, false), Turn::Follow), "what is not compared is the same");
-    assert!(hand.end(places[0], &Settlement::Ack(None)).is_empty());
+    assert!(hand.end(places[0], &Settlement::Ack(None), true).is_empty());
     assert!(matches!(hand.come(places[3], TWO, false), Turn::Another), "also when it is over");
 }
 
@@ -85,7 +109,7 @@ fn all_that_follow_can_be_taken_out() {
     assert!(matches!(hand.come(lead, ONE, false), Turn::Lead));
     hand.follow(other, 'x');
     assert_eq!(hand.clear(), ['x']);
-    assert!(hand.end(lead, &Settlement::Ack(None)).is_empty());
+    assert!(hand.end(lead, &Settlement::Ack(None), true).is_empty());
     assert_eq!((hand.following(), hand.open.len(), hand.free.len()), (0, 0, 1));
 }
 
@@ -137,7 +161,8 @@ proptest! {
                             hand.leave(place);
                             ended += 1;
                         }
-                        Turn::Another => prop_assert!(false, "nothing is compared"),
+                        Turn::Another | Turn::AnotherLeads => prop_assert!(false, "nothing is compared"),
+                        Turn::Alone => prop_assert!(false, "nobody is parked"),
                     }
                 }
                 Do::End(n, how) => {
@@ -147,7 +172,7 @@ proptest! {
                         1 => rejected(),
                         _ => Settlement::Release { after: None },
                     };
-                    for (n, id, place) in hand.end(place, &settlement) {
+                    for (n, id, place) in hand.end(place, &settlement, true) {
                         at_head.entry(n).or_default().push((id, place));
                     }
                     ended += 1;

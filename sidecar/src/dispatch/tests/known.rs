@@ -310,3 +310,31 @@ async fn what_waits_in_the_journal_for_a_slow_target_is_asked_once_as_it_is_writ
         running.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_has_the_name_of_a_parked_event_goes_its_own_way_and_is_seen() {
+    let marks = Marks::new(false, OnAnother::Deliver);
+    let park = |settings: &mut Settings| settings.on_poison = OnPoison::Park;
+    let bench = bench(&marks, park, |id, _| (MS, if id == "a" { status(400) } else { ok() }));
+    bench.push("a", Some("k"));
+    for key in [None, Some("l"), None] {
+        bench.push("a", key);
+    }
+    bench.push("b", Some("m"));
+    bench.settled(3).await;
+    assert_eq!((bench.count("dead a refused after 1"), bench.count("ack b")), (2, 1), "{:?}", bench.log());
+    let parked = bench.target.parked();
+    assert_eq!(parked.iter().map(|(_, key, ..)| key.as_str()).collect::<Vec<_>>(), ["k", "l"]);
+    assert_eq!((bench.target.status().queued, bench.target.unpark(None, OnPoison::Skip)), (2, 2));
+    bench.settled(5).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_26_what_has_the_name_of_a_dead_letter_and_another_payload_is_not_dropped() {
+    let marks = Marks::new(true, OnAnother::Drop);
+    let bench = bench(&marks, |_| (), |_, nth| (20 * MS, if nth == 1 { status(400) } else { ok() }));
+    bench.target.push(bench.with_data("a", None, b"one"));
+    bench.target.push(bench.with_data("a", None, b"other"));
+    bench.settled(2).await;
+    assert_eq!((bench.count("dead a refused after 1"), bench.count("call a")), (1, 2), "{:?}", bench.log());
+}
