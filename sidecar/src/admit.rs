@@ -117,10 +117,9 @@ impl Lanes {
 }
 
 impl Admission {
-    /// Begins the event's timeline. What is no event has none.
+    /// Begins the event's timeline.
     fn observe(&self, delivery: &mut Delivery) {
-        let Some(about) = About::event(delivery) else { return };
-        delivery.timeline = Timeline::start(now(), about);
+        delivery.timeline = Timeline::start(now(), About::event(delivery));
         self.target.began(delivery.item.as_mut().ok(), &delivery.origin.headers, &delivery.timeline);
     }
 
@@ -195,6 +194,7 @@ impl Router {
         let Delivery { item, key, origin, received_ms, attempts, once, timeline, receipt } = delivery;
         let receipts = receipt.split(&ids, Some(self.lanes[0].target.id()));
         let timelines = timeline.branches(lanes.len());
+        self.lanes[0].target.branched(&timelines);
         for ((lanes, receipt), timeline) in lanes.into_iter().zip(receipts).zip(timelines) {
             let copy = Delivery {
                 item: item.clone(),
@@ -266,10 +266,10 @@ mod tests {
     }
 
     impl Observe for Spy {
-        fn finished(&self, event: &Event, settlement: &Settlement, timeline: &Timeline) {
+        fn finished(&self, event: Option<&Event>, settlement: &Settlement, timeline: &Timeline) {
             let steps: Vec<Step> = timeline.steps().into_iter().map(|(step, _)| step).collect();
             let acked = matches!(settlement, Settlement::Ack(_));
-            self.note(format!("finished {} {acked} {steps:?}", event.id()));
+            self.note(format!("finished {} {acked} {steps:?}", event.unwrap().id()));
         }
     }
 

@@ -299,7 +299,9 @@ impl Target {
         };
         let mut workers = std::mem::take(&mut *lock(&self.workers));
         workers.shutdown().await; // dropping an attempt releases its event
-        left.len() + running
+        let count = left.len() + running;
+        left.into_iter().for_each(|job| self.release(job));
+        count
     }
 
     /// Releases what waits in the lanes although nobody wants it any more: its source lost it to another.
@@ -311,7 +313,7 @@ impl Target {
         }
         self.start_worker(&mut state);
         drop(state);
-        drop(gone); // releases, outside the lock
+        gone.into_iter().for_each(|job| self.release(job)); // outside the lock
     }
 
     /// The numbers that admin shows.

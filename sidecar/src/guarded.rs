@@ -142,11 +142,15 @@ impl Observe for Spot<dyn Observe> {
         self.watch.caught("began", || self.inner.began(event, headers, timeline));
     }
 
+    fn branched(&self, timelines: &[Timeline]) {
+        self.watch.caught("branched", || self.inner.branched(timelines));
+    }
+
     fn answered(&self, timeline: &Timeline) {
         self.watch.caught("answered", || self.inner.answered(timeline));
     }
 
-    fn finished(&self, event: &Event, settlement: &Settlement, timeline: &Timeline) {
+    fn finished(&self, event: Option<&Event>, settlement: &Settlement, timeline: &Timeline) {
         self.watch.caught("finished", || self.inner.finished(event, settlement, timeline));
     }
 }

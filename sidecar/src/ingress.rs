@@ -266,9 +266,11 @@ impl Ingress {
 
     /// The headers of the hop that are kept, and how many events it brought together.
     fn hop_of(&self, parts: &Parts, batch: Option<usize>) -> Vec<(String, String)> {
-        let value =
-            |name: &&str| Some(((*name).to_owned(), parts.headers.get(*name)?.to_str().ok()?.to_owned()));
-        let mut kept: Vec<_> = self.hop.iter().filter_map(value).collect();
+        let values = |name: &'static str| {
+            let values = parts.headers.get_all(name).into_iter();
+            values.filter_map(move |value| Some((name.to_owned(), value.to_str().ok()?.to_owned())))
+        };
+        let mut kept: Vec<_> = self.hop.iter().copied().flat_map(values).collect();
         if let Some(events) = batch
             && !kept.is_empty()
         {

@@ -173,17 +173,18 @@ impl Proxy {
         started: Instant,
     ) -> Result<Response<Answer>, Refusal> {
         let upgrade = self.prepare(who, request.as_mut().expect(ONCE))?;
-        let is_read = is_read(request.as_ref().expect(ONCE));
-        let mut take = || request.take().expect(ONCE).map(Asked::body);
+        let whole = request.as_ref().expect(ONCE);
+        let is_read = is_read(whole);
         let answer = match &self.front {
             Some(front) if upgrade.is_none() && is_read => {
-                let cx = self.turns.cx(started);
-                let asking = front.send(take(), &cx);
+                let cx = self.turns.unobserved(started);
+                let asking = front.send(request.take().expect(ONCE).map(Asked::body), &cx);
                 asking.await.map(|answer| answer.map(Answer::of)).map_err(|error| Refusal::of(&error))?
             }
             _ => {
-                let mut cx = self.turns.cx(started);
-                let taken = self.turns.take(take, &mut cx, started).await;
+                let cx = self.turns.cx(whole, started);
+                let take = || request.take().expect(ONCE).map(Asked::body);
+                let taken = self.turns.take(take, &cx, started).await;
                 let (answer, passage) = taken.map_err(|error| Refusal::of(&error))?;
                 self.answer(answer, upgrade, passage)?
             }

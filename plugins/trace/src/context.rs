@@ -11,9 +11,9 @@ use outrigger_core::{event::hop, timeline::Place};
 
 /// Every header that any propagator reads, as adapters keep them beside an event.
 pub const HEADERS: &[&str] = &[
+    "baggage",
     "traceparent",
     "tracestate",
-    "baggage",
     "b3",
     "x-b3-traceid",
     "x-b3-spanid",
@@ -21,7 +21,11 @@ pub const HEADERS: &[&str] = &[
     "x-b3-flags",
     "x-amzn-trace-id",
     "googclient_traceparent",
+    "googclient_tracestate",
 ];
+
+/// The same where no member of baggage is passed on: then it is kept nowhere.
+pub const WITHOUT_BAGGAGE: &[&str] = HEADERS.split_at(1).1;
 
 /// W3C's bound on a list of members of `tracestate` that is passed on.
 const STATE_BYTES_MAX: usize = 512;

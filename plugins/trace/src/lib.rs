@@ -26,7 +26,10 @@ pub mod spans;
 pub use config::{Config, Export, Propagator, Protocol, Sampling, Tls};
 
 use export::Exporter;
-use outrigger_core::{BoxFuture, Error, Event, Kind, Observe, Plugin, Result, Settlement, Timeline};
+use outrigger_core::{
+    BoxFuture, Error, Event, Kind, Observe, Plugin, Result, Settlement, Timeline,
+    timeline::{Ended, Subject},
+};
 use ring::Ring;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -119,17 +122,30 @@ impl Plugin for Trace {
 
 impl Observe for Inner {
     fn began(&self, event: Option<&mut Event>, headers: &[(String, String)], timeline: &Timeline) {
-        let is_event = event.is_some();
         self.begin.begin(event.as_deref(), headers, timeline);
-        if is_event {
+        if timeline.about().is_some_and(|about| about.subject == Subject::Event) {
             self.ring.push(timeline.clone());
         }
     }
 
-    fn finished(&self, _event: &Event, _settlement: &Settlement, timeline: &Timeline) {
-        self.answered(timeline);
-        if let Some(trunk) = timeline.ended_trunk() {
-            self.answered(&trunk);
+    fn branched(&self, timelines: &[Timeline]) {
+        for timeline in timelines {
+            self.ring.push(timeline.clone());
+        }
+    }
+
+    /// Of an event that goes to several targets all is kept or nothing: parts of a trace explain little.
+    fn finished(&self, _event: Option<&Event>, _settlement: &Settlement, timeline: &Timeline) {
+        match timeline.end() {
+            Ended::Alone => self.answered(timeline),
+            Ended::Open => {}
+            Ended::All(all) => {
+                if let Some(exporter) = &self.exporter
+                    && all.iter().any(|timeline| self.keep.keeps(timeline))
+                {
+                    all.into_iter().for_each(|timeline| exporter.push(timeline));
+                }
+            }
         }
     }
 

@@ -77,7 +77,7 @@ mod tests {
             timeline: Timeline::off(),
             receipt: Receipt::batch(1).0.remove(0),
         };
-        Timeline::start(Instant::now(), About::event(&delivery).unwrap())
+        Timeline::start(Instant::now(), About::event(&delivery))
     }
 
     #[test]

@@ -91,6 +91,7 @@ impl Making<'_> {
             tries: 0,
             attempt: 0,
             recalled: false,
+            is_cut: false,
             last: self.began,
         };
         for (number, (step, ns)) in steps.iter().enumerate() {
@@ -139,13 +140,18 @@ impl Making<'_> {
                 walk.recalled = true;
                 return;
             }
+            Step::Omitted(attempts) => (walk.tries, walk.is_cut) = (walk.tries + attempts, true),
             Step::Attempted(attempt) => {
                 (walk.tries, walk.attempt) = (walk.tries + 1, attempt);
+                if std::mem::take(&mut walk.is_cut) {
+                    walk.waits_from = walk.last; // whatever it waited for is not there any more
+                }
                 let attributes =
                     attributes::queue(self.about, walk.wait.take(), std::mem::take(&mut walk.held_up));
                 let span = (walk.waits_from, now);
                 self.draw(Leg::Queue(walk.tries), "queue".into(), SpanKind::Internal, span, attributes, None);
             }
+            Step::Answered(_) if walk.is_cut => walk.waits_from = now,
             Step::Answered(answer) => {
                 let span = (walk.last, now);
                 if std::mem::take(&mut walk.recalled) {
@@ -187,7 +193,10 @@ impl Making<'_> {
         let answer = steps.iter().rev().find_map(answers);
         let error = answer.and_then(|it| it.failed.map(|kind| attributes::error_type(kind, it.status)));
         let attributes = attributes::of_request(self.about, answer);
-        let name: Cow<'static, str> = Cow::Owned(self.about.id().to_owned());
+        let name: Cow<'static, str> = match attributes::method(self.about.id()) {
+            "_OTHER" => "HTTP".into(),
+            method => Cow::Owned(method.to_owned()),
+        };
         self.draw(Leg::Whole, name.clone(), SpanKind::Server, (self.began, ended), attributes, error.clone());
         let mut from = None;
         for (step, ns) in steps {
@@ -278,6 +287,8 @@ struct Walk {
     attempt: u32,
     /// Whether a kept result answers this try.
     recalled: bool,
+    /// Steps are missing before the next try.
+    is_cut: bool,
     last: SystemTime,
 }
 

@@ -160,7 +160,7 @@ impl Origin {
     #[must_use]
     pub fn within(&self, timeline: &Timeline) -> Self {
         let mut origin = self.clone();
-        origin.headers.retain(|(name, _)| name != hop::BATCH);
+        origin.headers.retain(|(name, _)| name != hop::BATCH && !timeline.owns(name));
         timeline.carry(&mut |name, value| {
             origin.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
             origin.headers.push((name.to_owned(), value.to_owned()));

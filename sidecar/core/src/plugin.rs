@@ -83,10 +83,16 @@ pub trait Annotate: Send + Sync {
 
 /// Sees events that come in and those that are finished. It runs on the path, so it only notes and returns.
 pub trait Observe: Send + Sync {
-    /// An event was let in, or a request that passes through, of which there is no event. `headers` are those of its hop
+    /// An event was let in; or what turned out to be none, or a request that passes through, of which there is no event.
+    /// `headers` are those of its hop
     /// that somebody wants to see; the timeline may be told where in a trace it is.
     fn began(&self, event: Option<&mut Event>, headers: &[(String, String)], timeline: &Timeline) {
         let _ = (event, headers, timeline);
+    }
+
+    /// An event that was let in goes to several targets, each with one of these timelines.
+    fn branched(&self, timelines: &[Timeline]) {
+        let _ = timelines;
     }
 
     /// A request that passed through was answered, or not.
@@ -94,6 +100,6 @@ pub trait Observe: Send + Sync {
         let _ = timeline;
     }
 
-    /// `event` was settled.
-    fn finished(&self, event: &Event, settlement: &Settlement, timeline: &Timeline);
+    /// `event` was settled; none is what was no event.
+    fn finished(&self, event: Option<&Event>, settlement: &Settlement, timeline: &Timeline);
 }

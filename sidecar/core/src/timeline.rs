@@ -1,33 +1,40 @@
 //! What happened to one event, and when; and where in a distributed trace that was.
 
 mod about;
+mod fork;
 mod trace;
 
 pub use self::{
     about::{About, Subject},
+    fork::Ended,
     trace::{Carry, Leg, Place, Trace},
 };
 
 use crate::{Code, Kind, TargetId};
+use fork::Trunk;
 use smallvec::SmallVec;
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 /// So many steps lie beside the record itself: those of an event that is delivered at the first attempt.
 const STEPS: usize = 5;
-/// So many steps are kept of one event; what comes later replaces the last but one, so that its end is always there.
+/// So many steps are kept of one event. What comes later takes the place of those in the middle: its beginning and its end
+/// are always there.
 const STEPS_MAX: usize = 512;
+/// So many of them are its beginning.
+const FIRST: usize = STEPS_MAX / 2;
 
 /// A step in an event's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// It came in.
     Received,
+    /// It goes to so many targets, each with a timeline of its own.
+    Routed(u32),
+    /// Steps were left out here, so many attempts among them.
+    Omitted(u32),
     /// It entered its lane.
     Queued {
         /// What it waits for first.
@@ -127,13 +134,6 @@ struct Record {
     steps: Mutex<SmallVec<[(Step, u64); STEPS]>>,
 }
 
-/// Of what an event is that goes to several targets, and how many of those are not done.
-#[derive(Debug)]
-struct Trunk {
-    timeline: Timeline,
-    open: Arc<AtomicUsize>,
-}
-
 impl Timeline {
     /// A timeline that begins at `received`.
     #[must_use]
@@ -165,23 +165,24 @@ impl Timeline {
     #[must_use]
     pub fn branches(&self, count: usize) -> Vec<Self> {
         let Some(record) = &self.0 else { return vec![Self::off(); count] };
-        let open = Arc::new(AtomicUsize::new(count));
-        let branch = |number| {
-            let trunk = Trunk { timeline: self.clone(), open: open.clone() };
+        let trunks = Trunk::of(self, count);
+        let branch = |(number, trunk)| {
             let branch = Self::with(record.began, record.about.clone(), Some(trunk));
             if let Some(trace) = record.trace.get() {
                 branch.set_trace(trace.branch(number));
             }
             branch
         };
-        (1..=u32::try_from(count).unwrap_or(u32::MAX)).map(branch).collect()
+        (1..).zip(trunks).map(branch).collect()
     }
 
-    /// The timeline of which this is a branch, once it is the last branch to end. To be asked once, at its end.
+    /// That it has ended: what ended with it. To be asked once.
     #[must_use]
-    pub fn ended_trunk(&self) -> Option<Self> {
-        let trunk = self.0.as_ref()?.trunk.as_ref()?;
-        (trunk.open.fetch_sub(1, Ordering::AcqRel) == 1).then(|| trunk.timeline.clone())
+    pub fn end(&self) -> Ended {
+        match self.0.as_ref().and_then(|record| record.trunk.as_ref()) {
+            None => Ended::Alone,
+            Some(trunk) => trunk.end(self),
+        }
     }
 
     /// What it is about; none of one that records nothing.
@@ -228,7 +229,7 @@ impl Timeline {
         let at = u64::try_from(at.saturating_duration_since(record.began).as_nanos()).unwrap_or(u64::MAX);
         let mut steps = record.steps();
         if steps.len() >= STEPS_MAX {
-            steps.remove(STEPS_MAX - 2);
+            leave_out(&mut steps);
         }
         steps.push((step, at));
     }
@@ -246,6 +247,12 @@ impl Timeline {
             Some(record) => look(&record.steps()),
             None => look(&[]),
         }
+    }
+
+    /// Whether a header of this name is one that tells of traces: what the next hop is told of this one stands in its place.
+    #[must_use]
+    pub fn owns(&self, name: &str) -> bool {
+        self.trace().is_some_and(|trace| trace.carrier.owns(name))
     }
 
     /// Gives what tells the next hop of the trace to `put`: names and values of headers. Nothing where there is no trace.
@@ -281,10 +288,28 @@ impl Record {
         }
         // What is written after an attempt, such as a dead letter, comes of it. Some attempts do not count, so that the same
         // number may be there twice.
-        match steps.iter().filter(|(step, _)| matches!(step, Step::Attempted(_))).count() {
+        let tries = steps.iter().map(|(step, _)| match step {
+            Step::Attempted(_) => 1,
+            Step::Omitted(attempts) => *attempts,
+            _ => 0,
+        });
+        match tries.sum() {
             0 => Leg::Whole,
-            tries => Leg::Attempt(u32::try_from(tries).unwrap_or(u32::MAX)),
+            tries => Leg::Attempt(tries),
         }
+    }
+}
+
+/// Leaves one more step out behind the first ones.
+fn leave_out(steps: &mut SmallVec<[(Step, u64); STEPS]>) {
+    let tries = |step| u32::from(matches!(step, Step::Attempted(_)));
+    if let (Step::Omitted(attempts), at) = steps[FIRST] {
+        let (step, _) = steps.remove(FIRST + 1);
+        steps[FIRST] = (Step::Omitted(attempts + tries(step)), at);
+    } else {
+        let (step, at) = steps[FIRST];
+        let (next, _) = steps.remove(FIRST + 1);
+        steps[FIRST] = (Step::Omitted(tries(step) + tries(next)), at);
     }
 }
 

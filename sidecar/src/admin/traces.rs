@@ -227,6 +227,8 @@ fn told(timeline: &Timeline, began_ms: u64) -> Option<Told> {
 fn name(step: Step) -> &'static str {
     match step {
         Step::Received => "received",
+        Step::Routed(_) => "routed",
+        Step::Omitted(_) => "omitted",
         Step::Queued { .. } => "queued",
         Step::HeldUp => "held-up",
         Step::Attempted(_) => "attempted",
@@ -246,6 +248,8 @@ fn name(step: Step) -> &'static str {
 fn what(step: Step) -> String {
     match step {
         Step::Received => "let in".to_owned(),
+        Step::Routed(count) => format!("goes to {count} targets, each with a timeline of its own"),
+        Step::Omitted(attempts) => format!("… so many attempts are left out here: {attempts}"),
         Step::Queued { wait, ahead } => {
             use outrigger_core::timeline::Wait;
             let why = match wait {

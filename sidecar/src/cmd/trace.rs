@@ -77,7 +77,8 @@ fn text(known: &Known, id: &str, is_live: bool) -> String {
             (None, _) => "no timelines are kept: set trace.export to local or otlp".to_owned(),
             (Some(_), Some(since)) => {
                 format!(
-                    "no event {id} is known since {}: older timelines have made room, or ended with the process",
+                    "no event {} is known since {}: older timelines have made room, or ended with the process",
+                    clean(id),
                     clock(since)
                 )
             }
@@ -92,12 +93,16 @@ fn text(known: &Known, id: &str, is_live: bool) -> String {
 }
 
 fn timeline(text: &mut String, told: &Told) {
-    let Told { id, source, ty, origin, position, key, target, trace, .. } = told;
+    let [id, source, ty, origin, position] =
+        [&told.id, &told.source, &told.ty, &told.origin, &told.position].map(|text| clean(text));
+    let (key, target) = (told.key.as_deref().map(clean), told.target.as_deref().map(clean));
+    let trace = &told.trace;
+    let is_routed = told.steps.iter().any(|step| step.step == "routed");
+    let several = if is_routed { "several targets" } else { "no target yet" };
     let _ = writeln!(text, "event {id} of {source} ({ty})");
     let place = if position.is_empty() { String::new() } else { format!(" at {position}") };
-    let key = key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
-    let _ =
-        writeln!(text, "  from {origin}{place}, {key}, to {}", target.as_deref().unwrap_or("no target yet"));
+    let key = key.map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
+    let _ = writeln!(text, "  from {origin}{place}, {key}, to {}", target.as_deref().unwrap_or(several));
     if let Some(trace) = trace {
         let _ = writeln!(text, "  trace {trace}");
     }
@@ -126,7 +131,8 @@ fn in_journal(text: &mut String, event: &InJournal) {
 }
 
 fn dead(text: &mut String, letter: &Summary) {
-    let _ = writeln!(text, "dead letter {} of {} ({})", letter.id, letter.source, letter.ty);
+    let (source, ty) = (clean(&letter.source), clean(&letter.ty));
+    let _ = writeln!(text, "dead letter {} of {source} ({ty})", letter.id);
     let _ = writeln!(text, "  {} received", clock(letter.first_ms));
     let status = letter.status.map(|status| format!(", status {status}")).unwrap_or_default();
     let attempts = letter.attempts;
@@ -137,7 +143,7 @@ fn dead(text: &mut String, letter: &Summary) {
         letter.reason
     );
     if !letter.detail.is_empty() {
-        let _ = writeln!(text, "  {}", letter.detail);
+        let _ = writeln!(text, "  {}", clean(&letter.detail));
     }
 }
 

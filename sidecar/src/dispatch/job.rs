@@ -142,7 +142,7 @@ impl Drop for Running<'_> {
             state.lanes.done(self.ticket);
             state.end_in_hand(&mut job, &Settlement::Release { after: None });
             drop(state);
-            drop(job); // releases
+            self.target.release(job);
         }
     }
 }

@@ -22,6 +22,21 @@ impl Target {
         }
     }
 
+    /// Tells the observers that an event goes to several targets.
+    pub fn branched(&self, timelines: &[Timeline]) {
+        for observer in &self.observers {
+            observer.branched(timelines);
+        }
+    }
+
+    /// Lets go of a job that was not settled: its source hands it out again.
+    pub(super) fn release(&self, job: Box<Job>) {
+        if self.is_observed() {
+            self.note_ended(&job.item, &job.timeline, &Settlement::Release { after: None });
+        }
+        drop(job); // releases
+    }
+
     /// Tells the observers that a request that passed through has ended.
     pub fn answered(&self, timeline: &Timeline) {
         timeline.note(Step::Settled(Ending::Acknowledged), now());
@@ -83,7 +98,6 @@ impl Target {
         timeline: &Timeline,
         settlement: &Settlement,
     ) {
-        let Ok(event) = item else { return };
         let ending = match settlement {
             Settlement::Ack(_) => Ending::Acknowledged,
             Settlement::Release { .. } => Ending::Released,
@@ -91,7 +105,7 @@ impl Target {
         };
         timeline.note(Step::Settled(ending), now());
         for observer in &self.observers {
-            observer.finished(event, settlement, timeline);
+            observer.finished(item.as_ref().ok(), settlement, timeline);
         }
     }
 }

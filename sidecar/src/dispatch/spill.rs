@@ -341,10 +341,8 @@ impl Spill {
             timeline: Timeline::off(),
             receipt: Receipt::new(self.clone(), seq),
         };
-        if self.target.is_observed()
-            && let Some(about) = About::event(&delivery)
-        {
-            delivery.timeline = Timeline::start(now(), about);
+        if self.target.is_observed() {
+            delivery.timeline = Timeline::start(now(), About::event(&delivery));
             self.target.began(delivery.item.as_mut().ok(), &delivery.origin.headers, &delivery.timeline);
         }
         self.target.push(delivery);

@@ -60,7 +60,7 @@ impl Observe for Bomb {
         panic!("began")
     }
 
-    fn finished(&self, _: &Event, _: &Settlement, _: &Timeline) {
+    fn finished(&self, _: Option<&Event>, _: &Settlement, _: &Timeline) {
         panic!("finished")
     }
 }
@@ -180,7 +180,7 @@ async fn an_event_goes_on_without_a_plugin_that_panics_wherever_it_is_asked() {
     let observer = plugin.observe().unwrap();
     let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), "GET", "/", 0));
     observer.began(Some(&mut event), &[], &timeline);
-    observer.finished(&event, &Settlement::Ack(None), &timeline);
+    observer.finished(Some(&event), &Settlement::Ack(None), &timeline);
     assert_eq!(event, Event::new("1", "/s", "t").unwrap());
     let ledger = plugin.ledger(None).unwrap();
     let mark = Mark { receiver: "r".into(), target: "t".into(), source: "s".into(), id: "1".into() };

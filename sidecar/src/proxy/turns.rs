@@ -9,7 +9,7 @@ use crate::{
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use outrigger_core::{
-    About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Position, Result, Step, Timeline,
+    About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Position, Result, Step, Timeline, timeline,
 };
 use std::{sync::Arc, time::Instant};
 
@@ -34,8 +34,17 @@ impl Turns {
         front
     }
 
-    /// What is said about a request that came at `started`.
-    pub(super) fn cx(&self, started: Instant) -> CallCx {
+    /// What is said about a request that came at `started`, with its timeline where somebody wants one.
+    pub(super) fn cx<B>(&self, request: &Request<B>, started: Instant) -> CallCx {
+        let mut cx = self.unobserved(started);
+        if self.target.is_observed() {
+            cx.timeline = self.begin(request, started);
+        }
+        cx
+    }
+
+    /// The same of one that may need no turn.
+    pub(super) fn unobserved(&self, started: Instant) -> CallCx {
         CallCx {
             target: self.target.id.clone(),
             attempt: 1,
@@ -54,48 +63,84 @@ impl Turns {
     pub(super) async fn take(
         &self,
         request: impl FnOnce() -> Request<Body>,
-        cx: &mut CallCx,
+        cx: &CallCx,
         started: Instant,
     ) -> Result<(Response<Body>, Passage)> {
-        let mut passage = self.target.enter(&self.tuning.patience(), started).await?;
-        let request = self.observed(request(), cx, started);
-        let sending = self.exchange.send(request, cx);
+        let mut watched =
+            Watched { target: &self.target, timeline: &cx.timeline, is_open: cx.timeline.is_on() };
+        let entered = self.target.enter(&self.tuning.patience(), started).await;
+        let mut passage = entered.inspect_err(|error| watched.end(Err(error), now()))?;
+        let sending = self.exchange.send(told(request(), &cx.timeline), cx);
         let outcome = sending.await;
         let ended = now();
         let status = || outcome.as_ref().map(|answer| answer.status().as_u16());
-        if cx.timeline.is_on() {
-            cx.timeline.note(answer(status()), ended);
-            self.target.answered(&cx.timeline);
-        }
+        watched.end(status(), ended);
         passage.answered(status(), ended);
         outcome.map(|answer| (answer, passage))
     }
 
-    /// With its timeline, where somebody wants one.
-    fn observed(&self, mut request: Request<Body>, cx: &mut CallCx, started: Instant) -> Request<Body> {
-        if self.target.is_observed() {
-            cx.timeline = self.begin(&mut request, started);
-        }
-        request
-    }
-
-    /// Begins the timeline of a request that has its turn, and tells the function where in a trace it is.
-    fn begin(&self, request: &mut Request<Body>, started: Instant) -> Timeline {
-        let headers = request.headers_mut();
-        let value = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
-        let hop: Vec<_> = self.hop.iter().filter_map(value).collect();
+    /// Begins the timeline of a request.
+    fn begin<B>(&self, request: &Request<B>, started: Instant) -> Timeline {
+        let headers = request.headers();
+        let values = |name: &'static str| {
+            let values = headers.get_all(name).into_iter();
+            values.filter_map(move |value| Some((name.to_owned(), value.to_str().ok()?.to_owned())))
+        };
+        let hop: Vec<_> = self.hop.iter().copied().flat_map(values).collect();
         let about =
             About::request(&super::NAME.into(), request.method().as_str(), request.uri().path(), unix_ms());
         let timeline = Timeline::start(started, about);
         timeline.aim(&self.target.id);
         self.target.began(None, &hop, &timeline);
-        timeline.note(Step::Attempted(1), now());
-        timeline.carry(&mut |name, value| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                request.headers_mut().insert(HeaderName::from_static(name), value);
-            }
-        });
         timeline
+    }
+}
+
+/// The request as the function gets it, told where in a trace it is. What the client said of traces was for us.
+fn told(mut request: Request<Body>, timeline: &Timeline) -> Request<Body> {
+    if !timeline.is_on() {
+        return request;
+    }
+    timeline.note(Step::Attempted(1), now());
+    let headers = request.headers_mut();
+    let foreign: Vec<_> = headers.keys().filter(|name| timeline.owns(name.as_str())).cloned().collect();
+    for name in foreign {
+        headers.remove(name);
+    }
+    timeline.carry(&mut |name, value| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    });
+    request
+}
+
+/// A request whose end observers are told, also where its client goes away.
+struct Watched<'t> {
+    target: &'t Target,
+    timeline: &'t Timeline,
+    is_open: bool,
+}
+
+impl Watched<'_> {
+    fn end(&mut self, status: Result<u16, &Error>, at: Instant) {
+        if !std::mem::take(&mut self.is_open) {
+            return;
+        }
+        let step = match status {
+            Ok(status @ 500..) => Step::Answered(timeline::Answer { status, failed: Some(Kind::Status) }),
+            status => answer(status),
+        };
+        self.timeline.note(step, at);
+        self.target.answered(self.timeline);
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.end(Err(&Error::new(Kind::Interrupted, "the client went away")), now());
+        }
     }
 }
 
@@ -109,8 +154,10 @@ pub(super) fn settle<B>(answer: &mut Response<B>) {
 impl Exchange for Turns {
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
         Box::pin(async move {
-            let mut cx = cx.clone();
-            let (mut answer, passage) = self.take(|| request, &mut cx, now()).await?;
+            let started = now();
+            let timeline = self.cx(&request, started).timeline;
+            let cx = CallCx { timeline, ..cx.clone() };
+            let (mut answer, passage) = self.take(|| request, &cx, started).await?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let what = "the function switched to a protocol that nobody asked for";
                 return Err(Error::new(Kind::BadAnswer, what));

@@ -87,8 +87,13 @@ fn trace(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
 #[must_use]
 pub fn hop(config: &config::Config) -> &'static [&'static str] {
     #[cfg(feature = "trace")]
-    if config.trace.is_some() {
-        return outrigger_trace::context::HEADERS;
+    if let Some(trace) = &config.trace {
+        let is_baggage_read = !trace.baggage.is_empty() && trace.propagators.iter().any(|it| it == "baggage");
+        return if is_baggage_read {
+            outrigger_trace::context::HEADERS
+        } else {
+            outrigger_trace::context::WITHOUT_BAGGAGE
+        };
     }
     let _ = config;
     &[]

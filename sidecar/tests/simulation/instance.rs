@@ -243,8 +243,8 @@ impl Drop for Open<'_> {
 
 /// With deduplication, what is acknowledged may have been settled without a call.
 impl Observe for Far {
-    fn finished(&self, event: &Event, settlement: &Settlement, _: &Timeline) {
-        if let Settlement::Ack(_) = settlement {
+    fn finished(&self, event: Option<&Event>, settlement: &Settlement, _: &Timeline) {
+        if let (Settlement::Ack(_), Some(event)) = (settlement, event) {
             let at = where_from(event.data().map(|data| &**data).unwrap_or_default());
             self.place.world().known(self.incarnation, at);
         }

@@ -4,7 +4,7 @@ use crate::{PARENT, SAMPLED, TRACE, common::Site, named, of_event, told, traced}
 use ::http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use outrigger_function::{Function, Program, program::Action};
+use outrigger_function::{Function, Match, Program, Rule, program::Action};
 use outrigger_testkit::{Mode, Outgoing, Producer, otelcol::Collector, place::free_port};
 
 #[tokio::test]
@@ -92,4 +92,46 @@ async fn a_request_through_the_proxy_is_a_servers_span_and_the_function_sees_the
     let headers = function.log().remove(0).headers;
     let told = headers.iter().filter(|(name, _)| name == "traceparent").collect::<Vec<_>>();
     assert_eq!(told, [&("traceparent".to_owned(), format!("00-{TRACE}-{}-01", client.id))]);
+}
+
+#[tokio::test]
+async fn what_a_client_says_of_traces_is_for_us_and_its_failed_or_left_requests_are_kept() {
+    let test = "what_a_client_says_of_traces_is_for_us_and_its_failed_or_left_requests_are_kept";
+    let Some(collector) = Collector::start(test).await else { return };
+    let held = Action { hold: Some("gate".to_owned()), ..Action::default() };
+    let at = |path: &str, act| Rule::new(Match { path: Some(path.to_owned()), ..Match::default() }, act);
+    let program = Program::default().rule(at("/broken", Action::status(500))).rule(at("/held", held));
+    let function = Function::start(program);
+    let listen = format!("127.0.0.1:{}", free_port());
+    let site = traced(Site::of(&function), &collector).set("proxy.listen", &listen);
+    let site = site.set("trace.ratio", "0").set("trace.baggage", "[tenant]");
+    let _process = site.start().await;
+    let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let ask = |path: &str| {
+        let request = Request::builder()
+            .uri(format!("http://{listen}{path}"))
+            .header("tracestate", "stale=1")
+            .header("baggage", "tenant=t1,secret=s")
+            .header("b3", "0");
+        client.request(request.body(Full::default()).unwrap())
+    };
+    assert_eq!(ask("/fine").await.unwrap().status(), 200);
+    assert_eq!(ask("/broken").await.unwrap().status(), 500);
+    let left = tokio::spawn(ask("/held"));
+    function.wait_for(|stats| stats.received == 3).await;
+    left.abort();
+    let spans = collector.until("two requests", |spans| spans.len() >= 4).await;
+    function.open("gate");
+    let mut paths: Vec<_> =
+        spans.iter().filter(|span| span.kind == 2).map(|span| span.get("url.path")).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["/broken", "/held"]);
+    assert!(spans.iter().all(|span| span.failed), "{spans:#?}");
+    let headers = &function.log()[0].headers;
+    let told = |name: &str| headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    assert_eq!(
+        (told("tracestate"), told("b3"), told("baggage")),
+        (None, None, Some("tenant=t1")),
+        "{headers:?}"
+    );
 }

@@ -7,6 +7,7 @@
 //! | `kept` | what is kept although it is not sampled; metrics; how OTLP is spoken |
 //! | `hang` | row 36: a collector that hangs, is slow, or is not there |
 //! | `pairs` | timelines beside each part of the cache |
+//! | `several` | events that go to several targets |
 //! | `timeline` | `outrigger trace`, without any collector |
 //!
 //! Where the collector or Kafka is absent, each says that it was skipped.
@@ -20,6 +21,7 @@ mod http;
 mod kafka;
 mod kept;
 mod pairs;
+mod several;
 mod timeline;
 
 use common::Site;

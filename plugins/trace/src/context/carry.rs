@@ -1,5 +1,6 @@
 //! Telling the next hop.
 
+use super::HEADERS;
 use crate::{config::Propagator, hex};
 use outrigger_core::timeline::{Carry, Leg, Place, Trace};
 
@@ -14,6 +15,10 @@ impl Carrier {
 }
 
 impl Carry for Carrier {
+    fn owns(&self, name: &str) -> bool {
+        HEADERS.iter().any(|header| header.eq_ignore_ascii_case(name))
+    }
+
     fn carry(&self, trace: &Trace, leg: Leg, put: &mut dyn FnMut(&'static str, &str)) {
         let place = Place { span: trace.span(leg), ..trace.own };
         for propagator in &self.0 {

@@ -138,9 +138,15 @@ pub(super) fn settle(steps: &[(Step, u64)], ending: Ending) -> Vec<KeyValue> {
     attributes
 }
 
+/// A method as the conventions have it: a client may invent others, of any length.
+pub(super) fn method(name: &str) -> &str {
+    const KNOWN: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+    if KNOWN.contains(&name) { name } else { "_OTHER" }
+}
+
 pub(super) fn of_request(about: &About, answer: Option<Answer>) -> Vec<KeyValue> {
     let mut attributes = vec![
-        text("http.request.method", about.id()),
+        text("http.request.method", method(about.id())),
         text("url.path", about.source()),
         KeyValue::new("faas.trigger", "http"),
     ];
@@ -149,7 +155,7 @@ pub(super) fn of_request(about: &About, answer: Option<Answer>) -> Vec<KeyValue>
 }
 
 pub(super) fn passed_on(about: &About, answer: Answer) -> Vec<KeyValue> {
-    let mut attributes = vec![text("http.request.method", about.id())];
+    let mut attributes = vec![text("http.request.method", method(about.id()))];
     attributes.extend(status(answer));
     attributes
 }

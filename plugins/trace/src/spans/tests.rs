@@ -37,7 +37,7 @@ fn event(now: Instant) -> Timeline {
         timeline: Timeline::off(),
         receipt: Receipt::batch(1).0.remove(0),
     };
-    let timeline = traced(Timeline::start(now, About::event(&delivery).unwrap()));
+    let timeline = traced(Timeline::start(now, About::event(&delivery)));
     timeline.aim(&TargetId("function".into()));
     timeline
 }

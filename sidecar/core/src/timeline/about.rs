@@ -1,6 +1,6 @@
 //! What a timeline is about: enough to name it and to look it up, without the event itself.
 
-use crate::{Delivery, Event, Key, Position};
+use crate::{Delivery, Key, Position};
 use std::sync::Arc;
 
 /// What a timeline is about.
@@ -32,16 +32,18 @@ pub enum Subject {
 }
 
 impl About {
-    /// The event of a delivery; none of what is no event.
+    /// The event of a delivery. What is none is known by its position, as the event of its source that is `malformed`.
     #[must_use]
-    pub fn event(delivery: &Delivery) -> Option<Self> {
-        let event = delivery.item.as_ref().ok()?;
-        let texts = [event.id(), event.source(), event.ty()];
-        let mut about =
-            Self::of(Subject::Event, &texts, delivery.origin.source.clone(), delivery.received_ms);
-        about.position.clone_from(&delivery.origin.position);
+    pub fn event(delivery: &Delivery) -> Self {
+        let origin = &delivery.origin;
+        let about = |texts| Self::of(Subject::Event, texts, origin.source.clone(), delivery.received_ms);
+        let mut about = match &delivery.item {
+            Ok(event) => about(&[event.id(), event.source(), event.ty()]),
+            Err(_) => about(&[&origin.position.to_string(), &origin.source, "malformed"]),
+        };
+        about.position.clone_from(&origin.position);
         about.key.clone_from(&delivery.key);
-        Some(about)
+        about
     }
 
     /// A request that came in at a listener of this name.
@@ -80,12 +82,6 @@ impl About {
     #[must_use]
     pub fn ty(&self) -> &str {
         self.texts.get((self.first + self.second) as usize..).unwrap_or_default()
-    }
-
-    /// Whether it is about this event.
-    #[must_use]
-    pub fn is_of(&self, event: &Event) -> bool {
-        self.subject == Subject::Event && self.id() == event.id() && self.source() == event.source()
     }
 
     /// The bytes beyond its own size.

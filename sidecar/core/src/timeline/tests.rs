@@ -54,14 +54,17 @@ fn the_next_hop_is_told_of_the_leg_that_is_under_way() {
 }
 
 #[test]
-fn an_event_that_is_tried_for_days_keeps_its_beginning_and_its_end() {
+fn an_event_that_is_tried_for_days_keeps_its_beginning_and_its_end_and_counts_every_try() {
     let timeline = traced();
     for attempt in 1..2_000 {
         timeline.note(Step::Attempted(attempt), Instant::now());
     }
+    assert_eq!(carried(&timeline), ["Attempt(1999) true"]);
     timeline.note(Step::Settled(Ending::Acknowledged), Instant::now());
     let steps: Vec<_> = timeline.steps().into_iter().map(|(step, _)| step).collect();
-    assert_eq!((steps.len(), steps[0]), (STEPS_MAX, Step::Received));
+    assert_eq!((steps.len(), steps[0], steps[FIRST - 1]), (STEPS_MAX, Step::Received, Step::Attempted(255)));
+    let after = u32::try_from(STEPS_MAX - FIRST - 2).unwrap();
+    assert_eq!(steps[FIRST], Step::Omitted(1_999 - 255 - after));
     assert_eq!(steps[STEPS_MAX - 2..], [Step::Attempted(1_999), Step::Settled(Ending::Acknowledged)]);
 }
 
@@ -71,9 +74,31 @@ fn the_last_branch_to_end_ends_the_trunk() {
     let branches = trunk.branches(2);
     let spans: Vec<_> = branches.iter().map(|branch| branch.trace().unwrap().own.span).collect();
     assert!(spans[0] != spans[1] && branches.iter().all(|branch| branch.trace().unwrap().parent == Some(2)));
-    assert!(branches[1].ended_trunk().is_none());
-    assert_eq!(branches[0].ended_trunk().and_then(|trunk| Some(trunk.trace()?.own.span)), Some(2));
-    assert!(trunk.ended_trunk().is_none(), "it is no branch");
+    let settled = |branch: &Timeline, ending| {
+        branch.note(Step::Settled(ending), Instant::now());
+        branch.end()
+    };
+    assert!(matches!(settled(&branches[1], Ending::Rejected(Code::Exhausted)), Ended::Open));
+    let Ended::All(all) = settled(&branches[0], Ending::Acknowledged) else { panic!("all have ended") };
+    let spans: Vec<_> = all.iter().map(|timeline| timeline.trace().unwrap().own.span).collect();
+    assert_eq!(spans, [branches[1].trace().unwrap().own.span, branches[0].trace().unwrap().own.span, 2]);
+    let steps: Vec<_> = trunk.steps().into_iter().map(|(step, _)| step).collect();
+    let worst = Step::Settled(Ending::Rejected(Code::Exhausted));
+    assert_eq!(steps, [Step::Received, Step::Routed(2), worst], "as the one that fared worst");
+    assert!(trunk.steps()[2].1 >= branches[0].steps()[1].1, "and with the last");
+    assert!(matches!(trunk.end(), Ended::Alone), "it is no branch");
+}
+
+#[test]
+fn a_branch_that_ends_without_a_word_keeps_nobody() {
+    let trunk = traced();
+    let mut branches = trunk.branches(2);
+    assert!(matches!(branches[0].end(), Ended::Open));
+    let weak = Arc::downgrade(branches[0].0.as_ref().unwrap());
+    branches.remove(0);
+    assert!(weak.upgrade().is_some(), "it waits for the other");
+    drop(branches);
+    assert!(weak.upgrade().is_none());
 }
 
 #[test]

@@ -37,6 +37,12 @@ pub struct Trace {
 pub trait Carry: Send + Sync + 'static {
     /// Gives names and values of headers to `put`.
     fn carry(&self, trace: &Trace, leg: Leg, put: &mut dyn FnMut(&'static str, &str));
+
+    /// Whether a header of this name tells of traces, and is not passed on as it came.
+    fn owns(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 /// A part of what happens to an event, and its span.

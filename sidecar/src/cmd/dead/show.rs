@@ -64,7 +64,12 @@ pub(crate) fn payload(out: &mut dyn Write, data: Option<&[u8]>) -> io::Result<()
 
 /// A text without what could steer a terminal.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || turns_text(c) { ' ' } else { c }).collect()
+}
+
+/// Whether it changes the direction in which text is written, so that a line could read otherwise than it is.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn row(letter: &Summary) -> [String; 8] {
