@@ -76,12 +76,10 @@ fn keys_that_are_asked_for_once_do_not_drive_out_the_others() {
 /// A large store has to choose when it is full: what it learns later it learns slowly.
 #[test]
 fn a_large_store_holds_on_popular_keys() {
-    for (exponent, seed) in [(0.8, 11), (1.0, 12)] {
-        let keys: Vec<_> = Zipf::new(exponent, 300_000, seed).take(200_000).collect();
-        let trace = trace(&keys);
-        for bytes in [1_000, 10_000, 30_000] {
-            holds("zipf", &trace, bytes);
-        }
+    let keys: Vec<_> = Zipf::new(0.8, 100_000, 11).take(140_000).collect();
+    let trace = trace(&keys);
+    for bytes in [1_000, 10_000, 30_000] {
+        holds("zipf", &trace, bytes);
     }
 }
 
@@ -90,7 +88,7 @@ fn a_large_store_holds_on_popular_keys_between_scans() {
     let mut popular = Zipf::new(0.9, 100_000, 13);
     let mut once = 1_000_000..;
     let mut keys = Vec::new();
-    while keys.len() < 250_000 {
+    while keys.len() < 140_000 {
         keys.extend(popular.by_ref().take(8_000));
         keys.extend(once.by_ref().take(4_000));
     }
@@ -103,7 +101,7 @@ fn a_large_store_holds_on_popular_keys_between_scans() {
 /// Nothing came again while it filled: so it keeps what it has, of which LRU would lose all.
 #[test]
 fn of_a_scan_that_comes_again_it_keeps_what_it_has() {
-    let keys: Vec<_> = (0..200_000).map(|at| at % 40_000).collect();
+    let keys: Vec<_> = (0..140_000).map(|at| at % 40_000).collect();
     let rates = Rates::of(&trace(&keys), 30_000);
     assert!(rates.lru < 0.01 && rates.ours > rates.moka - 0.02, "{rates:?}");
 }
