@@ -1,12 +1,13 @@
 //! Keeps values by key within a bound in bytes, and decides which to keep.
 //!
 //! In reading order: `Store` (the lock, the keys, the true weights), `policy` (the whole decision), `segments` (W-TinyLFU,
-//! or LRU), `trials` (which of the two, by small simulations), `sketch` (how often keys were seen), `slab` (where entries
-//! lie).
+//! or LRU), `trials` (which of them, by small simulations), `contest` (which of several simulations hits more), `sketch`
+//! (how often keys were seen), `slab` (where entries lie).
 //!
 //! Deliberately absent: a clock. Values know until when they are good, and their user looks. And moka: its policy is
 //! chosen for good when a cache is made, and each of its two is far below the other on some traces (the README's table).
 
+mod contest;
 pub(crate) mod policy;
 pub(crate) mod segments;
 mod sketch;
@@ -20,8 +21,8 @@ use std::{
 
 use self::policy::{Policy, SAMPLES_MAX};
 
-/// Bytes of the bound for each entry of the simulations: they need less than a twentieth of it.
-const BYTES_PER_SAMPLE: u64 = 4_096;
+/// Bytes of the bound for each entry that a simulation has: all of them need less than a twentieth of it.
+const BYTES_PER_SAMPLE: u64 = 8_192;
 
 /// Values by key, within a bound in bytes: keys, values, and what keeping them needs.
 ///

@@ -11,23 +11,34 @@ fn trace(keys: &[usize]) -> Trace {
     Trace::read(text.as_bytes(), None).unwrap()
 }
 
-/// Requests for `keys` keys, of which the n-th is asked for in proportion to n^-0.9.
-fn zipf(keys: usize, requests: usize, seed: u64) -> Vec<usize> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut sum = 0.0;
-    let shares: Vec<f64> = (1_u32..)
-        .take(keys)
-        .map(|rank| {
-            sum += f64::from(rank).powf(-0.9);
+/// Keys of which the n-th is asked for in proportion to n^-`exponent`.
+struct Zipf {
+    sums: Vec<f64>,
+    random: fastrand::Rng,
+}
+
+impl Zipf {
+    fn new(exponent: f64, keys: usize, seed: u64) -> Self {
+        let mut sum = 0.0;
+        let sums = (1_u32..).take(keys).map(|rank| {
+            sum += f64::from(rank).powf(-exponent);
             sum
-        })
-        .collect();
-    (0..requests)
-        .map(|_| {
-            let at = random.f64() * sum;
-            shares.partition_point(|share| *share < at)
-        })
-        .collect()
+        });
+        Self { sums: sums.collect(), random: fastrand::Rng::with_seed(seed) }
+    }
+}
+
+impl Iterator for Zipf {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let at = self.random.f64() * self.sums.last()?;
+        Some(self.sums.partition_point(|sum| *sum < at))
+    }
+}
+
+fn zipf(keys: usize, requests: usize, seed: u64) -> Vec<usize> {
+    Zipf::new(0.9, keys, seed).take(requests).collect()
 }
 
 fn holds(name: &str, trace: &Trace, bytes: u64) -> Rates {
@@ -60,6 +71,39 @@ fn keys_that_are_asked_for_once_do_not_drive_out_the_others() {
         let rates = holds("scans", &trace, bytes);
         assert!(rates.ours > rates.lru + 0.03, "{bytes}: {rates:?}");
     }
+}
+
+/// A large store has to choose when it is full: what it learns later it learns slowly.
+#[test]
+fn a_large_store_holds_on_popular_keys() {
+    let keys: Vec<_> = Zipf::new(0.8, 100_000, 11).take(140_000).collect();
+    let trace = trace(&keys);
+    for bytes in [1_000, 10_000, 30_000] {
+        holds("zipf", &trace, bytes);
+    }
+}
+
+#[test]
+fn a_large_store_holds_on_popular_keys_between_scans() {
+    let mut popular = Zipf::new(0.9, 100_000, 13);
+    let mut once = 1_000_000..;
+    let mut keys = Vec::new();
+    while keys.len() < 140_000 {
+        keys.extend(popular.by_ref().take(8_000));
+        keys.extend(once.by_ref().take(4_000));
+    }
+    let trace = trace(&keys);
+    for bytes in [1_000, 10_000, 30_000] {
+        holds("scans", &trace, bytes);
+    }
+}
+
+/// Nothing came again while it filled: so it keeps what it has, of which LRU would lose all.
+#[test]
+fn of_a_scan_that_comes_again_it_keeps_what_it_has() {
+    let keys: Vec<_> = (0..140_000).map(|at| at % 40_000).collect();
+    let rates = Rates::of(&trace(&keys), 30_000);
+    assert!(rates.lru < 0.01 && rates.ours > rates.moka - 0.02, "{rates:?}");
 }
 
 #[test]

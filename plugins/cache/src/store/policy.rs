@@ -3,8 +3,8 @@
 
 use super::{segments::Segments, trials::Trials};
 
-/// Entries of a simulation, of which there are two: some 50 bytes each.
-pub(crate) const SAMPLES_MAX: usize = 4_096;
+/// Entries of a simulation, of which there are four (and two of a quarter of that at first): some 50 bytes each.
+pub(crate) const SAMPLES_MAX: usize = 8_192;
 
 /// Entries of a hash, a weight and an item each, of which the least useful go when their weights exceed the bound.
 pub(crate) struct Policy<T> {
@@ -16,7 +16,7 @@ impl<T> Policy<T> {
     /// What an entry needs, beside what its item has on the heap. In the weight, so that an entry that goes makes room for it.
     pub(crate) const NODE_BYTES: u64 = Segments::<T>::NODE_BYTES;
 
-    /// `samples_max` bounds the memory of the simulations that choose between LRU and TinyLFU, in entries.
+    /// `samples_max` bounds the memory of the simulations that choose the window, in entries of each.
     pub(crate) fn new(bytes_max: u64, samples_max: usize) -> Self {
         let trials = Trials::new(bytes_max, samples_max);
         Self { entries: Segments::new(bytes_max, trials.window()), trials }
@@ -42,7 +42,7 @@ impl<T> Policy<T> {
         if bytes_max != self.entries.bytes_max() {
             self.trials.set_bytes_max(bytes_max);
             self.entries.bound(bytes_max, self.trials.window());
-            self.entries.settle(out);
+            self.settle(out);
         }
     }
 
@@ -87,8 +87,16 @@ impl<T> Policy<T> {
             self.entries.insert(hash, weight, item);
             None
         };
-        self.entries.settle(out);
+        self.settle(out);
         before
+    }
+
+    fn settle(&mut self, out: &mut Vec<T>) {
+        let before = out.len();
+        self.entries.settle(out);
+        if out.len() > before {
+            self.trials.full();
+        }
     }
 
     /// Takes an entry out.

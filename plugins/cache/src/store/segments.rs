@@ -3,7 +3,10 @@
 //!
 //! New entries come into the *window*. What falls out of it is a candidate for the *main* part (probation and, once seen
 //! again there, protected). While everything fits, each is let in. Else it must have been seen more often than all those
-//! together that would go for it. With a window as large as the whole, this is LRU, to the letter.
+//! together that would go for it.
+//!
+//! With a window as large as the whole, this is LRU, to the letter. Then the list for it is that of probation, which lets
+//! everything in: so when the window becomes a smaller one, all is where it should be, and the next newcomer is judged.
 //!
 //! Sources: Einziger, Friedman, Manes, "TinyLFU", 2017 (window, admission); Einziger, Eytan, Friedman, Manes, "Lightweight
 //! Robust Size Aware Cache Management", 2021 (a candidate against all its victims together).
@@ -20,7 +23,7 @@ pub(crate) const ALL: u64 = 100;
 /// The protected part of what is not the window, in percent. Half does better than the source's 80 where what is popular
 /// changes, and nearly as well where it does not.
 const PROTECTED: u64 = 50;
-/// Entries that leave a window that became smaller, at one request: the rest follows with the next ones.
+/// Entries that leave a part that became smaller, at one request: the rest follows with the next ones.
 const MOVES_MAX: usize = 16;
 /// Victims that one candidate is compared with. One that needs more room than these leave is not let in.
 const VICTIMS_MAX: usize = 64;
@@ -127,14 +130,12 @@ impl<T> Segments<T> {
     pub(crate) fn touch(&mut self, slot: Slot) {
         self.sketch.count(self.nodes[slot].hash, self.nodes.len());
         let part = match self.nodes[slot].part {
+            _ if self.is_lru() => Part::Probation,
             Part::Window => Part::Window,
-            Part::Probation | Part::Protected if self.window_percent == ALL => Part::Window,
             Part::Probation | Part::Protected => Part::Protected,
         };
         self.move_to(slot, part);
-        while self.list(Part::Protected).bytes > self.protected_bytes_max {
-            self.move_to(self.list(Part::Protected).oldest, Part::Probation);
-        }
+        self.demote();
     }
 
     /// A new entry, which must not be there yet. [`Self::settle`] comes next.
@@ -144,7 +145,7 @@ impl<T> Segments<T> {
         let slot = self.nodes.push(node);
         self.table.insert_unique(hash, slot, |slot| self.nodes[*slot].hash);
         self.bytes += weight;
-        if weight > self.window_bytes_max {
+        if weight > self.window_bytes_max && !self.is_lru() {
             // It goes through the window at once, and does not drive out all that is in it.
             self.link_oldest(slot, Part::Window);
         } else {
@@ -185,8 +186,9 @@ impl<T> Segments<T> {
     pub(crate) fn bound(&mut self, bytes_max: u64, window_percent: u64) {
         self.bytes_max = bytes_max;
         self.window_percent = window_percent;
-        self.window_bytes_max = percent(bytes_max, window_percent);
-        self.protected_bytes_max = percent(bytes_max - self.window_bytes_max, PROTECTED);
+        let window = percent(bytes_max, window_percent);
+        self.window_bytes_max = if self.is_lru() { 0 } else { window };
+        self.protected_bytes_max = percent(bytes_max - window, PROTECTED);
     }
 
     pub(crate) fn bytes_max(&self) -> u64 {
@@ -197,14 +199,18 @@ impl<T> Segments<T> {
         self.window_percent
     }
 
-    /// Evicts into `out` until the bound holds, and moves some of what a window is too small for.
+    fn is_lru(&self) -> bool {
+        self.window_percent == ALL
+    }
+
+    /// Evicts into `out` until the bound holds, and moves some of what a part is too small for.
     pub(crate) fn settle(&mut self, out: &mut Vec<T>) {
         let mut moves = 0;
         loop {
             let over = self.bytes.saturating_sub(self.bytes_max);
             let window = self.list(Part::Window);
             let is_full = window.bytes > self.window_bytes_max;
-            if is_full && over > 0 {
+            if is_full && over > 0 && !self.is_lru() {
                 let weight = self.nodes[window.oldest].weight;
                 if self.deserves(window.oldest, weight) {
                     self.evict(weight, out);
@@ -218,8 +224,18 @@ impl<T> Segments<T> {
                 self.move_to(window.oldest, Part::Probation);
                 moves += 1;
             } else {
+                return self.demote();
+            }
+        }
+    }
+
+    fn demote(&mut self) {
+        for _ in 0..MOVES_MAX {
+            let protected = self.list(Part::Protected);
+            if protected.bytes <= self.protected_bytes_max {
                 return;
             }
+            self.move_to(protected.oldest, Part::Probation);
         }
     }
 
