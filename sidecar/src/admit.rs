@@ -193,7 +193,7 @@ impl Router {
         let ids: Vec<_> = lanes.iter().map(|lanes| lanes.target.id().clone()).collect();
         let Delivery { item, key, origin, received_ms, attempts, once, timeline, receipt } = delivery;
         let receipts = receipt.split(&ids, Some(self.lanes[0].target.id()));
-        let timelines = timeline.branches(lanes.len());
+        let timelines = timeline.branches(lanes.len(), now());
         self.lanes[0].target.branched(&timelines);
         for ((lanes, receipt), timeline) in lanes.into_iter().zip(receipts).zip(timelines) {
             let copy = Delivery {

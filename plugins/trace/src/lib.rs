@@ -143,7 +143,9 @@ impl Observe for Inner {
                 if let Some(exporter) = &self.exporter
                     && all.iter().any(|timeline| self.keep.keeps(timeline))
                 {
-                    all.into_iter().for_each(|timeline| exporter.push(timeline));
+                    for timeline in all {
+                        exporter.push(timeline);
+                    }
                 }
             }
         }

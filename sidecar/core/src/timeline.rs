@@ -160,11 +160,12 @@ impl Timeline {
         Self(Some(Arc::new(Record { began, about, target, trace, trunk, steps: Mutex::new(steps) })))
     }
 
-    /// One for each of `count` targets that get the same event: each has its own steps and a span of its own below this
+    /// One for each of `count` targets that get the same event from `at` on: each has its own steps and a span of its own below this
     /// one's.
     #[must_use]
-    pub fn branches(&self, count: usize) -> Vec<Self> {
+    pub fn branches(&self, count: usize, at: Instant) -> Vec<Self> {
         let Some(record) = &self.0 else { return vec![Self::off(); count] };
+        self.note(Step::Routed(u32::try_from(count).unwrap_or(u32::MAX)), at);
         let trunks = Trunk::of(self, count);
         let branch = |(number, trunk)| {
             let branch = Self::with(record.began, record.about.clone(), Some(trunk));

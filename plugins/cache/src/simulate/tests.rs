@@ -148,3 +148,13 @@ fn the_same_trace_has_the_same_rates_again() {
     let nothing = Rates::of(&Trace::read(&b""[..], None).unwrap(), 10);
     assert!(nothing.ours.abs() < f64::EPSILON && nothing.optimum.abs() < f64::EPSILON);
 }
+
+#[test]
+fn sizes_and_bounds_up_to_the_largest_number_are_counted() {
+    let line = |key| format!("{key},{}\n", u64::MAX);
+    let trace = Trace::read([line("a"), line("a"), line("b")].concat().as_bytes(), None).unwrap();
+    for bytes in [1, u64::MAX / 2, u64::MAX] {
+        let rates = Rates::of(&trace, bytes);
+        assert!(rates.ours <= rates.optimum && rates.lru <= rates.optimum, "{bytes}: {rates:?}");
+    }
+}

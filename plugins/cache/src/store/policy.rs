@@ -1,7 +1,10 @@
 //! What is kept and what goes: the whole decision, for the store in production and for `outrigger simulate cache` alike.
 //! A pure state machine: the same requests in the same order come to the same end.
 
-use super::{segments::Segments, trials::Trials};
+use super::{
+    segments::{BYTES_MOST, Segments},
+    trials::Trials,
+};
 
 /// Entries of a simulation, of which there are four (and two of a quarter of that at first): some 50 bytes each.
 pub(crate) const SAMPLES_MAX: usize = 8_192;
@@ -39,7 +42,7 @@ impl<T> Policy<T> {
 
     /// Another bound, for which entries may have to go, into `out`.
     pub(crate) fn set_bytes_max(&mut self, bytes_max: u64, out: &mut Vec<T>) {
-        if bytes_max != self.entries.bytes_max() {
+        if bytes_max.min(BYTES_MOST) != self.entries.bytes_max() {
             self.trials.set_bytes_max(bytes_max);
             self.entries.bound(bytes_max, self.trials.window());
             self.settle(out);

@@ -20,6 +20,8 @@ use super::{
 
 /// The window's part of the bytes, in percent, where all of it is the window: LRU.
 pub(crate) const ALL: u64 = 100;
+/// No bound is higher, so that a new entry beside a full store is still a number.
+pub(crate) const BYTES_MOST: u64 = u64::MAX / 2;
 /// The protected part of what is not the window, in percent. Half does better than the source's 80 where what is popular
 /// changes, and nearly as well where it does not.
 const PROTECTED: u64 = 50;
@@ -184,6 +186,7 @@ impl<T> Segments<T> {
 
     /// Another bound or window. [`Self::settle`] comes next; what a window is too small for leaves it little by little.
     pub(crate) fn bound(&mut self, bytes_max: u64, window_percent: u64) {
+        let bytes_max = bytes_max.min(BYTES_MOST);
         self.bytes_max = bytes_max;
         self.window_percent = window_percent;
         let window = percent(bytes_max, window_percent);

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// What ended with a timeline.
@@ -38,7 +38,6 @@ struct Fork {
 impl Trunk {
     /// One for each of `count` branches of `timeline`.
     pub(super) fn of(timeline: &Timeline, count: usize) -> impl Iterator<Item = Self> {
-        timeline.note(Step::Routed(u32::try_from(count).unwrap_or(u32::MAX)), Instant::now());
         let fork = Arc::new(Fork { open: AtomicUsize::new(count), ended: Mutex::default() });
         let trunk =
             move |_| Self { timeline: timeline.clone(), fork: fork.clone(), ended: AtomicBool::new(false) };

@@ -38,7 +38,7 @@ fn off_it_says_and_keeps_nothing() {
     let off = Timeline::off();
     off.note(Step::Parked, Instant::now());
     assert!(off.steps().is_empty() && off.about().is_none() && carried(&off).is_empty() && off.size() == 0);
-    assert!(off.branches(2).iter().all(|branch| !branch.is_on()));
+    assert!(off.branches(2, Instant::now()).iter().all(|branch| !branch.is_on()));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn an_event_that_is_tried_for_days_keeps_its_beginning_and_its_end_and_counts_ev
 #[test]
 fn the_last_branch_to_end_ends_the_trunk() {
     let trunk = traced();
-    let branches = trunk.branches(2);
+    let branches = trunk.branches(2, Instant::now());
     let spans: Vec<_> = branches.iter().map(|branch| branch.trace().unwrap().own.span).collect();
     assert!(spans[0] != spans[1] && branches.iter().all(|branch| branch.trace().unwrap().parent == Some(2)));
     let settled = |branch: &Timeline, ending| {
@@ -92,7 +92,7 @@ fn the_last_branch_to_end_ends_the_trunk() {
 #[test]
 fn a_branch_that_ends_without_a_word_keeps_nobody() {
     let trunk = traced();
-    let mut branches = trunk.branches(2);
+    let mut branches = trunk.branches(2, Instant::now());
     assert!(matches!(branches[0].end(), Ended::Open));
     let weak = Arc::downgrade(branches[0].0.as_ref().unwrap());
     branches.remove(0);
