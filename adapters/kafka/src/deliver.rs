@@ -20,8 +20,12 @@ pub(crate) struct Read<K> {
 
 /// The event of a record, its ordering key, and what is kept of its headers.
 pub(crate) fn read<'a>(record: &Record<'a, Headers<'a>>, config: &Config) -> Read<Cow<'a, [u8]>> {
-    let headers: usize =
-        record.headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+    // The client library reads headers anew at each look, so one look tells both.
+    let (mut headers, mut has_hop) = (0, false);
+    for (name, value) in record.headers.clone() {
+        headers += name.len() + value.map_or(0, <[u8]>::len);
+        has_hop |= config.hop.contains(&name);
+    }
     let bytes = headers + record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
     let item = if bytes > config.record_bytes_max {
         let why = format!(
@@ -37,13 +41,11 @@ pub(crate) fn read<'a>(record: &Record<'a, Headers<'a>>, config: &Config) -> Rea
         Order::Partition => Some(record.partition.to_be_bytes().to_vec().into()),
         Order::None => None,
     };
-    Read { item, key, hop: hop(record, config.hop) }
+    let hop = if has_hop { hop(record, config.hop) } else { Vec::new() };
+    Read { item, key, hop }
 }
 
 fn hop<'a>(record: &Record<'a, Headers<'a>>, names: &[&str]) -> Vec<(String, String)> {
-    if names.is_empty() {
-        return Vec::new();
-    }
     let kept = record.headers.clone().filter(|(name, _)| names.contains(name));
     let text = |value: Option<&[u8]>| Some(str::from_utf8(value?).ok()?.to_owned());
     kept.filter_map(|(name, value)| Some((name.to_owned(), text(value)?))).collect()

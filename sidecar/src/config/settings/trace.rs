@@ -136,8 +136,8 @@ pub(super) const TRACE: &[Setting] = &[
         "2s",
         "How long the last spans may take at the end of the process.",
     ),
-    setting("trace.ring_events", count(1, 10_000_000), "2000", "Timelines that `outrigger trace` can show."),
-    setting("trace.ring_bytes", size(64 * KIB, GIB), "2MiB", "The most bytes of them; the oldest make room."),
+    setting("trace.ring_events", count(1, 10_000_000), "1000", "Timelines that `outrigger trace` can show."),
+    setting("trace.ring_bytes", size(64 * KIB, GIB), "1MiB", "The most bytes of them; the oldest make room."),
     setting(
         "trace.tls.ca_file",
         Kind::Or("auto", &Kind::File),
