@@ -300,7 +300,9 @@ impl Target {
         let mut workers = std::mem::take(&mut *lock(&self.workers));
         workers.shutdown().await; // dropping an attempt releases its event
         let count = left.len() + running;
-        left.into_iter().for_each(|job| self.release(job));
+        for job in left {
+            self.release(job);
+        }
         count
     }
 
@@ -313,7 +315,9 @@ impl Target {
         }
         self.start_worker(&mut state);
         drop(state);
-        gone.into_iter().for_each(|job| self.release(job)); // outside the lock
+        for job in gone {
+            self.release(job); // outside the lock
+        }
     }
 
     /// The numbers that admin shows.

@@ -107,12 +107,12 @@ async fn from_kafka_to_the_function_and_the_reply_topic_it_is_one_trace() {
     assert_eq!(stored.header("ce_traceparent"), Some(expected));
 
     // What is no event is known by its place, and its failure is kept.
-    let broken = Record::new(topic, "{}").header("ce_specversion", "1.0").header("traceparent", SAMPLED);
-    client.produce([broken]).await.expect("the broker takes it");
+    let odd = Record::new(topic, "{}").header("ce_specversion", "1.0").header("traceparent", SAMPLED);
+    client.produce([odd]).await.expect("the broker takes it");
     let place = format!("{topic}/0/1");
     let spans = collector.until("those of no event", |spans| of_event(spans, &place).len() >= 3).await;
-    let of_none = of_event(&spans, &place);
-    assert_eq!((&*of_none[0].trace, of_none[0].get("error.type")), (TRACE, "malformed"));
+    let stray = of_event(&spans, &place);
+    assert_eq!((&*stray[0].trace, stray[0].get("error.type")), (TRACE, "malformed"));
     let said = site.verb(&["trace", &place]).await;
     assert!(said.stdout.contains("given up: a dead letter (malformed)"), "{said:?}");
     drop(process);
