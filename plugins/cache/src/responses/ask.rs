@@ -16,8 +16,6 @@ use outrigger_core::Caller;
 
 /// What the names of headers begin with in which proxies tell how a request came to them.
 const X_FORWARDED: &str = "x-forwarded-";
-/// The one of those that tells who sent it.
-const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// A request that an answer that is kept may serve.
 #[derive(Debug, Clone)]
@@ -142,8 +140,10 @@ pub(super) fn key<B>(settings: &Settings, request: &Request<B>) -> Option<String
 
 /// What is said of how the request came to us, but for whom it is from. `None` where it is no text.
 fn forwarded(headers: &HeaderMap, key: &mut String) -> Option<()> {
-    let is_said =
-        |name: &HeaderName| name.as_str().starts_with(X_FORWARDED) && name.as_str() != X_FORWARDED_FOR;
+    let is_said = |name: &HeaderName| {
+        let rest = after_like(name.as_str(), X_FORWARDED);
+        rest.is_some_and(|rest| rest != "for")
+    };
     let mut said: Vec<_> = headers.iter().filter(|(name, _)| is_said(name)).collect();
     said.sort_by_key(|(name, _)| name.as_str()); // of one name they stay in their order
     for (name, value) in said {
@@ -155,6 +155,13 @@ fn forwarded(headers: &HeaderMap, key: &mut String) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// What is behind `start`; some read `_` as `-`.
+fn after_like<'a>(name: &'a str, start: &str) -> Option<&'a str> {
+    let (begin, rest) = name.split_at_checked(start.len())?;
+    let is_like = begin.bytes().map(|byte| if byte == b'_' { b'-' } else { byte }).eq(start.bytes());
+    is_like.then_some(rest)
 }
 
 /// Neither a name nor a value of a header has the byte behind it.
@@ -222,6 +229,7 @@ mod tests {
             ("x-forwarded-host", "evil.test"),
             ("x-forwarded-proto", "https"),
             ("x-forwarded-port", "81"),
+            ("x_forwarded_host", "evil.test"),
             ("x-forwarded-prefix", "/evil"),
             ("forwarded", "for=a; Host=evil.test"),
             ("forwarded", "host = evil.test"),

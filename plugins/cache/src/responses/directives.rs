@@ -132,9 +132,8 @@ fn is_quoted(value: &[u8]) -> bool {
     loop {
         match rest {
             [b'"'] => return true,
-            [b'\\', _, after @ ..] => rest = after,
             [b'"', ..] | [] => return false,
-            [_, after @ ..] => rest = after,
+            [b'\\', _, after @ ..] | [_, after @ ..] => rest = after,
         }
     }
 }
