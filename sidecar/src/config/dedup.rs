@@ -107,7 +107,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     if rest.is_none() && !redis.url.starts_with("rediss://") && rules.are_read(&[url_key]) {
         rules.wrong(url_key, "another scheme", "redis://HOST:PORT or rediss://HOST:PORT");
     } else if !is_place(&redis.url) && rules.are_read(&[url_key]) {
-        let found = format!("{:?}", redis.url);
+        let found = "something else behind the host"; // not the URL, in which a password may stand
         rules.wrong(
             url_key,
             found,
