@@ -157,7 +157,7 @@ impl Admin {
                 self.unpark(parts.uri.query(), path, trail).await
             }
             (_, path) if path == "/cache" || path.starts_with("/cache/") => {
-                cache_api::answer(self.kept.as_ref(), &parts)
+                cache_api::answer(self.kept.as_ref(), &parts, trail).await
             }
             (_, "/kafka/replay") => {
                 feed_api::replay(self.replays.as_ref(), &parts, &self.intake, trail).await

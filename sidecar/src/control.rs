@@ -31,9 +31,12 @@ pub struct Control {
 }
 
 impl Control {
-    /// By the configuration; none where there is nothing to control.
+    /// By the configuration; none where there is nothing to control: marks of deduplication cannot be forgotten.
     #[must_use]
     pub fn new(config: &Config, kept: Option<&Arc<dyn Kept>>) -> Option<Arc<Self>> {
+        if config.results.is_none() && config.responses.is_none() {
+            return None;
+        }
         let count = AtomicU64::default;
         let (done, discarded, malformed) = (count(), count(), count());
         Some(Arc::new(Self {
@@ -144,6 +147,7 @@ impl Accept for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Process, Purpose, read};
     use std::sync::Mutex;
 
     #[derive(Default)]
@@ -173,6 +177,18 @@ mod tests {
             discarded: count(),
             malformed: count(),
         }
+    }
+
+    #[test]
+    fn where_only_marks_are_kept_there_is_nothing_to_control() {
+        let kept: Arc<dyn Kept> = Arc::new(Spy::default());
+        let control = |cache: &str| {
+            let text = format!("function: {{url: http://127.0.0.1:1}}\ncache: {{{cache}}}");
+            let config = read(&Process, "", &text, &[], Purpose::Look).unwrap();
+            Control::new(&config, Some(&kept))
+        };
+        assert!(control("dedup: {window: 1h}").is_none());
+        assert!(control("dedup: {window: 1h}, results: {key: /data/q}").is_some());
     }
 
     fn event(ty: &str, data: &str) -> Event {

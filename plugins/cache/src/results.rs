@@ -5,15 +5,17 @@
 //! is not looked up. Only answers of the 2xx are kept, and never a failure. The reply event that is served again gets an
 //! id of its own, which is the same for the same event.
 
-use crate::{Invalidate, store::Store};
+mod seen;
+
+use crate::{Invalidate, invalidate::Recent, store::Store};
 use aws_lc_rs::digest::{Context, SHA256};
 use outrigger_core::{BoxFuture, Call, CallCx, Event, Reply, Result, Step, Value as Attribute};
-use serde_json::Value;
+use seen::Seen;
 use std::{
     fmt::Write as _,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -23,8 +25,6 @@ use tokio::time::Instant;
 const AROUND_BYTES: usize = size_of::<Kept>() + 128;
 /// What a header takes besides its own bytes.
 const HEADER_BYTES: usize = 64;
-/// The most tags of one result.
-const TAGS_MAX: usize = 32;
 
 /// What is kept, for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub struct Results {
     hits: AtomicU64,
     misses: AtomicU64,
     passed: AtomicU64,
-    /// Grows with each invalidation: a call that began before one may have seen what is no more.
-    epoch: AtomicU64,
+    /// A call that began before one of these may have seen what is no more.
+    recent: Recent,
 }
 
 struct Kept {
@@ -79,7 +79,14 @@ impl Results {
     pub fn new(settings: Settings) -> Arc<Self> {
         let store = Store::new(settings.bytes_max);
         let count = AtomicU64::default;
-        Arc::new(Self { settings, store, hits: count(), misses: count(), passed: count(), epoch: count() })
+        Arc::new(Self {
+            settings,
+            store,
+            hits: count(),
+            misses: count(),
+            passed: count(),
+            recent: Recent::default(),
+        })
     }
 
     /// `inner` with results before it.
@@ -88,21 +95,26 @@ impl Results {
         Arc::new(Remembered { results: self, inner })
     }
 
-    /// Forgets what is asked for; the key is the JSON array of source, type, target and values. Gives back how many.
+    /// Forgets what is asked for; the key is the JSON array of source, type, target and values, and a prefix its beginning,
+    /// with blanks or without. Gives back how many. What is worked out meanwhile is not kept where it is meant.
     pub fn invalidate(&self, what: &Invalidate) -> u64 {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        match what {
+        let what = match what {
+            Invalidate::Key(key) => Invalidate::Key(seen::canonical(key).unwrap_or_else(|| seen::dense(key))),
+            Invalidate::Prefix(prefix) => Invalidate::Prefix(seen::dense(prefix)),
+            other => other.clone(),
+        };
+        let mut log = self.recent.log();
+        log.note(what.clone());
+        match &what {
             Invalidate::Key(key) => u64::from(self.store.remove(key).is_some()),
-            Invalidate::Tag(tag) => self.store.retain(|_, kept| !kept.tags.contains(tag)),
-            Invalidate::Prefix(prefix) => self.store.retain(|key, _| !key.starts_with(prefix.as_str())),
-            Invalidate::All => self.store.retain(|_, _| false),
+            what => self.store.retain(|key, kept| !what.means(key, kept.tags.iter())),
         }
     }
 
     /// How it stands.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let of = |count: &AtomicU64| count.load(Relaxed);
         Stats {
             hits: of(&self.hits),
             misses: of(&self.misses),
@@ -122,14 +134,15 @@ impl Results {
         None
     }
 
-    /// Keeps a reply, if it is one that is kept.
-    fn keep(&self, key: String, tags: Vec<String>, reply: &Reply, epoch: u64) {
+    /// Keeps a reply, if it is one that is kept and nothing that means it was forgotten since then.
+    fn keep(&self, key: String, tags: Vec<String>, reply: &Reply, since: u64) {
         let is_empty = reply.event.is_none() && reply.body.is_empty();
         let is_success = (200..300).contains(&reply.status);
-        if !is_success
-            || (is_empty && !self.settings.keep_empty)
-            || self.epoch.load(Ordering::Acquire) != epoch
-        {
+        if !is_success || (is_empty && !self.settings.keep_empty) {
+            return;
+        }
+        let log = self.recent.log();
+        if log.has(since, |what| what.means(&key, tags.iter())) {
             return;
         }
         let weight = weight(reply, &tags);
@@ -151,114 +164,25 @@ impl Call for Remembered {
             let [event] = events else { return self.inner.call(events, cx).await };
             let seen = Seen::of(event);
             let Some(key) = seen.key(&cx.target.0, &results.settings.key) else {
-                results.passed.fetch_add(1, Ordering::Relaxed);
+                results.passed.fetch_add(1, Relaxed);
                 return self.inner.call(events, cx).await;
             };
             if let Some(kept) = results.find(&key) {
-                results.hits.fetch_add(1, Ordering::Relaxed);
+                results.hits.fetch_add(1, Relaxed);
                 if cx.timeline.is_on() {
                     cx.timeline.note(Step::Recalled, Instant::now().into_std());
                 }
                 return Ok(vec![again(&kept.reply, event)]);
             }
-            results.misses.fetch_add(1, Ordering::Relaxed);
+            results.misses.fetch_add(1, Relaxed);
             let tags = seen.tags(&results.settings.tags);
-            let epoch = results.epoch.load(Ordering::Acquire);
+            let since = results.recent.log().count();
             let replies = self.inner.call(events, cx).await?;
             if let [reply] = &*replies {
-                results.keep(key, tags, reply, epoch);
+                results.keep(key, tags, reply, since);
             }
             Ok(replies)
         })
-    }
-}
-
-/// An event as pointers see it. Its data is read once, and only if one leads there.
-struct Seen<'e> {
-    event: &'e Event,
-    data: std::cell::OnceCell<Option<Value>>,
-}
-
-impl<'e> Seen<'e> {
-    fn of(event: &'e Event) -> Self {
-        Self { event, data: std::cell::OnceCell::new() }
-    }
-
-    fn data(&self) -> Option<&Value> {
-        let read = || serde_json::from_slice(self.event.data()?).ok();
-        self.data.get_or_init(read).as_ref()
-    }
-
-    /// What the pointer finds: an attribute as text, or a part of data that is JSON.
-    fn find(&self, pointer: &str) -> Option<Value> {
-        if let Some(rest) = pointer.strip_prefix("/data")
-            && (rest.is_empty() || rest.starts_with('/'))
-        {
-            return self.data()?.pointer(rest).cloned();
-        }
-        let name = pointer.strip_prefix('/')?;
-        self.event.text(name).map(|text| Value::String(text.into_owned()))
-    }
-
-    /// `None` where a pointer finds nothing.
-    fn key(&self, target: &str, pointers: &[String]) -> Option<String> {
-        let mut key = Value::Array(vec![self.event.source().into(), self.event.ty().into(), target.into()]);
-        for pointer in pointers {
-            key.as_array_mut()?.push(self.find(pointer)?);
-        }
-        let mut text = String::new();
-        write(&key, &mut text);
-        Some(text)
-    }
-
-    fn tags(&self, pointers: &[String]) -> Vec<String> {
-        let mut tags = Vec::new();
-        for found in pointers.iter().filter_map(|pointer| self.find(pointer)) {
-            match found {
-                Value::Array(members) => tags.extend(members.iter().filter_map(tag)),
-                single => tags.extend(tag(&single)),
-            }
-        }
-        tags.truncate(TAGS_MAX);
-        tags
-    }
-}
-
-fn tag(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-/// As JSON with the members of objects in the order of their names: equal values are equal texts.
-fn write(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_unstable_by_key(|(name, _)| *name);
-            out.push('{');
-            for (at, (name, value)) in members.into_iter().enumerate() {
-                let comma = if at > 0 { "," } else { "" };
-                let _ = write!(out, "{comma}{}:", Value::String(name.clone())); // writing to a string cannot fail
-                write(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(members) => {
-            out.push('[');
-            for (at, value) in members.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write(value, out);
-            }
-            out.push(']');
-        }
-        plain => {
-            let _ = write!(out, "{plain}");
-        }
     }
 }
 

@@ -67,6 +67,7 @@ async fn filled() -> Result<Arc<Responses>> {
         tags: Vec::new(),
         tenant: Tenant::Host,
         cookies_are_credentials: true,
+        keeps_cookies: false,
         heeds_clients: true,
     }));
     let cx = CallCx {

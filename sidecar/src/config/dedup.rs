@@ -89,7 +89,7 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         rules.wrong(at, found, format!("at most {age_key}, which is {}", duration_text(age_max)));
     }
     let Some(redis) = &dedup.redis else {
-        for name in ["username", "password_file", "ca_file"] {
+        for name in ["username", "password_file", "ca_file", "timeout", "prefix"] {
             let key = format!("cache.dedup.redis.{name}");
             if rules.is_given(&key) && rules.differs(&key) {
                 rules.wrong(
@@ -106,6 +106,13 @@ pub(super) fn check(rules: &mut Rules<'_>) {
     let is_here = rest.is_some_and(is_this_machine);
     if rest.is_none() && !redis.url.starts_with("rediss://") && rules.are_read(&[url_key]) {
         rules.wrong(url_key, "another scheme", "redis://HOST:PORT or rediss://HOST:PORT");
+    } else if !is_place(&redis.url) && rules.are_read(&[url_key]) {
+        let found = "something else behind the host"; // not the URL, in which a password may stand
+        rules.wrong(
+            url_key,
+            found,
+            "redis://HOST:PORT/DATABASE, the database a number and nothing behind it",
+        );
     } else if rest.is_some() && !is_here && redis.password_file.is_some() && rules.are_read(&[url_key]) {
         let found = "redis:// to another machine, which shows the password to everybody on the way";
         rules.wrong(url_key, found, "rediss://; or no password_file");
@@ -123,6 +130,14 @@ pub(super) fn off(rules: &mut Rules<'_>, section: &str, switch: &str) {
             format!("{switch} beside it, which turns it on; or no {key}"),
         );
     }
+}
+
+/// Whether behind the host stands nothing, or the number of a database.
+fn is_place(url: &str) -> bool {
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    let database = place.split_once('/').map(|(_, database)| database);
+    !place.contains(['?', '#'])
+        && database.is_none_or(|text| text.is_empty() || text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_this_machine(rest: &str) -> bool {
@@ -177,5 +192,20 @@ mod tests {
         assert!(with("http://127.0.0.1").unwrap_err().contains("redis://"));
         let error = read("cache: {dedup: {window: 1h, redis: {username: u}}}").unwrap_err();
         assert!(error.contains("no cache.dedup.redis.url"), "{error}");
+        let error = read("cache: {dedup: {window: 1h, redis: {timeout: 1s}}}").unwrap_err();
+        assert!(error.contains("no cache.dedup.redis.url"), "{error}");
+    }
+
+    #[test]
+    fn behind_the_store_stands_the_number_of_a_database_and_nothing_else() {
+        let at = |rest: &str| {
+            read(&format!("cache: {{dedup: {{window: 1h, redis: {{url: \"redis://h:1{rest}\"}}}}}}"))
+        };
+        for good in ["", "/", "/0", "/15"] {
+            at(good).unwrap();
+        }
+        for bad in ["/-1", "/0?foo=bar", "?foo", "/a", "/0/1"] {
+            assert!(at(bad).unwrap_err().contains("the database a number"), "{bad}");
+        }
     }
 }

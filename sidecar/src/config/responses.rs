@@ -27,6 +27,8 @@ pub struct Responses {
     pub tenant: Tenant,
     /// Whether a cookie is a credential.
     pub cookies_are_credentials: bool,
+    /// Whether cookies that an answer sets are kept with each, not only with those marked public.
+    pub keeps_cookies: bool,
     /// Whether a client's own `Cache-Control` is heeded.
     pub heeds_clients: bool,
 }
@@ -60,6 +62,7 @@ impl Values {
                 _ => Tenant::Host,
             },
             cookies_are_credentials: self.word(&of("cookies")) == "credentials",
+            keeps_cookies: self.word(&of("set_cookie")) == "kept",
             heeds_clients: self.word(&of("client_control")) == "heeded",
         })
     }
@@ -67,7 +70,10 @@ impl Values {
 
 /// What they may not say together with others.
 pub(super) fn check(rules: &mut Rules<'_>) {
-    let Some(responses) = &rules.config.responses else { return };
+    let Some(responses) = &rules.config.responses else {
+        super::dedup::off(rules, "cache.responses.", "cache.responses.bytes_max, such as 64MiB,");
+        return;
+    };
     let (bytes, object) = ("cache.responses.bytes_max", "cache.responses.object_bytes_max");
     if rules.config.proxy.is_none() && rules.are_read(&["proxy.listen", bytes]) {
         rules.wrong(
@@ -84,8 +90,16 @@ pub(super) fn check(rules: &mut Rules<'_>) {
             "object_bytes_max within bytes_max",
         );
     }
+    let (tenant, header) = ("cache.responses.tenant", "cache.responses.tenant_header");
+    let reads_header = matches!(responses.tenant, Tenant::Header(_));
+    if !reads_header && rules.differs(header) && rules.are_read(&[tenant, header]) {
+        rules.wrong(
+            header,
+            "a header that nothing reads, so that all tenants are one",
+            "tenant: header beside it; or no tenant_header",
+        );
+    }
     let guarded = rules.config.proxy.as_ref().is_none_or(|proxy| !proxy.auth.is_open());
-    let tenant = "cache.responses.tenant";
     if responses.tenant == Tenant::Subject && !guarded && rules.are_read(&[tenant, "proxy.auth"]) {
         rules.wrong(
             tenant,
@@ -124,6 +138,8 @@ mod tests {
             ("bytes_max: 64MiB", "", "an address at proxy.listen"),
             ("bytes_max: 64MiB, object_bytes_max: 65MiB", PROXY, "within bytes_max"),
             ("bytes_max: 64MiB, tenant: subject", PROXY, "an auth section at proxy.auth"),
+            ("object_bytes_max: 2MiB", PROXY, "cache.responses.bytes_max, such as 64MiB, beside it"),
+            ("bytes_max: 64MiB, tenant_header: X-Org", PROXY, "tenant: header beside it"),
             ("bytes_max: 64MiB, tags: [\"a b\"]", PROXY, "the name of a header"),
         ] {
             let problems = read_responses(responses, proxy).unwrap_err();
@@ -131,5 +147,7 @@ mod tests {
         }
         let guarded = "proxy: {listen: 127.0.0.1:0, auth: {bearer_file: t}}\n";
         assert!(read_responses("bytes_max: 64MiB, tenant: subject", guarded).is_ok());
+        let both = read_responses("bytes_max: 64MiB, tenant: subject, tenant_header: X-Org", guarded);
+        assert!(both.unwrap_err().contains("tenant: header beside it"));
     }
 }

@@ -62,10 +62,17 @@ fn shared(redis: &Redis) -> Result<dedup::SharedSettings> {
     })
 }
 
+/// What the file holds. The client takes one without a certificate for none that is trusted, and says nothing.
 fn authorities(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|error| {
-        Error::new(Kind::Invalid, format!("cache.dedup.redis.ca_file: {}: {error}", file.display()))
-    })
+    let wrong = |why: String| {
+        Error::new(Kind::Invalid, format!("cache.dedup.redis.ca_file: {}: {why}", file.display()))
+    };
+    let found = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let begin = b"-----BEGIN CERTIFICATE-----";
+    if !found.windows(begin.len()).any(|window| window == begin) {
+        return Err(wrong("there is no certificate in it (PEM is wanted)".to_owned()));
+    }
+    Ok(found)
 }
 
 impl Kept for Cache {
@@ -177,4 +184,23 @@ fn of_dedup(stats: dedup::Stats) -> Vec<Series> {
         series.push(one("outrigger_dedup_redis_down", "1 while the shared store is left alone", false, down));
     }
     series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_at_least_one_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+        let told = authorities(&file).unwrap_err().to_string();
+        assert!(
+            told.contains("cache.dedup.redis.ca_file") && told.contains("no certificate in it"),
+            "{told}"
+        );
+        std::fs::write(&file, "# ours\n-----BEGIN CERTIFICATE-----\n").unwrap();
+        assert!(authorities(&file).is_ok());
+    }
 }

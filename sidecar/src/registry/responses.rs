@@ -31,6 +31,7 @@ pub(super) fn responses(config: &config::Config) -> Result<Option<Arc<Responses>
             config::Tenant::Header(name) => Tenant::Header(name.clone()),
         },
         cookies_are_credentials: responses.cookies_are_credentials,
+        keeps_cookies: responses.keeps_cookies,
         heeds_clients: responses.heeds_clients,
     }))))
 }

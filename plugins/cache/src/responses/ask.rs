@@ -14,8 +14,8 @@ use http::{
 };
 use outrigger_core::Caller;
 
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// What the names of headers begin with in which proxies tell how a request came to them.
+const X_FORWARDED: &str = "x-forwarded-";
 
 /// A request that an answer that is kept may serve.
 #[derive(Debug, Clone)]
@@ -38,31 +38,42 @@ pub(super) struct Asked {
 pub(super) enum Ask {
     /// It goes to the function, and its answer back, without a look at it.
     Past(&'static str),
+    /// The same, but the function must not be asked.
+    Lacks,
     /// An answer that is kept may serve it.
     Look(Asked),
 }
 
 /// Reads a request without a body.
 pub(super) fn ask<B>(settings: &Settings, request: &Request<B>) -> Ask {
+    let said = said(settings, request.headers());
+    match asked(settings, request, said) {
+        Ok(asked) => Ask::Look(asked),
+        Err(_) if said.says(Word::OnlyIfCached) => Ask::Lacks,
+        Err(why) => Ask::Past(why),
+    }
+}
+
+fn asked<B>(settings: &Settings, request: &Request<B>, said: Directives) -> Result<Asked, &'static str> {
     let headers = request.headers();
     let head = match *request.method() {
         Method::GET => false,
         Method::HEAD => true,
-        _ => return Ask::Past("method"),
+        _ => return Err("method"),
     };
     if [IF_MATCH, IF_UNMODIFIED_SINCE, IF_RANGE, UPGRADE].iter().any(|name| headers.contains_key(name)) {
-        return Ask::Past("condition");
+        return Err("condition");
     }
-    let said = said(settings, headers);
     if said.says(Word::NoStore) {
-        return Ask::Past("no-store");
+        return Err("no-store");
     }
-    let range = match headers.get(RANGE).map(|range| Range::read(range.as_bytes())) {
-        Some(None) => return Ask::Past("range"),
-        range => range.flatten(),
+    let mut ranges = headers.get_all(RANGE).iter();
+    let range = match (ranges.next().map(|range| Range::read(range.as_bytes())), ranges.next()) {
+        (Some(None), _) | (_, Some(_)) => return Err("range"),
+        (range, None) => range.flatten(),
     };
-    let Some(key) = key(settings, request) else { return Ask::Past("tenant") };
-    Ask::Look(Asked {
+    let key = key(settings, request).ok_or("tenant")?;
+    Ok(Asked {
         key,
         head,
         said,
@@ -120,25 +131,55 @@ pub(super) fn key<B>(settings: &Settings, request: &Request<B>) -> Option<String
     key.make_ascii_lowercase();
     key.push('\n');
     key.push_str(path);
-    for name in [X_FORWARDED_HOST, X_FORWARDED_PROTO] {
-        key.push('\n');
-        if let Some(value) = headers.get(name) {
-            key.push_str(value.to_str().ok()?);
-        }
-    }
-    for element in headers.get_all(FORWARDED).iter().flat_map(|line| members(line.as_bytes())) {
-        let says = |pair: &&[u8]| [&b"host="[..], b"proto="].iter().any(|name| begins(pair, name));
-        for pair in element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(says) {
-            key.push_str(std::str::from_utf8(pair).ok()?);
-        }
-    }
+    key.push('\n');
+    forwarded(headers, &mut key)?;
     key.push('\n');
     key.push_str(std::str::from_utf8(tenant).ok()?);
     Some(key)
 }
 
-fn begins(text: &[u8], start: &[u8]) -> bool {
-    text.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+/// What is said of how the request came to us, but for whom it is from. `None` where it is no text.
+fn forwarded(headers: &HeaderMap, key: &mut String) -> Option<()> {
+    let is_said = |name: &HeaderName| {
+        let rest = after_like(name.as_str(), X_FORWARDED);
+        rest.is_some_and(|rest| rest != "for")
+    };
+    let mut said: Vec<_> = headers.iter().filter(|(name, _)| is_said(name)).collect();
+    said.sort_by_key(|(name, _)| name.as_str()); // of one name they stay in their order
+    for (name, value) in said {
+        write_pair(key, name.as_str(), value.as_bytes())?;
+    }
+    for element in headers.get_all(FORWARDED).iter().flat_map(|line| members(line.as_bytes())) {
+        for pair in element.split(|&byte| byte == b';').filter(|pair| !is_of_a_client(pair)) {
+            write_pair(key, "forwarded", pair.trim_ascii())?;
+        }
+    }
+    Some(())
+}
+
+/// What is behind `start`; some read `_` as `-`.
+fn after_like<'a>(name: &'a str, start: &str) -> Option<&'a str> {
+    let (begin, rest) = name.split_at_checked(start.len())?;
+    let is_like = begin.bytes().map(|byte| if byte == b'_' { b'-' } else { byte }).eq(start.bytes());
+    is_like.then_some(rest)
+}
+
+/// Neither a name nor a value of a header has the byte behind it.
+fn write_pair(key: &mut String, name: &str, value: &[u8]) -> Option<()> {
+    key.push_str(name);
+    key.push(' ');
+    key.push_str(std::str::from_utf8(value).ok()?);
+    key.push('\u{1f}');
+    Some(())
+}
+
+/// Whether a pair of `Forwarded` only names who sent the request, or who took it: each client would have a key of its own.
+/// One that is written in a way of its own is not one, as somebody may read more out of it.
+fn is_of_a_client(pair: &[u8]) -> bool {
+    let Some(at) = pair.iter().position(|&byte| byte == b'=') else { return false };
+    let (name, node) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
+    let is_node = node.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"._-:[]\"".contains(&byte));
+    is_node && [&b"for"[..], b"by"].iter().any(|who| name.eq_ignore_ascii_case(who))
 }
 
 /// The key of another URL of the same host and tenant.
@@ -174,25 +215,37 @@ mod tests {
     fn looked(settings: &Settings, headers: &[(&str, &str)]) -> Asked {
         match ask(settings, &request(headers)) {
             Ask::Look(asked) => asked,
-            Ask::Past(why) => panic!("{why}"),
+            past => panic!("{past:?}"),
         }
     }
 
     #[test]
     fn the_key_is_of_host_path_and_query_and_of_what_a_proxy_says_of_them() {
         let plain = looked(&settings(), &[]);
-        assert_eq!(plain.key, "example.test\n/a?b\n\n\n");
+        assert_eq!(plain.key, "example.test\n/a?b\n\n");
         assert_eq!((host(&plain.key), path(&plain.key)), ("example.test", "/a?b"));
-        assert_eq!(beside(&plain.key, "/c").unwrap(), "example.test\n/c\n\n\n");
+        assert_eq!(beside(&plain.key, "/c").unwrap(), "example.test\n/c\n\n");
         for header in [
             ("x-forwarded-host", "evil.test"),
             ("x-forwarded-proto", "https"),
+            ("x-forwarded-port", "81"),
+            ("x_forwarded_host", "evil.test"),
+            ("x-forwarded-prefix", "/evil"),
             ("forwarded", "for=a; Host=evil.test"),
+            ("forwarded", "host = evil.test"),
+            ("forwarded", "for=\"a;host=evil.test\""),
+            ("forwarded", "for=a host=evil.test"),
+            ("forwarded", "evil.test"),
         ] {
             assert_ne!(looked(&settings(), &[header]).key, plain.key, "{header:?}");
         }
         let of = |client| looked(&settings(), &[("forwarded", client)]).key;
         assert_eq!(of("for=192.0.2.1;proto=http"), of("for=192.0.2.2;proto=http"), "not of each client");
+        assert_eq!(of("for=192.0.2.1;by=\"[::1]:80\""), plain.key);
+        let hosts =
+            |second| looked(&settings(), &[("x-forwarded-host", "a.test"), ("x-forwarded-host", second)]).key;
+        assert_ne!(hosts("b.test"), hosts("c.test"), "the function reads both");
+        assert_eq!(looked(&settings(), &[("x-forwarded-for", "192.0.2.1")]).key, plain.key);
     }
 
     #[test]
@@ -229,6 +282,8 @@ mod tests {
             ("cache-control", "no-store"),
         ] {
             assert!(matches!(ask(&settings(), &request(&[header])), Ask::Past(_)), "{header:?}");
+            let only = ("cache-control", "only-if-cached");
+            assert!(matches!(ask(&settings(), &request(&[header, only])), Ask::Lacks), "{header:?}");
         }
     }
 }

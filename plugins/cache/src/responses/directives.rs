@@ -57,8 +57,22 @@ impl Directives {
                 None => (member, None),
             };
             said.note(name, value);
+            if !is_well_formed(member) {
+                said.note_what_forbids(member);
+            }
         }
         said
+    }
+
+    /// Of what is written wrongly, each word that forbids something: in doubt an answer is not kept.
+    fn note_what_forbids(&mut self, member: &[u8]) {
+        for piece in member.split(|&byte| !is_token(byte)) {
+            let forbids = [Word::NoStore, Word::NoCache, Word::Private];
+            let found = WORDS.iter().find(|(word, _)| piece.eq_ignore_ascii_case(word.as_bytes()));
+            if let Some((_, word)) = found.filter(|(_, word)| forbids.contains(word)) {
+                self.say(*word);
+            }
+        }
     }
 
     fn note(&mut self, name: &[u8], value: Option<&[u8]>) {
@@ -103,6 +117,29 @@ impl Directives {
         plain.truncate(plain.trim_end_matches(", ").len());
         plain
     }
+}
+
+/// A name, or one with a value that is a word or in quotes (RFC 9111, section 5.2).
+fn is_well_formed(member: &[u8]) -> bool {
+    let is_word = |text: &[u8]| !text.is_empty() && text.iter().all(|&byte| is_token(byte));
+    let Some(at) = member.iter().position(|&byte| byte == b'=') else { return is_word(member) };
+    let (name, value) = (&member[..at], &member[at + 1..]);
+    is_word(name) && (is_word(value) || is_quoted(value))
+}
+
+fn is_quoted(value: &[u8]) -> bool {
+    let Some(mut rest) = value.strip_prefix(b"\"") else { return false };
+    loop {
+        match rest {
+            [b'"'] => return true,
+            [b'"', ..] | [] => return false,
+            [b'\\', _, after @ ..] | [_, after @ ..] => rest = after,
+        }
+    }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// A number of seconds as a span.
@@ -150,6 +187,20 @@ mod tests {
         assert_eq!(read(&["extension=\"max-age=3600, no-store\", max-age=1"]).max_age, Some(1));
         assert_eq!(read(&["max-age=\"1\", extension=\"a\\\", max-age=3600\""]).max_age, Some(1));
         assert!(!read(&["extension=\"no-store\""]).says(Word::NoStore));
+        assert!(!read(&["extension=\"a \\\"no-store\\\" b\""]).says(Word::NoStore));
+        assert!(!read(&["extension=no-store", "no-store-at-all", "x-private"]).says(Word::NoStore));
+    }
+
+    #[test]
+    fn what_is_written_wrongly_forbids_what_its_words_forbid() {
+        for odd in
+            ["private;", "private; max-age=60", "max-age=60;private", "private:1", "x=\"private", "x private"]
+        {
+            assert!(read(&[odd]).says(Word::Private), "{odd}");
+        }
+        let both = read(&["no-cache;no-store"]);
+        assert!(both.says(Word::NoCache) && both.says(Word::NoStore));
+        assert!(!read(&["public; max-age=60"]).says(Word::Public), "what allows is read strictly");
     }
 
     #[test]

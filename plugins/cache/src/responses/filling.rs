@@ -46,7 +46,7 @@ impl Fill {
         let kept = self.kept.with_body(Bytes::from(bytes));
         let is_kept = self.responses.commit(&self.fetching, kept);
         if let Some(lead) = self.lead {
-            lead.end(if is_kept { Outcome::Kept } else { Outcome::BrokenOff });
+            lead.end(if is_kept { Outcome::Kept } else { Outcome::Alone });
         }
     }
 

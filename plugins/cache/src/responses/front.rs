@@ -43,6 +43,10 @@ pub(super) struct Front {
     inner: Arc<dyn Exchange>,
 }
 
+/// Marks a request of which it is told here what the cache did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fronted;
+
 /// A request to the function, and what its answer is to be held against.
 struct Fetch<'a> {
     asked: &'a Asked,
@@ -59,6 +63,7 @@ impl Exchange for Front {
         let asked = match ask::ask(&self.responses.settings, &request) {
             Ask::Look(asked) => asked,
             Ask::Past(why) => return Box::pin(self.past(request, cx, why)),
+            Ask::Lacks => return Box::pin(std::future::ready(Ok(lacking()))),
         };
         match self.responses.served(&asked, request.headers(), Instant::now()) {
             Some(answer) => Box::pin(std::future::ready(Ok(answer))),
@@ -72,8 +77,14 @@ impl Front {
         Self { responses, inner }
     }
 
-    async fn past(&self, request: Request<Body>, cx: &CallCx, why: &'static str) -> Result<Response<Body>> {
+    async fn past(
+        &self,
+        mut request: Request<Body>,
+        cx: &CallCx,
+        why: &'static str,
+    ) -> Result<Response<Body>> {
         self.responses.counts.one(counts::Outcome::Passed);
+        request.extensions_mut().insert(Fronted);
         let mut answer = self.inner.send(request, cx).await?;
         Told { detail: Some(why), ..Told::forward("bypass") }.say(answer.headers_mut());
         Ok(answer)
@@ -82,8 +93,10 @@ impl Front {
     /// Serves what is kept, waits for who fetches it, or fetches it.
     async fn find(&self, request: Request<Body>, asked: Asked, cx: &CallCx) -> Result<Response<Body>> {
         let responses = &self.responses;
-        let until = Instant::now() + responses.settings.coalesce_wait;
+        let wait = responses.settings.coalesce_wait;
+        let last = Instant::now() + 2 * wait;
         let mut collapsed = None;
+        let mut waited_for = None;
         loop {
             let now = Instant::now();
             let found = responses.find(&asked, request.headers(), now);
@@ -108,27 +121,32 @@ impl Front {
                 Found::Nothing(why) => (None, why),
             };
             if asked.said.says(Word::OnlyIfCached) {
-                return Ok(serve::lacking(Told {
-                    detail: Some("only-if-cached"),
-                    ..Told::forward("request")
-                }));
+                return Ok(lacking());
             }
             let never_fresh =
                 why == "request" || kept.as_ref().is_some_and(|kept| kept.fresh.is_never_fresh());
             let flight = responses.flight(&asked, request.headers());
-            let alone =
-                collapsed.is_some() || never_fresh || !asked.may_lead() || responses.is_passed(&flight, now);
-            let lead = match (!alone).then(|| responses.flights.board(flight)) {
+            // What came was not for this one: those that want the same variant wait for one another, but only once.
+            let was_for_others = waited_for.as_ref() == Some(&flight);
+            let alone = was_for_others
+                || now >= last
+                || never_fresh
+                || !asked.may_lead()
+                || responses.is_passed(&flight, now);
+            let lead = match (!alone).then(|| responses.flights.board(flight.clone(), wait)) {
                 None => None,
                 Some(Boarded::Lead(lead)) => Some(lead),
-                Some(Boarded::Wait(waiting)) => match timeout_at(until, waiting.ended()).await {
-                    Ok(Outcome::Kept) => {
-                        collapsed = Some(why);
-                        continue;
+                Some(Boarded::Wait(waiting)) => {
+                    match timeout_at(waiting.until.min(last), waiting.ended()).await {
+                        Ok(Outcome::Kept) => {
+                            collapsed = Some(why);
+                            waited_for = Some(flight);
+                            continue;
+                        }
+                        Ok(Outcome::BrokenOff) | Err(_) => continue, // one of those who waited goes
+                        Ok(Outcome::Alone) => None,
                     }
-                    Ok(Outcome::BrokenOff) => continue, // one of those who waited goes
-                    Ok(Outcome::Alone) | Err(_) => None,
-                },
+                }
             };
             let fetch = Fetch { asked: &asked, headers: request.headers().clone(), why, kept, lead };
             return self.fetch(request, fetch, cx).await;
@@ -151,6 +169,7 @@ impl Front {
             update::ask_about(kept, request.headers_mut());
         }
         request.headers_mut().append(SURROGATE_CAPABILITY, CAPABILITY);
+        request.extensions_mut().insert(Fronted);
         let sent = Instant::now();
         let outcome = self.inner.send(request, cx).await;
         let (now, date) = (Instant::now(), SystemTime::now());
@@ -223,7 +242,8 @@ impl Front {
         fetching: &Fetching,
     ) -> Response<Body> {
         let (responses, Fetch { asked, headers, why, lead, .. }) = (&self.responses, fetch);
-        let updated = update::updated(&kept.headers, came.headers);
+        let (anew, keeps_cookies) = (came.headers, responses.settings.keeps_cookies);
+        let updated = update::updated(&kept.headers, anew, keeps_cookies);
         let came = Came { status: kept.status, headers: &updated, ..came };
         let verdict = keep::judge(&responses.settings, asked, &headers, came);
         let told = Told { status: Some(304), ..Told::forward(why) };
@@ -232,7 +252,7 @@ impl Front {
                 let fresh = fresh.with_body(kept.body.clone());
                 let stored = responses.commit(fetching, fresh.clone());
                 if let Some(lead) = lead {
-                    lead.end(if stored { Outcome::Kept } else { Outcome::BrokenOff });
+                    lead.end(if stored { Outcome::Kept } else { Outcome::Alone });
                 }
                 let ttl = Some(fresh.fresh.ttl(came.at));
                 (fresh, Told { stored, ttl, ..told })
@@ -244,13 +264,19 @@ impl Front {
                 (Kept { headers: updated.clone(), fresh, ..kept.clone() }, Told { detail: Some(why), ..told })
             }
         };
-        serve::serve(&kept, asked, &headers, came.at, told)
+        let mut answer = serve::serve(&kept, asked, &headers, came.at, told);
+        for name in anew.keys().filter(|name| !keeps_cookies && keep::sets_cookie(name)) {
+            answer.headers_mut().remove(name);
+            answer.headers_mut().extend(anew.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+        }
+        answer
     }
 
     /// Fetches anew what was served stale, beside the path and in a turn of its own; once at a time.
     fn renew(&self, kept: &Arc<Kept>, request: &Request<Body>, asked: &Asked, cx: &CallCx) {
         let flight = self.responses.flight(asked, request.headers());
-        let Boarded::Lead(lead) = self.responses.flights.board(flight) else { return };
+        let wait = self.responses.settings.coalesce_wait;
+        let Boarded::Lead(lead) = self.responses.flights.board(flight, wait) else { return };
         let mut again = Request::new(Body::default());
         *again.method_mut() = Method::GET;
         *again.uri_mut() = request.uri().clone();
@@ -278,6 +304,11 @@ impl Front {
             }
         });
     }
+}
+
+/// Nothing is kept for a client that does not want the function to be asked.
+fn lacking() -> Response<Body> {
+    serve::lacking(Told { detail: Some("only-if-cached"), ..Told::forward("request") })
 }
 
 impl Asked {

@@ -13,7 +13,9 @@ use super::{
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
-    header::{AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE, VARY},
+    header::{
+        AGE, CACHE_CONTROL, CONTENT_RANGE, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE, VARY,
+    },
 };
 use http_cache_semantics::{CacheOptions, CachePolicy};
 use std::time::{Duration, SystemTime};
@@ -27,6 +29,9 @@ const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-aut
 /// Statuses that may be kept where nothing but their last change is known (RFC 9110, section 15.1), and that have no parts
 /// and are no failures.
 const KNOWN: [u16; 10] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414];
+/// Those that are about how one client asked, or how often, and not about what it asked for: the next one would get them in
+/// place of the page. 428, 429 and 431 must not be kept (RFC 6585), nor are parts and what has not changed a page.
+const OF_THE_ASKING: [u16; 12] = [206, 304, 407, 408, 412, 416, 417, 421, 425, 428, 429, 431];
 /// Those that are understood besides, so that `must-understand` does not forbid them.
 const UNDERSTOOD: [u16; 3] = [302, 303, 307];
 
@@ -51,9 +56,11 @@ pub(super) fn judge(settings: &Settings, asked: &Asked, request: &HeaderMap, cam
     if status.is_server_error() {
         return Err("failed");
     }
-    if status.is_informational() || [StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
-    {
+    if status.is_informational() || OF_THE_ASKING.contains(&status.as_u16()) {
         return Err("status");
+    }
+    if asked.range.is_some() && (status != StatusCode::OK || headers.contains_key(CONTENT_RANGE)) {
+        return Err("range"); // it may be about the part
     }
     let control = Control::of(headers);
     let public = control.said.says(Word::Public);
@@ -62,9 +69,10 @@ pub(super) fn judge(settings: &Settings, asked: &Asked, request: &HeaderMap, cam
     }
     let vary = vary(headers, request).ok_or("vary")?;
     let fresh = freshness(settings, &control, came)?;
+    let cookies = cookies(settings, &control, headers)?;
     let mut kept = HeaderMap::with_capacity(headers.len() + 1);
     for (name, value) in headers {
-        if *name != AGE && *name != PROXY_AUTHENTICATION_INFO {
+        if *name != AGE && *name != PROXY_AUTHENTICATION_INFO && (cookies || !sets_cookie(name)) {
             kept.append(name, owned(value));
         }
     }
@@ -83,10 +91,24 @@ pub(super) fn owned(value: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
+/// The tags of a line; bytes that are no text spoil only the one that has them.
 fn tags(line: &HeaderValue) -> impl Iterator<Item = Box<str>> {
-    let text = line.to_str().unwrap_or_default();
-    let tags = text.split([',', ' ', '\t']).filter(|tag| !tag.is_empty());
-    tags.map(Box::from).collect::<Vec<_>>().into_iter()
+    let tags =
+        line.as_bytes().split(|byte| matches!(byte, b',' | b' ' | b'\t')).filter(|tag| !tag.is_empty());
+    tags.map(|tag| String::from_utf8_lossy(tag).into())
+}
+
+/// Whether the cookies that an answer sets are kept with it. They are the session of whoever got it, unless it says that
+/// it is public; where it only says how long caches that are shared keep it, it is kept without them.
+fn cookies(settings: &Settings, control: &Control, headers: &HeaderMap) -> Result<bool, &'static str> {
+    let is_public = control.said.says(Word::Public) || settings.keeps_cookies;
+    let is_shared = control.targeted || control.said.shared_max_age.is_some();
+    if is_public || is_shared || !headers.keys().any(sets_cookie) { Ok(is_public) } else { Err("cookie") }
+}
+
+/// Whether it is a header that gives the client a cookie.
+pub(super) fn sets_cookie(name: &HeaderName) -> bool {
+    *name == SET_COOKIE || name.as_str() == "set-cookie2"
 }
 
 /// What a request must have to be served by it; none where no other can be.

@@ -77,7 +77,58 @@ fn an_answer_that_only_says_when_it_was_changed_is_fresh_for_a_tenth_of_that() {
         assert_eq!(judged(status, &[], &[date, old]).unwrap_err(), "status", "{status}");
     }
     assert_eq!(judged(200, &[], &[date, old, ("set-cookie", "a=b")]).unwrap_err(), "cookie");
-    assert!(judged(200, &[], &[FRESH, ("set-cookie", "a=b")]).is_ok(), "it says that it is for others");
+}
+
+#[test]
+fn a_cookie_is_kept_only_with_what_is_public() {
+    let with_cookie =
+        |control| judged(200, &[], &[("cache-control", control), ("set-cookie", "sid=1"), ("a", "1")]);
+    assert_eq!(with_cookie("max-age=60").unwrap_err(), "cookie");
+    let shared = with_cookie("s-maxage=60").unwrap();
+    assert!(!shared.headers.contains_key("set-cookie") && shared.headers.contains_key("a"));
+    for public in ["public, max-age=60", "public, s-maxage=60"] {
+        assert_eq!(with_cookie(public).unwrap().headers["set-cookie"], "sid=1", "{public}");
+    }
+    let date = ("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+    let expires = ("expires", "Thu, 01 Jan 2026 01:00:00 GMT");
+    assert_eq!(
+        judged(200, &[], &[date, expires, ("etag", "\"a\""), ("set-cookie2", "sid=1")]).unwrap_err(),
+        "cookie"
+    );
+    let ours = judged(200, &[], &[("surrogate-control", "max-age=60"), ("set-cookie", "sid=1")]).unwrap();
+    assert!(!ours.headers.contains_key("set-cookie"));
+}
+
+#[test]
+fn what_is_about_how_one_client_asked_is_not_kept_for_others() {
+    for status in [206, 304, 408, 412, 416, 417, 421, 425, 428, 429, 431] {
+        assert_eq!(judged(status, &[], &[PUBLIC]).unwrap_err(), "status", "{status}");
+    }
+    let part = [("range", "bytes=99-")];
+    for status in [400, 404, 403, 302] {
+        assert_eq!(judged(status, &part, &[PUBLIC]).unwrap_err(), "range", "{status}");
+    }
+    assert_eq!(judged(200, &part, &[PUBLIC, ("content-range", "bytes */5")]).unwrap_err(), "range");
+    assert!(judged(200, &part, &[PUBLIC]).is_ok());
+}
+
+#[test]
+fn what_is_written_wrongly_but_forbids_is_heeded() {
+    let (etag, date) = (("etag", "\"a\""), ("last-modified", "Wed, 31 Dec 2025 23:50:00 GMT"));
+    for answer in [
+        "private; max-age=60",
+        "private;",
+        "no-store;",
+        "no-cache;no-store",
+        "private:1",
+        "max-age=60; private",
+    ] {
+        assert_eq!(
+            judged(200, &[], &[("cache-control", answer), etag, date]).unwrap_err(),
+            "directive",
+            "{answer}"
+        );
+    }
 }
 
 #[test]
@@ -145,4 +196,12 @@ fn an_answer_has_the_tags_that_it_bears() {
     let kept = judged(200, &[], &[FRESH, ("cache-tag", "a, b c"), ("cache-tag", "d")]).unwrap();
     let tags: Vec<_> = kept.tags.iter().map(|tag| &**tag).collect();
     assert_eq!(tags, ["a", "b", "c", "d"]);
+    let mut headers = map(&[FRESH]);
+    headers.insert("cache-tag", HeaderValue::from_bytes(b"a,\xe9,b").unwrap());
+    let request = Request::get("/").header("host", "x").body(()).unwrap();
+    let now = Instant::now();
+    let came =
+        Came { status: StatusCode::OK, headers: &headers, asked: now, at: now, date: SystemTime::now() };
+    let kept = judge(&settings(), &asked(&request), request.headers(), came).unwrap();
+    assert_eq!((&*kept.tags[0], &*kept.tags[2]), ("a", "b"), "one that is no text spoils no other");
 }

@@ -57,7 +57,9 @@ use watch::Watch;
 /// Answers that are kept. One for a process; it needs a runtime only where it fetches.
 pub struct Responses {
     settings: Settings,
-    entries: Store<Entry>,
+    pages: Store<Arc<Page>>,
+    /// Until when requests do not wait for one another, as the last answer was for nobody else.
+    passed: Store<Instant>,
     flights: Arc<Flights>,
     underway: Arc<Underway>,
     counts: Counts,
@@ -65,12 +67,8 @@ pub struct Responses {
     changing: Mutex<()>,
 }
 
-#[derive(Clone)]
-enum Entry {
-    Page(Arc<Page>),
-    /// Until then requests do not wait for one another, as the last answer was for nobody else.
-    Passed(Instant),
-}
+/// Of the bytes that it may take, the part for remembering whose answers are for nobody else: one in so many.
+const PASSED_PART: u64 = 32;
 
 /// What there is for a request.
 enum Found {
@@ -89,7 +87,8 @@ impl Responses {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
-            entries: Store::new(settings.bytes_max),
+            pages: Store::new(settings.bytes_max - settings.bytes_max / PASSED_PART),
+            passed: Store::new(settings.bytes_max / PASSED_PART),
             flights: Arc::default(),
             underway: Arc::default(),
             counts: Counts::default(),
@@ -114,7 +113,7 @@ impl Responses {
     pub fn hit<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         match ask::ask(&self.settings, request) {
             Ask::Look(asked) => self.served(&asked, request.headers(), Instant::now()),
-            Ask::Past(_) => None,
+            Ask::Past(_) | Ask::Lacks => None,
         }
     }
 
@@ -129,19 +128,11 @@ impl Responses {
     }
 
     /// Forgets what is asked for. Gives back how many URLs that were, of each host and tenant. What is on its way meanwhile
-    /// is not kept.
+    /// is not kept where it is meant.
     pub fn invalidate(&self, what: &Invalidate) -> u64 {
         let _changing = self.changing();
-        self.underway.forgets_some();
-        self.entries.retain(|key, entry| {
-            let Entry::Page(page) = entry else { return true };
-            match what {
-                Invalidate::Key(path) => ask::path(key) != path,
-                Invalidate::Prefix(start) => !ask::path(key).starts_with(start.as_str()),
-                Invalidate::Tag(tag) => !page.is_tagged(tag),
-                Invalidate::All => false,
-            }
-        })
+        self.underway.forgets_all_of(what);
+        self.pages.retain(|key, page| !what.means(ask::path(key), page.tags()))
     }
 
     /// What became of requests, and what is kept now.
@@ -152,13 +143,13 @@ impl Responses {
     /// The bytes of all that is kept.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.entries.bytes()
+        self.pages.bytes() + self.passed.bytes()
     }
 
     /// How many URLs it has answers of.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.pages.len()
     }
 
     /// Whether nothing is kept.
@@ -169,9 +160,7 @@ impl Responses {
 
     fn find(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Found {
         // The one look of a request that counts as a use; what else asks for the page only peeks.
-        let Some(Entry::Page(page)) = self.entries.get(&asked.key) else {
-            return Found::Nothing("uri-miss");
-        };
+        let Some(page) = self.pages.get(&asked.key) else { return Found::Nothing("uri-miss") };
         let Some(kept) = page.of(request) else { return Found::Nothing("vary-miss") };
         if asked.credentials && !kept.public {
             return Found::Nothing("bypass");
@@ -185,29 +174,25 @@ impl Responses {
     }
 
     fn page(&self, key: &str) -> Option<Arc<Page>> {
-        match self.entries.peek(key) {
-            Some(Entry::Page(page)) => Some(page),
-            _ => None,
-        }
+        self.pages.peek(key)
     }
 
     /// What equal requests wait for.
     fn flight(&self, asked: &Asked, request: &HeaderMap) -> String {
-        // A host is never empty, so that no page has such a key.
         let variant = self.page(&asked.key).map(|page| page.variant(request)).unwrap_or_default();
-        format!("\n{}{variant}", asked.key)
+        format!("{}{variant}", asked.key)
     }
 
     /// Nobody waits for what this one went for, for a while.
     fn pass(&self, lead: Option<Lead>) {
         let Some(lead) = lead else { return };
         let until = Instant::now() + self.settings.pass_for;
-        self.entries.insert(lead.key().to_owned(), Entry::Passed(until), 0);
+        self.passed.insert(lead.key().to_owned(), until, 0);
         lead.end(Outcome::Alone);
     }
 
     fn is_passed(&self, flight: &str, now: Instant) -> bool {
-        matches!(self.entries.peek(flight), Some(Entry::Passed(until)) if now < until)
+        self.passed.peek(flight).is_some_and(|until| now < until)
     }
 
     /// Whether a body of so many bytes is kept.
@@ -218,13 +203,13 @@ impl Responses {
     /// Keeps an answer. Whether it does: not where its URL was forgotten since the function was asked.
     fn commit(&self, fetching: &Fetching, kept: Kept) -> bool {
         let _changing = self.changing();
-        if !fetching.is_current() {
+        if !fetching.is_current(&kept.tags) {
             return false;
         }
         let key = fetching.key();
         let page = self.page(key).unwrap_or_default().with(Arc::new(kept), &self.settings);
         let weight = page.weight();
-        self.entries.insert(key.to_owned(), Entry::Page(Arc::new(page)), weight);
+        self.pages.insert(key.to_owned(), Arc::new(page), weight);
         true
     }
 
@@ -232,7 +217,7 @@ impl Responses {
     fn forget(&self, key: &str) {
         let _changing = self.changing();
         self.underway.forgets(key);
-        self.entries.remove(key);
+        self.pages.remove(key);
     }
 
     fn changing(&self) -> std::sync::MutexGuard<'_, ()> {

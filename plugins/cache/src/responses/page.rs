@@ -174,11 +174,16 @@ impl Page {
         self.0.iter().find(|kept| kept.is_for(request))
     }
 
-    /// The same page with an answer that came, in place of one for the same requests.
+    /// The same page with an answer that came, in place of one for the same requests. The oldest go where there are too many,
+    /// or where they are half of what may be kept of everything.
     pub(super) fn with(&self, kept: Arc<Kept>, settings: &Settings) -> Self {
         let others = self.0.iter().filter(|other| other.vary != kept.vary).cloned();
         let others: Vec<_> = others.collect();
-        Self(std::iter::once(kept).chain(others).take(settings.variants_max).collect())
+        let mut page = Self(std::iter::once(kept).chain(others).take(settings.variants_max).collect());
+        while page.0.len() > 1 && page.weight() > settings.bytes_max / 2 {
+            page.0.pop();
+        }
+        page
     }
 
     /// Which of its answers serves a request, so that those for another do not wait for it.
@@ -194,8 +199,9 @@ impl Page {
         variant
     }
 
-    pub(super) fn is_tagged(&self, tag: &str) -> bool {
-        self.0.iter().any(|kept| kept.tags.iter().any(|other| **other == *tag))
+    /// The tags of all of its answers.
+    pub(super) fn tags(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|kept| kept.tags.iter().map(|tag| &**tag))
     }
 
     /// What it takes on the heap.
@@ -292,6 +298,23 @@ mod tests {
             .fold(Page::default(), |page, language| page.with(of_language(language), &settings));
         assert!(page.of(&request(&["fr"])).is_none());
         assert!(page.of(&request(&["de"])).is_some() && page.of(&request(&["it"])).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_of_one_url_leave_room_for_others_and_the_newest_stays() {
+        let settings = Settings { bytes_max: 10_000, ..settings() };
+        let large = |language| {
+            let kept = Kept::clone(&of_language(language));
+            Arc::new(kept.with_body(Bytes::from_static(&[0; 1_500])))
+        };
+        let page = ["a", "b", "c", "d"]
+            .into_iter()
+            .fold(Page::default(), |page, language| page.with(large(language), &settings));
+        assert!(page.weight() <= 5_000, "{}", page.weight());
+        assert!(page.of(&request(&["d"])).is_some() && page.of(&request(&["a"])).is_none());
+        let alone = Kept::clone(&of_language("e")).with_body(Bytes::from_static(&[0; 8_000]));
+        let page = page.with(Arc::new(alone), &settings);
+        assert!(page.of(&request(&["e"])).is_some() && page.0.len() == 1);
     }
 
     #[tokio::test(start_paused = true)]

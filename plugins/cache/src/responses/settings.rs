@@ -26,6 +26,8 @@ pub struct Settings {
     pub tenant: Tenant,
     /// Whether a request with a cookie is one with credentials.
     pub cookies_are_credentials: bool,
+    /// Whether cookies that an answer sets are kept like its other headers; else only those of an answer that is public.
+    pub keeps_cookies: bool,
     /// Whether a client's `Cache-Control` is heeded.
     pub heeds_clients: bool,
 }

@@ -1,5 +1,6 @@
 //! What the unit tests share: settings, answers, and a function that answers as a test tells it.
 
+mod meanwhile;
 mod whole;
 
 use super::{
@@ -38,6 +39,7 @@ pub(super) fn settings() -> Settings {
         tags: vec![HeaderName::from_static("cache-tag")],
         tenant: Tenant::Host,
         cookies_are_credentials: true,
+        keeps_cookies: false,
         heeds_clients: true,
     }
 }
@@ -54,7 +56,7 @@ pub(super) fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
 pub(super) fn asked<B>(request: &Request<B>) -> Asked {
     match ask(&settings(), request) {
         Ask::Look(asked) => asked,
-        Ask::Past(why) => panic!("{why}"),
+        past => panic!("{past:?}"),
     }
 }
 

@@ -1,19 +1,20 @@
 //! Whether something was forgotten while an answer to it was on its way: then that answer may be from before.
 
+use crate::{
+    Invalidate,
+    invalidate::{Log, Recent},
+};
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// What is on its way; no more than there are requests. The caller sees to it that nothing is forgotten between a look and
 /// the keeping.
 #[derive(Debug, Default)]
 pub(super) struct Underway {
-    /// How often nobody knew which keys were forgotten.
-    all: AtomicU64,
+    /// What was forgotten by others than by one key.
+    recent: Recent,
     keys: Mutex<HashMap<String, Fetches>>,
 }
 
@@ -36,10 +37,11 @@ pub(super) struct Fetching {
 impl Underway {
     /// The function is asked for `key` now.
     pub(super) fn start(self: &Arc<Self>, key: &str) -> Fetching {
+        let recent = self.recent.log().count();
         let mut keys = self.keys();
         let fetches = keys.entry(key.to_owned()).or_default();
         fetches.count += 1;
-        let since = (self.all.load(Relaxed), fetches.forgotten);
+        let since = (recent, fetches.forgotten);
         Fetching { underway: self.clone(), key: key.to_owned(), since }
     }
 
@@ -50,9 +52,9 @@ impl Underway {
         }
     }
 
-    /// Some are, and nobody knows which.
-    pub(super) fn forgets_some(&self) {
-        self.all.fetch_add(1, Relaxed);
+    /// What this means is forgotten, whatever keys have it.
+    pub(super) fn forgets_all_of(&self, what: &Invalidate) {
+        self.recent.log().note(what.clone());
     }
 
     fn keys(&self) -> MutexGuard<'_, HashMap<String, Fetches>> {
@@ -66,10 +68,12 @@ impl Fetching {
         &self.key
     }
 
-    /// Whether nothing was forgotten that its answer may be from before.
-    pub(super) fn is_current(&self) -> bool {
+    /// Whether nothing was forgotten that its answer, which bears these tags, may be from before.
+    pub(super) fn is_current(&self, tags: &[Box<str>]) -> bool {
         let forgotten = self.underway.keys().get(&self.key).map_or(0, |fetches| fetches.forgotten);
-        self.since == (self.underway.all.load(Relaxed), forgotten)
+        let log: &Log = &self.underway.recent.log();
+        let is_meant = |what: &Invalidate| what.means(super::ask::path(&self.key), tags.iter());
+        self.since.1 == forgotten && !log.has(self.since.0, is_meant)
     }
 }
 
@@ -90,14 +94,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_forgotten_is_known_of_its_key_and_of_all_where_nobody_knows() {
+    fn what_is_forgotten_is_known_of_its_key_and_of_what_others_mean() {
         let underway: Arc<Underway> = Arc::default();
-        let (a, b) = (underway.start("a"), underway.start("b"));
-        underway.forgets("a");
-        let later = underway.start("a");
-        assert!(!a.is_current() && b.is_current() && later.is_current());
-        underway.forgets_some();
-        assert!(!b.is_current() && !later.is_current());
+        let (a, b) = (underway.start("x\n/a\n\n"), underway.start("x\n/b\n\n"));
+        underway.forgets("x\n/a\n\n");
+        let later = underway.start("x\n/a\n\n");
+        assert!(!a.is_current(&[]) && b.is_current(&[]) && later.is_current(&[]));
+        underway.forgets_all_of(&Invalidate::Tag("t".into()));
+        underway.forgets_all_of(&Invalidate::Prefix("/c".into()));
+        assert!(b.is_current(&["u".into()]) && !b.is_current(&["u".into(), "t".into()]));
+        underway.forgets_all_of(&Invalidate::Key("/b".into()));
+        assert!(!b.is_current(&[]) && later.is_current(&[]));
+        underway.forgets_all_of(&Invalidate::All);
+        assert!(!later.is_current(&[]));
         drop((a, b, later));
         assert!(underway.keys().is_empty());
     }

@@ -1,6 +1,6 @@
 //! An answer that the function says still holds (RFC 9111, sections 4.3.1 and 4.3.4). Pure.
 
-use super::page::Kept;
+use super::{keep::sets_cookie, page::Kept};
 use http::{
     HeaderMap, HeaderName,
     header::{
@@ -30,11 +30,12 @@ pub(super) fn ask_about(kept: &Kept, request: &mut HeaderMap) {
 }
 
 /// The headers of an answer that still holds, with what the 304 says anew. Its validator is the one that was asked about,
-/// whatever it names.
-pub(super) fn updated(kept: &HeaderMap, unchanged: &HeaderMap) -> HeaderMap {
+/// whatever it names. A cookie is of whoever asked now, unless they are kept.
+pub(super) fn updated(kept: &HeaderMap, unchanged: &HeaderMap, keeps_cookies: bool) -> HeaderMap {
     let mut headers = kept.clone();
     headers.remove(DATE); // one that says none is of now, not as old as what is kept
-    for name in unchanged.keys().filter(|name| !OF_THE_BODY.contains(name)) {
+    let is_taken = |name: &&HeaderName| !OF_THE_BODY.contains(name) && (keeps_cookies || !sets_cookie(name));
+    for name in unchanged.keys().filter(is_taken) {
         headers.remove(name);
         for value in unchanged.get_all(name) {
             headers.append(name, value.clone());
@@ -72,8 +73,9 @@ mod tests {
             ("x-old", "1"),
             ("date", "now"),
         ]);
-        assert_eq!(updated(&kept, &unchanged), all);
-        assert!(!updated(&kept, &map(&[])).contains_key("date"), "an old date would make it old");
+        assert_eq!(updated(&kept, &unchanged, true), all);
+        assert_eq!(updated(&kept, &unchanged, false)["set-cookie"], "a=b", "not of whoever asked now");
+        assert!(!updated(&kept, &map(&[]), true).contains_key("date"), "an old date would make it old");
     }
 
     #[tokio::test(start_paused = true)]

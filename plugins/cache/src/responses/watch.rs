@@ -1,13 +1,13 @@
 //! Where requests are seen that may change something: what they change is forgotten (RFC 9111, section 4.4).
 
-use super::{Responses, ask, counts, told::Told};
+use super::{Responses, ask, counts, front::Fronted, told::Told};
 use http::{
     HeaderMap, Method, Request, Response, Uri,
-    header::{CONTENT_LOCATION, LOCATION},
+    header::{CONTENT_LOCATION, LOCATION, UPGRADE},
 };
-use http_body::Body as _;
 use outrigger_core::{Body, BoxFuture, CallCx, Exchange, Result};
 use std::sync::Arc;
+use url::Url;
 
 /// See the module. Events pass by it untouched.
 pub(super) struct Watch {
@@ -24,7 +24,10 @@ impl Watch {
         let method = request.method();
         let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method);
         let told = match *method {
-            Method::GET | Method::HEAD => Told { detail: Some("body"), ..Told::forward("bypass") },
+            Method::GET | Method::HEAD => {
+                let why = if request.headers().contains_key(UPGRADE) { "upgrade" } else { "body" };
+                Told { detail: Some(why), ..Told::forward("bypass") }
+            }
             _ => Told::forward("method"),
         };
         let key = if is_safe { None } else { ask::key(&self.responses.settings, &request) };
@@ -44,9 +47,7 @@ impl Watch {
 
 impl Exchange for Watch {
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
-        let is_read =
-            [Method::GET, Method::HEAD].contains(request.method()) && request.body().is_end_stream();
-        if cx.stream.is_none() || is_read {
+        if cx.stream.is_none() || request.extensions().get::<Fronted>().is_some() {
             return self.inner.send(request, cx);
         }
         Box::pin(self.seen(request, cx))
@@ -55,27 +56,27 @@ impl Exchange for Watch {
 
 /// The keys of what the answer to such a request names, where that is of the same host.
 fn named(answer: &HeaderMap, key: &str) -> Vec<String> {
-    let lines = [LOCATION, CONTENT_LOCATION].into_iter().filter_map(|name| answer.get(name));
-    let uris = lines.filter_map(|line| line.to_str().ok()).filter_map(|line| against(ask::path(key), line));
-    let ours =
-        uris.filter(|uri| uri.authority().is_none_or(|at| at.as_str().eq_ignore_ascii_case(ask::host(key))));
-    let paths = ours.filter_map(|uri| uri.path_and_query().map(ToString::to_string));
-    paths.filter_map(|path| ask::beside(key, &path)).collect()
+    let lines = [LOCATION, CONTENT_LOCATION].into_iter().flat_map(|name| answer.get_all(name));
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    let mut paths: Vec<_> = lines.flat_map(|line| [meant(key, line), as_written(line)]).flatten().collect();
+    paths.dedup();
+    paths.into_iter().filter_map(|path| ask::beside(key, &path)).collect()
 }
 
-/// A reference as it is meant at a path (RFC 3986, section 5.2), but for dots, which no path that is asked for has.
-fn against(path: &str, reference: &str) -> Option<Uri> {
+/// The path and query of a reference, as it is meant at the key's own URL (RFC 3986, section 5.2).
+fn meant(key: &str, reference: &str) -> Option<String> {
+    let base = Url::parse(&format!("http://{}{}", ask::host(key), ask::path(key))).ok()?;
+    let url = base.join(reference).ok()?;
+    let is_same = url.host() == base.host() && url.port() == base.port();
+    is_same.then(|| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned())
+}
+
+/// The same of a path just as it stands there: what is kept under it was asked for with the same letters.
+fn as_written(reference: &str) -> Option<String> {
     let reference = reference.split('#').next().unwrap_or_default();
-    if reference.starts_with('/') || reference.contains("://") {
-        return reference.parse().ok();
-    }
-    let path = path.split('?').next().unwrap_or_default();
-    let (folder, _) = path.rsplit_once('/')?;
-    match reference.chars().next() {
-        None => path.parse().ok(),
-        Some('?') => format!("{path}{reference}").parse().ok(),
-        Some(_) => format!("{folder}/{reference}").parse().ok(),
-    }
+    let is_path = reference.starts_with('/') && !reference.starts_with("//");
+    let uri: Uri = is_path.then(|| reference.parse().ok()).flatten()?;
+    uri.path_and_query().map(ToString::to_string)
 }
 
 #[cfg(test)]
@@ -86,18 +87,26 @@ mod tests {
     #[test]
     fn what_an_answer_names_is_forgotten_where_it_is_of_the_same_host() {
         let named =
-            |name: &'static str, value: &'static str| named(&map(&[(name, value)]), "x.test\n/a/b?c\n\n\nme");
+            |name: &'static str, value: &'static str| named(&map(&[(name, value)]), "x.test\n/a/b?c\n\nme");
         for (reference, path) in [
             ("/d?e", "/d?e"),
             ("http://X.test/d", "/d"),
             ("d", "/a/d"),
-            ("", "/a/b"),
+            ("", "/a/b?c"),
             ("?f", "/a/b?f"),
             ("/d#there", "/d"),
+            ("./d", "/a/d"),
+            ("../d?e", "/d?e"),
+            ("//x.test/d", "/d"),
+            ("https://x.test/d", "/d"),
+            ("/a/%2f", "/a/%2f"),
         ] {
-            assert_eq!(named("location", reference), [format!("x.test\n{path}\n\n\nme")], "{reference}");
+            assert_eq!(named("location", reference), [format!("x.test\n{path}\n\nme")], "{reference}");
             assert_eq!(named("content-location", reference).len(), 1);
         }
-        assert!(named("location", "http://other.test/d").is_empty());
+        assert_eq!(named("location", "/{d}").len(), 2, "as it is written, and as a client writes it");
+        for other in ["http://other.test/d", "//other.test/d", "http://x.test:81/d"] {
+            assert!(named("location", other).is_empty(), "{other}");
+        }
     }
 }

@@ -8,6 +8,8 @@ use crate::store::hash;
 pub const REQUESTS_MAX: usize = 20_000_000;
 /// The longest line, in bytes.
 const LINE_BYTES_MAX: usize = 64 << 10;
+/// What some programs write before the first line of a text in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Bytes of a line that an error shows.
 const SHOWN_MAX: usize = 60;
 /// Keys are known by a hash of 64 bits. A cache of the simulation is no one's target, so the seed is no secret.
@@ -98,6 +100,23 @@ pub enum TraceError {
         /// Whether the first line told the format.
         is_guessed: bool,
     },
+    /// A line has bytes in it that no text has.
+    #[error(
+        "line {line}: found bytes that are no text, expected a trace; gzip and other archives are unpacked before"
+    )]
+    Binary {
+        /// The line, counted from one.
+        line: u64,
+    },
+    /// The first line ends like `key,size`, with a size that is larger than any.
+    #[error(
+        "line {line}: found a size of more than {}, expected key,size; --format keys has it as part of the key",
+        u64::MAX
+    )]
+    TooLarge {
+        /// The line, counted from one.
+        line: u64,
+    },
     /// A line is longer than 64 KiB.
     #[error("line {line}: longer than {LINE_BYTES_MAX} bytes, which no key is; is this a trace?")]
     TooLong {
@@ -149,7 +168,14 @@ impl Trace {
             if length > LINE_BYTES_MAX {
                 return Err(TraceError::TooLong { line });
             }
+            let text = if line == 1 { text.strip_prefix(MARK).unwrap_or(&text) } else { &text };
             let text = text.trim_ascii();
+            if is_binary(text) {
+                return Err(TraceError::Binary { line });
+            }
+            if known.is_none() && has_endless_size(text) {
+                return Err(TraceError::TooLarge { line });
+            }
             if text.is_empty() {
                 continue;
             }
@@ -222,6 +248,18 @@ impl Trace {
         let room = (REQUESTS_MAX - self.requests.len()) as u64;
         if count > room { Err(TraceError::TooMany { line }) } else { Ok(()) }
     }
+}
+
+/// Whether it has bytes that neither a URL nor a name has; letters of any encoding are none of them.
+fn is_binary(line: &[u8]) -> bool {
+    line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+}
+
+/// Whether behind the last comma stand more digits than any size has.
+fn has_endless_size(line: &[u8]) -> bool {
+    let Some(comma) = line.iter().rposition(|byte| *byte == b',') else { return false };
+    let size = line[comma + 1..].trim_ascii();
+    !size.is_empty() && size.iter().all(u8::is_ascii_digit) && number(size).is_none()
 }
 
 fn is_heading(line: &[u8]) -> bool {
@@ -301,6 +339,23 @@ mod tests {
         let error = Trace::read("1 0 0 0".as_bytes(), Some(Format::Arc)).unwrap_err().to_string();
         assert!(error.starts_with("line 1: found \"1 0 0 0\", expected four numbers"), "{error}");
         assert!(!error.contains("--format"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_trace_is_refused_and_a_mark_before_the_heading_is_none_of_it() {
+        for (bytes, line) in [(&b"\x1f\x8b\x08\x00x"[..], 1), (b"a\nb\x00c\n", 2), (b"\x7fELF", 1)] {
+            let error = Trace::read(bytes, None).unwrap_err();
+            assert!(matches!(error, TraceError::Binary { line: at } if at == line), "{error}");
+        }
+        let marked = read("\u{feff}key,size\na,5\n").unwrap();
+        assert_eq!((marked.format(), sizes(&marked)), (Format::KeySize, vec![5]));
+        let error = read("a,18446744073709551616\nb,1\n").unwrap_err();
+        assert!(
+            error.to_string().starts_with("line 1: found a size of more than 18446744073709551615"),
+            "{error}"
+        );
+        assert!(Trace::read("a,18446744073709551616".as_bytes(), Some(Format::Keys)).is_ok());
+        assert!(read("/caf\u{e9}?a=b\n").is_ok() && Trace::read(&b"/caf\xe9\n"[..], None).is_ok());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) const RESPONSES: &[Setting] = &[
         "cache.responses.coalesce_wait",
         span(Duration::ZERO, Duration::from_hours(1)),
         "5s",
-        "How long a request waits for another that fetches the same answer; then it goes on by itself.",
+        "How long requests wait for one that fetches the same answer; then one more goes, and after as long again all do.",
     ),
     setting(
         "cache.responses.pass_for",
@@ -76,6 +76,13 @@ pub(super) const RESPONSES: &[Setting] = &[
         Kind::Word(&["credentials", "ignored"]),
         "credentials",
         "Whether a request with a cookie is one with credentials, which gets and leaves only what is marked public.",
+    ),
+    setting(
+        "cache.responses.set_cookie",
+        Kind::Word(&["public", "kept"]),
+        "public",
+        "Of which answers the cookies that they set are kept and given to all: of those marked public, or of all that are \
+         kept. Another answer that sets one is kept without it where it has s-maxage, else not at all.",
     ),
     setting(
         "cache.responses.client_control",
