@@ -266,9 +266,7 @@ impl Ingress {
 
     /// The headers of the hop that are kept, and how many events it brought together.
     fn hop_of(&self, parts: &Parts, batch: Option<usize>) -> Vec<(String, String)> {
-        let value =
-            |name: &&str| Some(((*name).to_owned(), parts.headers.get(*name)?.to_str().ok()?.to_owned()));
-        let mut kept: Vec<_> = self.hop.iter().filter_map(value).collect();
+        let mut kept = crate::registry::hop_of(self.hop, &parts.headers);
         if let Some(events) = batch
             && !kept.is_empty()
         {

@@ -5,11 +5,12 @@
 //!
 //! In reading order: [`config`]; [`context`] reads and writes where in a trace somebody is (W3C, B3, X-Ray); `begin` decides
 //! at the start of a timeline, `finish` at its end, whether it is kept; [`ring`] keeps the last ones for people;
-//! [`spans`] makes spans of them (pure); `queue`, `export` and `otlp` bring those to a collector, and [`metrics`] what is
+//! [`spans`] makes spans of them (pure); `queue`, `export`, `otlp`, `post` and `answer` bring those to a collector, and [`metrics`] what is
 //! counted.
 //!
 //! Nothing here can fail an event: what finds no room is dropped and counted.
 
+mod answer;
 mod begin;
 pub mod config;
 pub mod context;
@@ -23,7 +24,7 @@ mod queue;
 pub mod ring;
 pub mod spans;
 
-pub use config::{Config, Export, Propagator, Protocol, Sampling, Tls};
+pub use config::{Config, Export, Propagator, Protocol, Sampling, Tls, Way};
 
 use export::Exporter;
 use outrigger_core::{BoxFuture, Error, Event, Kind, Observe, Plugin, Result, Settlement, Timeline};
@@ -127,18 +128,25 @@ impl Observe for Inner {
     }
 
     fn finished(&self, _event: &Event, _settlement: &Settlement, timeline: &Timeline) {
-        self.answered(timeline);
+        self.ring.ended(self.end(timeline));
         if let Some(trunk) = timeline.ended_trunk() {
-            self.answered(&trunk);
+            self.ring.ended(self.end(&trunk));
         }
     }
 
     fn answered(&self, timeline: &Timeline) {
-        if let Some(exporter) = &self.exporter
-            && self.keep.keeps(timeline)
-        {
+        self.end(timeline);
+    }
+}
+
+impl Inner {
+    /// Keeps the spans of what has ended where they are to be kept. Gives back its steps.
+    fn end(&self, timeline: &Timeline) -> usize {
+        let (keeps, steps) = self.keep.judge(timeline);
+        if let Some(exporter) = self.exporter.as_ref().filter(|_| keeps) {
             exporter.push(timeline.clone());
         }
+        steps
     }
 }
 

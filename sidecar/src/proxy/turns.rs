@@ -82,8 +82,7 @@ impl Turns {
     /// Begins the timeline of a request that has its turn, and tells the function where in a trace it is.
     fn begin(&self, request: &mut Request<Body>, started: Instant) -> Timeline {
         let headers = request.headers_mut();
-        let value = |name: &&str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned()));
-        let hop: Vec<_> = self.hop.iter().filter_map(value).collect();
+        let hop = crate::registry::hop_of(self.hop, headers);
         let about =
             About::request(&super::NAME.into(), request.method().as_str(), request.uri().path(), unix_ms());
         let timeline = Timeline::start(started, about);
