@@ -87,7 +87,7 @@ pub fn find(propagators: &[Propagator], baggage: &[String], headers: &[(String, 
                     None => (headers.only("googclient_traceparent"), "googclient_tracestate"),
                     text => (text, "tracestate"),
                 };
-                let place = text.flatten().and_then(traceparent);
+                let place = text.and_then(traceparent);
                 found.state = place.and_then(|_| state::joined(headers.all(state)));
                 Said::by(place)
             }
@@ -113,11 +113,11 @@ impl<'a> Headers<'a> {
         self.all(wanted).next().map(str::trim)
     }
 
-    /// One that may be there once: none within where it is there several times.
-    fn only(&self, wanted: &str) -> Option<Option<&'a str>> {
+    /// One that may be there once: empty, and so not well formed, where it is there several times.
+    fn only(&self, wanted: &str) -> Option<&'a str> {
         let mut all = self.all(wanted);
         let first = all.next()?;
-        Some(all.next().is_none().then(|| first.trim()))
+        Some(if all.next().is_none() { first.trim() } else { "" })
     }
 
     fn b3(&self) -> Said {

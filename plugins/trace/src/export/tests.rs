@@ -120,7 +120,7 @@ async fn collector(answers: Vec<(&'static str, Vec<u8>)>) -> (String, channel::R
 /// What comes of three events with these answers, and how many spans each request had.
 async fn sent(answers: Vec<(&'static str, Vec<u8>)>) -> (Counts, Vec<usize>) {
     let (url, mut told) = collector(answers).await;
-    let exporter = Exporter::start(Export { interval: Duration::from_secs(60), ..export(&url) }).unwrap();
+    let exporter = Exporter::start(Export { interval: Duration::from_mins(1), ..export(&url) }).unwrap();
     (1..=3).for_each(|span| exporter.push(timeline(span)));
     exporter.close().await;
     let mut spans = Vec::new();
