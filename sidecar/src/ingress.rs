@@ -266,11 +266,7 @@ impl Ingress {
 
     /// The headers of the hop that are kept, and how many events it brought together.
     fn hop_of(&self, parts: &Parts, batch: Option<usize>) -> Vec<(String, String)> {
-        let values = |name: &'static str| {
-            let values = parts.headers.get_all(name).into_iter();
-            values.filter_map(move |value| Some((name.to_owned(), value.to_str().ok()?.to_owned())))
-        };
-        let mut kept: Vec<_> = self.hop.iter().copied().flat_map(values).collect();
+        let mut kept = crate::registry::hop_of(self.hop, &parts.headers);
         if let Some(events) = batch
             && !kept.is_empty()
         {

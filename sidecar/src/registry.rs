@@ -32,7 +32,7 @@ mod trace;
 pub use self::broker::{Brokers, Feed, Home, Homes, Replays, Series, Wish};
 #[cfg(feature = "http")]
 pub use self::client::{function, target};
-pub use self::plugins::{Kept, Plugins, Traces, hop, plugins};
+pub use self::plugins::{Kept, Plugins, Traces, check_trace, hop, hop_of, plugins};
 
 use crate::{
     audit::Auditor, config, dead_api::Dead, dispatch::Overflow, events_api::Events, ingress::Accept,

@@ -58,10 +58,13 @@ impl Begin {
             }
             place => place,
         };
-        links.extend(of_event.filter(|began| parent.is_none_or(|parent| parent.trace != began.trace)));
-        let trace = parent.map_or_else(|| self.fresh(random), |parent| parent.trace);
-        let by_parent = parent.filter(|_| self.sampling.parent_based);
-        let sampled = by_parent.map_or_else(|| self.is_sampled(trace), |parent| parent.sampled);
+        let is_other =
+            |began: &Place| parent.is_none_or(|it| (it.trace, it.span) != (began.trace, began.span));
+        links.extend(of_event.filter(is_other));
+        let root = found.root.filter(|_| !found.is_batch);
+        let trace = parent.map(|parent| parent.trace).or(root).unwrap_or_else(|| self.fresh(random));
+        let told = found.sampled.filter(|_| self.sampling.parent_based && !found.is_batch);
+        let sampled = told.unwrap_or_else(|| self.is_sampled(trace));
         Trace {
             own: Place { trace, span, sampled },
             parent: parent.map(|parent| parent.span),
@@ -139,6 +142,36 @@ mod tests {
         assert_eq!(trace.links.iter().map(|link| link.span).collect::<Vec<_>>(), [0x2222_2222_2222_2222]);
         assert_eq!(trace.state.as_deref(), Some("a=b"));
         assert_eq!(event.text("traceparent").as_deref(), Some(origin), "it is the event's own");
+    }
+
+    #[test]
+    fn the_events_own_span_is_linked_also_within_the_same_trace() {
+        let links = |of_event: &str| {
+            let mut event = Event::new("1", "/s", "t").unwrap();
+            event.set("traceparent", Value::String(of_event)).unwrap();
+            let timeline = begun(&begin(1.0, true), Some(&event), &[("traceparent", PARENT)]);
+            timeline.trace().unwrap().links.iter().map(|link| link.span).collect::<Vec<_>>()
+        };
+        let other = "00-0af7651916cd43dd8448eb211c80319c-2222222222222222-01";
+        assert_eq!((links(other), links(PARENT)), (vec![0x2222_2222_2222_2222], vec![]));
+    }
+
+    #[test]
+    fn a_root_alone_is_gone_on_with_and_a_decision_alone_holds() {
+        let begin = |ratio| {
+            let sampling = Sampling { ratio, parent_based: true };
+            let rng = Mutex::new(fastrand::Rng::with_seed(1));
+            Begin::new(sampling, &[Propagator::XRay, Propagator::B3], Vec::new(), rng)
+        };
+        let root = ("x-amzn-trace-id", "Root=1-58406520-a006649127e371903a2de979");
+        for ratio in [0.0, 1.0] {
+            let timeline = begun(&begin(ratio), None, &[root]);
+            let trace = timeline.trace().unwrap();
+            assert_eq!((trace.parent, trace.own.sampled), (None, ratio > 0.5), "nobody decided");
+            assert_eq!(trace.own.trace, 0x5840_6520_a006_6491_27e3_7190_3a2d_e979);
+        }
+        let sampled = |value| begun(&begin(1.0), None, &[("b3", value)]).trace().unwrap().own.sampled;
+        assert_eq!(["0", "1"].map(sampled), [false, true]);
     }
 
     #[test]

@@ -54,24 +54,20 @@ pub enum Propagator {
 /// Where spans and metrics go, and how.
 #[derive(Debug, Clone)]
 pub struct Export {
-    /// How OTLP is spoken.
-    pub protocol: Protocol,
-    /// Where spans go: the collector for gRPC, the whole URL for HTTP.
-    pub traces: Option<Uri>,
+    /// The way of spans; none sends none.
+    pub traces: Option<Way>,
     /// The same of metrics.
-    pub metrics: Option<Uri>,
-    /// Sent along, such as a token.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether requests are packed by gzip.
-    pub gzip: bool,
-    /// How long one request may take.
-    pub timeout: Duration,
-    /// TLS.
-    pub tls: Tls,
+    pub metrics: Option<Way>,
     /// Events that wait for their export; beyond it they are dropped.
     pub queue_events: usize,
+    /// The same in bytes.
+    pub queue_bytes: usize,
     /// Events in one request.
     pub batch_events: usize,
+    /// The bytes of one request; a single event may have more.
+    pub batch_bytes: usize,
+    /// The characters of one attribute's value; what is longer is cut.
+    pub attribute_chars: usize,
     /// How long an event waits for others.
     pub interval: Duration,
     /// How often metrics are sent.
@@ -80,6 +76,23 @@ pub struct Export {
     pub flush_timeout: Duration,
     /// What describes this process.
     pub resource: Vec<(String, String)>,
+}
+
+/// The way of one kind of message to its collector.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// How OTLP is spoken.
+    pub protocol: Protocol,
+    /// The collector for gRPC, the whole URL for HTTP.
+    pub url: Uri,
+    /// Sent along, such as a token.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether requests are packed by gzip.
+    pub gzip: bool,
+    /// How long one request may take, with all its tries.
+    pub timeout: Duration,
+    /// TLS.
+    pub tls: Tls,
 }
 
 /// How OTLP is spoken.

@@ -1,16 +1,17 @@
 //! The thread that brings spans and metrics to the collector. The path only fills its queue.
 
+mod spans;
+
 use crate::{
     Counts, NAME,
     config::Export,
     lock,
-    metrics::Gather,
-    otlp::Collector,
-    queue::Queue,
-    spans::{self, Anchor},
+    metrics::{self, Gather},
+    otlp::Line,
+    queue::{Bounds, Queue},
 };
-use opentelemetry::InstrumentationScope;
 use outrigger_core::{Error, Kind, Result, Timeline};
+use spans::Spans;
 use std::{
     sync::{
         Arc, Mutex,
@@ -21,11 +22,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::{
-    sync::{Notify, watch},
-    time::{MissedTickBehavior, interval_at, timeout},
+    sync::watch,
+    time::{Interval, MissedTickBehavior, interval_at, timeout},
 };
 
-/// How often at most a collector that does not answer is told in the log.
+/// What the log says where a collector took only a part.
+const REFUSED: &str = "the collector took a part of them";
+/// How often at most the log says the same of a collector.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) struct Exporter {
@@ -35,24 +38,28 @@ pub(crate) struct Exporter {
 
 struct Shared {
     queue: Queue,
-    /// Beyond the queue: what the collector has, what it did not take, and requests that failed.
+    /// Beyond the queue: what the collector has, and requests that failed.
     exported: AtomicU64,
     failed: AtomicU64,
     gather: Mutex<Option<Gather>>,
-    stop: Notify,
+    stop: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
-    complained: Mutex<Option<Instant>>,
+    /// What was said, and when.
+    complained: Mutex<Vec<(&'static str, &'static str, Instant)>>,
 }
 
 impl Exporter {
     /// Starts the thread.
     pub(crate) fn start(export: Export) -> Result<Self> {
         let shared = Arc::new(Shared {
-            queue: Queue::new(export.queue_events, export.batch_events),
+            queue: Queue::new(
+                Bounds { events: export.queue_events, bytes: export.queue_bytes },
+                Bounds { events: export.batch_events, bytes: export.batch_bytes },
+            ),
             exported: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             gather: Mutex::default(),
-            stop: Notify::new(),
+            stop: watch::Sender::new(false),
             stopped: watch::Sender::new(false),
             complained: Mutex::default(),
         });
@@ -87,11 +94,11 @@ impl Exporter {
     /// Sends what waits, and waits for that as long as the configuration says. Cancel safe.
     pub(crate) async fn close(&self) {
         let mut stopped = self.shared.stopped.subscribe();
-        self.shared.stop.notify_one();
+        self.shared.stop.send_replace(true);
         let ended = stopped.wait_for(|stopped| *stopped);
         if timeout(self.flush_timeout, ended).await.is_err() {
             let left = self.shared.queue.len();
-            tracing::warn!(left, "the collector did not take the last spans in time");
+            tracing::warn!(left, "the collector did not take the last spans and metrics in time");
         }
     }
 }
@@ -99,7 +106,7 @@ impl Exporter {
 impl Drop for Exporter {
     /// The thread ends by itself.
     fn drop(&mut self) {
-        self.shared.stop.notify_one();
+        self.shared.stop.send_replace(true);
     }
 }
 
@@ -111,10 +118,15 @@ fn run(export: &Export, shared: &Shared, made: &mpsc::SyncSender<Result<()>>) {
         Err(error) => return drop(made.send(Err(Error::new(Kind::Storage, format!("trace: {error}"))))),
     };
     runtime.block_on(async {
-        match Collector::new(export) {
-            Ok(collector) => {
+        let lines = Spans::new(export).and_then(|spans| {
+            let metrics = export.metrics.as_ref().map(Line::new).transpose()?;
+            Ok((spans, metrics))
+        });
+        match lines {
+            Ok((spans, metrics)) => {
                 let _ = made.send(Ok(()));
-                shared.work(&collector, export).await;
+                // Neither waits for the other: each may have a collector of its own.
+                tokio::join!(shared.spans(&spans, export), shared.metrics(metrics.as_ref(), export));
             }
             Err(error) => drop(made.send(Err(error))),
         }
@@ -122,78 +134,55 @@ fn run(export: &Export, shared: &Shared, made: &mpsc::SyncSender<Result<()>>) {
     shared.stopped.send_replace(true);
 }
 
+fn tick(every: Duration) -> Interval {
+    let mut tick = interval_at(tokio::time::Instant::now() + every, every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
 impl Shared {
-    async fn work(&self, collector: &Collector, export: &Export) {
-        let scope =
-            InstrumentationScope::builder("outrigger").with_version(env!("CARGO_PKG_VERSION")).build();
-        let tick = |every| {
-            let mut tick = interval_at(tokio::time::Instant::now() + every, every);
-            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            tick
-        };
-        let (mut spans, mut metrics) = (tick(export.interval), tick(export.metrics_interval));
-        loop {
-            let is_last = tokio::select! {
-                biased;
-                () = self.stop.notified() => true,
-                _ = metrics.tick() => {
-                    self.send_metrics(collector).await;
-                    false
-                }
-                () = self.queue.enough() => false,
-                _ = spans.tick() => false,
+    /// Ends with the process. Cancel safe.
+    async fn ending(&self) {
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+
+    async fn metrics(&self, line: Option<&Line>, export: &Export) {
+        let Some(line) = line else { return };
+        let (started, mut tick) = (SystemTime::now(), tick(export.metrics_interval));
+        let mut is_last = false;
+        while !is_last {
+            is_last = tokio::select! {
+                () = self.ending() => true,
+                _ = tick.tick() => false,
             };
-            self.send_spans(collector, &scope, is_last).await;
-            if is_last {
-                return self.send_metrics(collector).await;
+            let Some(gather) = lock(&self.gather).clone() else { continue };
+            let request = metrics::request(gather(), &export.resource, (started, SystemTime::now()));
+            match line.tell(&request).await {
+                Ok(None) => {}
+                Ok(Some(refused)) => self.complain("metrics", &refused.why, REFUSED),
+                Err(failure) => self.failed("metrics", failure.why()),
             }
         }
     }
 
-    /// Sends a batch; at the end all that wait.
-    async fn send_spans(&self, collector: &Collector, scope: &InstrumentationScope, all: bool) {
-        loop {
-            let batch = self.queue.take();
-            if batch.is_empty() {
-                return;
-            }
-            let anchor = Anchor(Instant::now(), SystemTime::now());
-            let mut made = Vec::with_capacity(batch.len() * 6);
-            for timeline in &batch {
-                spans::add(timeline, anchor, scope, &mut made);
-            }
-            let count = batch.len() as u64;
-            drop(batch);
-            match collector.spans(made).await {
-                Ok(()) => {
-                    self.exported.fetch_add(count, Ordering::Relaxed);
-                }
-                Err(why) => {
-                    self.queue.dropped.fetch_add(count, Ordering::Relaxed);
-                    self.complain("spans", &why);
-                }
-            }
-            if !all {
-                return;
-            }
-        }
-    }
-
-    async fn send_metrics(&self, collector: &Collector) {
-        let Some(gather) = lock(&self.gather).clone() else { return };
-        if let Err(why) = collector.metrics(gather()).await {
-            self.complain("metrics", &why);
-        }
-    }
-
-    fn complain(&self, what: &'static str, why: &str) {
+    fn failed(&self, what: &'static str, why: &str) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+        self.complain(what, why, "the collector takes nothing; events go on as before");
+    }
+
+    /// Says it in the log, unless it was said within the last minute.
+    fn complain(&self, what: &'static str, why: &str, told: &'static str) {
         let now = Instant::now();
         let mut complained = lock(&self.complained);
-        if complained.is_none_or(|last| now.duration_since(last) >= COMPLAIN_EVERY) {
-            *complained = Some(now);
-            let dropped = self.queue.dropped.load(Ordering::Relaxed);
-            tracing::warn!(what, why, dropped, "the collector takes nothing; events go on as before");
+        complained.retain(|(.., last)| now.duration_since(*last) < COMPLAIN_EVERY);
+        if complained.iter().any(|(other, said, _)| (*other, *said) == (what, told)) {
+            return;
         }
+        complained.push((what, told, now));
+        let dropped = self.queue.dropped.load(Ordering::Relaxed);
+        tracing::warn!(what, why, dropped, "{told}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,18 +14,16 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    /// Whether the spans of this timeline are kept.
-    pub(crate) fn keeps(self, timeline: &Timeline) -> bool {
-        let Some(trace) = timeline.trace() else { return false };
-        if trace.own.sampled {
-            return true;
-        }
+    /// Whether the spans of this timeline are kept, and how many steps it has.
+    pub(crate) fn judge(self, timeline: &Timeline) -> (bool, usize) {
+        let Some(trace) = timeline.trace() else { return (false, 0) };
         timeline.with_steps(|steps| {
             let is_slow = || {
                 let took = steps.last().map_or(Duration::ZERO, |(_, at)| Duration::from_nanos(*at));
                 self.slow.is_some_and(|slow| took > slow)
             };
-            self.errors && steps.iter().any(|(step, _)| failed(*step)) || is_slow()
+            let failed = || self.errors && steps.iter().any(|(step, _)| failed(*step));
+            (trace.own.sampled || failed() || is_slow(), steps.len())
         })
     }
 }

@@ -5,11 +5,12 @@
 //!
 //! In reading order: [`config`]; [`context`] reads and writes where in a trace somebody is (W3C, B3, X-Ray); `begin` decides
 //! at the start of a timeline, `finish` at its end, whether it is kept; [`ring`] keeps the last ones for people;
-//! [`spans`] makes spans of them (pure); `queue`, `export` and `otlp` bring those to a collector, and [`metrics`] what is
+//! [`spans`] makes spans of them (pure); `queue`, `export`, `otlp`, `post` and `answer` bring those to a collector, and [`metrics`] what is
 //! counted.
 //!
 //! Nothing here can fail an event: what finds no room is dropped and counted.
 
+mod answer;
 mod begin;
 pub mod config;
 pub mod context;
@@ -23,7 +24,7 @@ mod queue;
 pub mod ring;
 pub mod spans;
 
-pub use config::{Config, Export, Propagator, Protocol, Sampling, Tls};
+pub use config::{Config, Export, Propagator, Protocol, Sampling, Tls, Way};
 
 use export::Exporter;
 use outrigger_core::{
@@ -137,25 +138,37 @@ impl Observe for Inner {
     /// Of an event that goes to several targets all is kept or nothing: parts of a trace explain little.
     fn finished(&self, _event: Option<&Event>, _settlement: &Settlement, timeline: &Timeline) {
         match timeline.end() {
-            Ended::Alone => self.answered(timeline),
+            Ended::Alone => self.ring.ended(self.end(timeline)),
             Ended::Open => {}
-            Ended::All(all) => {
-                if let Some(exporter) = &self.exporter
-                    && all.iter().any(|timeline| self.keep.keeps(timeline))
-                {
-                    for timeline in all {
-                        exporter.push(timeline);
-                    }
-                }
-            }
+            Ended::All(all) => self.end_together(all),
         }
     }
 
     fn answered(&self, timeline: &Timeline) {
-        if let Some(exporter) = &self.exporter
-            && self.keep.keeps(timeline)
-        {
+        self.end(timeline);
+    }
+}
+
+impl Inner {
+    /// Keeps the spans of what has ended where they are to be kept. Gives back its steps.
+    fn end(&self, timeline: &Timeline) -> usize {
+        let (keeps, steps) = self.keep.judge(timeline);
+        if let Some(exporter) = self.exporter.as_ref().filter(|_| keeps) {
             exporter.push(timeline.clone());
+        }
+        steps
+    }
+
+    /// The same of an event that went to several targets.
+    fn end_together(&self, all: Vec<Timeline>) {
+        let judged: Vec<_> = all.iter().map(|timeline| self.keep.judge(timeline)).collect();
+        if let Some(exporter) = self.exporter.as_ref().filter(|_| judged.iter().any(|(keeps, _)| *keeps)) {
+            for timeline in all {
+                exporter.push(timeline);
+            }
+        }
+        for (_, steps) in judged {
+            self.ring.ended(steps);
         }
     }
 }

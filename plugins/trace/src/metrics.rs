@@ -69,14 +69,18 @@ pub fn request(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..InstrumentationScope::default()
     };
-    let resource = Resource { attributes: attributes(resource.to_vec()), ..Resource::default() };
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
-            resource: Some(resource),
+            resource: Some(self::resource(resource)),
             scope_metrics: vec![ScopeMetrics { scope: Some(scope), metrics, schema_url: String::new() }],
             schema_url: String::new(),
         }],
     }
+}
+
+/// What describes this process, as OTLP has it.
+pub(crate) fn resource(of: &[(String, String)]) -> Resource {
+    Resource { attributes: attributes(of.to_vec()), ..Resource::default() }
 }
 
 fn metric(family: Family, times: (u64, u64)) -> Option<Metric> {

@@ -1,189 +1,227 @@
-//! Speaking OTLP: spans by opentelemetry-otlp's exporter, metrics by its messages, over the same connection.
+//! Speaking OTLP: a message to the collector, by gRPC or HTTP, tried again where that may help. Nothing here reads the
+//! environment: what a way is made of stands in its configuration.
 
 use crate::{
-    config::{Export, Protocol},
+    answer::{Failure, words},
+    config::{Protocol, Way},
     invalid,
-    metrics::{self, Family},
     post::Post,
 };
-use bytes::Bytes;
-use flate2::{Compression as Level, write::GzEncoder};
-use http::{HeaderMap, HeaderValue, Request, Uri, header};
-use opentelemetry_http::HttpClient as _;
-use opentelemetry_otlp::{
-    Compression, SpanExporter, WithExportConfig as _, WithHttpConfig as _, WithTonicConfig as _,
-};
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, metrics_service_client::MetricsServiceClient,
-};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{SpanData, SpanExporter as _},
+use http::{HeaderMap, uri::PathAndQuery};
+use opentelemetry_proto::tonic::collector::{
+    metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse},
+    trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
 };
 use outrigger_core::Result;
-use prost::Message as _;
-use std::{io::Write as _, time::SystemTime};
+use outrigger_net::client::reason;
+use prost::Message;
+use std::{future::Future, time::Duration};
+use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{
+    client::Grpc,
     codec::CompressionEncoding,
     metadata::MetadataMap,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
+use tonic_prost::ProstCodec;
 
-/// A collector, as it is spoken to. To be made and used within a runtime.
-pub(crate) struct Collector {
-    spans: Option<SpanExporter>,
-    metrics: Option<Metrics>,
-    resource: Vec<(String, String)>,
-    started: SystemTime,
+/// So often one message is sent at most.
+const TRIES_MAX: u32 = 5;
+/// How long the second try waits, where the collector says nothing else; each further one twice as long.
+const WAIT_FIRST: Duration = Duration::from_millis(100);
+
+/// What OTLP carries.
+pub(crate) trait Told: Message + Clone + 'static {
+    /// What it is answered with.
+    type Answer: Message + Default + 'static;
+    /// The method of gRPC.
+    const METHOD: &'static str;
+
+    /// How many parts of it the collector did not take, and why.
+    fn refused(answer: Self::Answer) -> Option<Refused>;
 }
 
-/// What a request by HTTP is made of.
-struct Posting {
-    post: Post,
-    url: Uri,
-    headers: HeaderMap,
-    gzip: bool,
+/// What a collector did not take of a message that it took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) count: u64,
+    pub(crate) why: String,
 }
 
-/// The way of metrics.
-enum Metrics {
-    Grpc(Box<(MetricsServiceClient<Channel>, MetadataMap)>),
-    Http(Box<Posting>),
+impl Refused {
+    fn of(count: i64, why: &str) -> Option<Self> {
+        let count = u64::try_from(count).unwrap_or(0);
+        (count > 0 || !why.is_empty()).then(|| Self { count, why: words(why) })
+    }
 }
 
-impl Collector {
+impl Told for ExportTraceServiceRequest {
+    type Answer = ExportTraceServiceResponse;
+    const METHOD: &'static str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+    fn refused(answer: Self::Answer) -> Option<Refused> {
+        answer.partial_success.and_then(|part| Refused::of(part.rejected_spans, &part.error_message))
+    }
+}
+
+impl Told for ExportMetricsServiceRequest {
+    type Answer = ExportMetricsServiceResponse;
+    const METHOD: &'static str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+
+    fn refused(answer: Self::Answer) -> Option<Refused> {
+        answer.partial_success.and_then(|part| Refused::of(part.rejected_data_points, &part.error_message))
+    }
+}
+
+/// The way to a collector for one kind of message. To be made and used within a runtime.
+pub(crate) struct Line {
+    speech: Speech,
+    timeout: Duration,
+}
+
+enum Speech {
+    Grpc(Box<Call>),
+    Http(Box<Post>),
+}
+
+struct Call {
+    client: Grpc<Channel>,
+    metadata: MetadataMap,
+}
+
+impl Line {
     /// Connects nowhere yet.
-    pub(crate) fn new(export: &Export) -> Result<Self> {
-        let headers: HeaderMap = export.headers.iter().cloned().collect();
-        let (spans, metrics) = match export.protocol {
-            Protocol::Grpc => grpc(export, &headers)?,
-            Protocol::Http => http(export, &headers)?,
+    pub(crate) fn new(way: &Way) -> Result<Self> {
+        let speech = match way.protocol {
+            Protocol::Grpc => Speech::Grpc(Box::new(Call::new(way)?)),
+            Protocol::Http => Speech::Http(Box::new(Post::new(way))),
         };
-        let spans = spans.map(|mut spans| {
-            spans.set_resource(&resource(export));
-            spans
-        });
-        Ok(Self { spans, metrics, resource: export.resource.clone(), started: SystemTime::now() })
+        Ok(Self { speech, timeout: way.timeout })
     }
 
-    /// Sends spans; false where they are lost.
-    pub(crate) async fn spans(&self, spans: Vec<SpanData>) -> std::result::Result<(), String> {
-        match &self.spans {
-            Some(exporter) => exporter.export(spans).await.map_err(|error| error.to_string()),
-            None => Ok(()),
-        }
-    }
-
-    /// Sends what is counted.
-    pub(crate) async fn metrics(&self, families: Vec<Family>) -> std::result::Result<(), String> {
-        let Some(metrics) = &self.metrics else { return Ok(()) };
-        let request = metrics::request(families, &self.resource, (self.started, SystemTime::now()));
-        match metrics {
-            Metrics::Grpc(calling) => {
-                let (client, metadata) = &**calling;
-                let request =
-                    tonic::Request::from_parts(metadata.clone(), tonic::Extensions::default(), request);
-                let sent = client.clone().export(request).await;
-                sent.map(drop).map_err(|status| status.to_string())
+    /// Sends a message, within the way's timeout for all tries together.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves it open whether the collector has it.
+    pub(crate) async fn tell<T: Told>(&self, message: &T) -> std::result::Result<Option<Refused>, Failure> {
+        let answer = match &self.speech {
+            Speech::Grpc(call) => retried(self.timeout, async || call.once(message).await).await,
+            Speech::Http(post) => {
+                let body = post.packed(message)?;
+                retried(self.timeout, async || post.once(body.clone()).await).await
             }
-            Metrics::Http(posting) => {
-                let Posting { post, url, .. } = &**posting;
-                let answer =
-                    post.send_bytes(posted(&request, posting)?).await.map_err(|error| error.to_string())?;
-                let status = answer.status();
-                if status.is_success() { Ok(()) } else { Err(format!("{url}: status {status}")) }
-            }
-        }
+        };
+        answer.map(T::refused)
     }
 }
 
-type Ways = (Option<SpanExporter>, Option<Metrics>);
-
-fn grpc(export: &Export, headers: &HeaderMap) -> Result<Ways> {
-    let metadata = MetadataMap::from_headers(headers.clone());
-    let spans = match &export.traces {
-        None => None,
-        Some(url) => {
-            let exporter = SpanExporter::builder()
-                .with_tonic()
-                .with_channel(channel(export, url)?)
-                .with_timeout(export.timeout)
-                .with_metadata(metadata.clone());
-            let exporter = if export.gzip { exporter.with_compression(Compression::Gzip) } else { exporter };
-            Some(exporter.build().map_err(invalid)?)
+/// What `once` comes to at last.
+async fn retried<A, F>(within: Duration, once: impl Fn() -> F) -> std::result::Result<A, Failure>
+where
+    F: Future<Output = std::result::Result<A, Failure>>,
+{
+    let deadline = Instant::now() + within;
+    let mut wait = WAIT_FIRST;
+    let mut last = None;
+    for tries in 1.. {
+        let (after, why) = match timeout_at(deadline, once()).await {
+            Ok(Err(Failure::Later { after, why })) => (after, why),
+            Ok(ended) => return ended,
+            Err(_) => {
+                let why = last.map_or_else(String::new, |why| format!("; before that: {why}"));
+                return Err(Failure::Lost(format!("no answer within {within:?}{why}")));
+            }
+        };
+        // Whoever else was turned away does not come again at the same time.
+        let pause = after.unwrap_or_else(|| wait.mul_f64(0.5 + fastrand::f64() / 2.0));
+        if tries == TRIES_MAX || Instant::now() + pause >= deadline {
+            return Err(Failure::Lost(why));
         }
-    };
-    let metrics = match &export.metrics {
-        None => None,
-        Some(url) => {
-            let client = MetricsServiceClient::new(channel(export, url)?);
-            let client = if export.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client };
-            Some(Metrics::Grpc(Box::new((client, metadata))))
-        }
-    };
-    Ok((spans, metrics))
+        sleep(pause).await;
+        (wait, last) = (wait * 2, Some(why));
+    }
+    unreachable!("the last try returns")
 }
 
-fn channel(export: &Export, url: &Uri) -> Result<Channel> {
-    let endpoint = Endpoint::from(url.clone()).timeout(export.timeout).connect_timeout(export.timeout);
-    if url.scheme_str() != Some("https") {
+impl Call {
+    fn new(way: &Way) -> Result<Self> {
+        let headers: HeaderMap = way.headers.iter().cloned().collect();
+        let client = Grpc::new(channel(way)?);
+        let client = if way.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client };
+        // Whoever is sent gzip may answer so.
+        let client = client.accept_compressed(CompressionEncoding::Gzip);
+        Ok(Self { client, metadata: MetadataMap::from_headers(headers) })
+    }
+
+    async fn once<T: Told>(&self, message: &T) -> std::result::Result<T::Answer, Failure> {
+        let mut client = self.client.clone();
+        let later = |error: tonic::transport::Error| Failure::Later { after: None, why: reason(&error) };
+        client.ready().await.map_err(later)?;
+        let (metadata, extensions) = (self.metadata.clone(), tonic::Extensions::default());
+        let request = tonic::Request::from_parts(metadata, extensions, message.clone());
+        let codec = ProstCodec::<T, T::Answer>::default();
+        let answer = client.unary(request, PathAndQuery::from_static(T::METHOD), codec).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| Failure::of_grpc(&status))
+    }
+}
+
+fn channel(way: &Way) -> Result<Channel> {
+    let endpoint = Endpoint::from(way.url.clone()).timeout(way.timeout).connect_timeout(way.timeout);
+    if way.url.scheme_str() != Some("https") {
         return Ok(endpoint.connect_lazy());
     }
-    let tls = match &export.tls.ca {
+    let tls = match &way.tls.ca {
         Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
         None => ClientTlsConfig::new().with_native_roots(),
     };
-    let tls = match &export.tls.pair {
+    let tls = match &way.tls.pair {
         Some((certificate, key)) => tls.identity(Identity::from_pem(certificate, key)),
         None => tls,
     };
     Ok(endpoint.tls_config(tls).map_err(invalid)?.connect_lazy())
 }
 
-fn http(export: &Export, headers: &HeaderMap) -> Result<Ways> {
-    let post = Post::new(export.tls.client.clone(), export.timeout);
-    let spans = match &export.traces {
-        None => None,
-        Some(url) => {
-            let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
-            let named = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-            let exporter = SpanExporter::builder()
-                .with_http()
-                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-                .with_http_client(post.clone())
-                .with_endpoint(url.to_string())
-                .with_timeout(export.timeout)
-                .with_headers(named);
-            let exporter = if export.gzip { exporter.with_compression(Compression::Gzip) } else { exporter };
-            Some(exporter.build().map_err(invalid)?)
-        }
-    };
-    let (gzip, headers) = (export.gzip, headers.clone());
-    let metrics =
-        export.metrics.clone().map(|url| Metrics::Http(Box::new(Posting { post, url, headers, gzip })));
-    Ok((spans, metrics))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
 
-fn posted(
-    request: &ExportMetricsServiceRequest,
-    Posting { url, headers, gzip, .. }: &Posting,
-) -> std::result::Result<Request<Bytes>, String> {
-    let mut body = request.encode_to_vec();
-    let mut posted = Request::post(url.clone());
-    if *gzip {
-        let mut packed = GzEncoder::new(Vec::new(), Level::fast());
-        body = packed.write_all(&body).and_then(|()| packed.finish()).map_err(|error| error.to_string())?;
-        posted = posted.header(header::CONTENT_ENCODING, "gzip");
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn later(after: Option<Duration>) -> Failure {
+        Failure::Later { after, why: "busy".to_owned() }
     }
-    let posted = posted.header(header::CONTENT_TYPE, "application/x-protobuf");
-    let mut posted = posted.body(Bytes::from(body)).map_err(|error| error.to_string())?;
-    posted.headers_mut().extend(headers.clone());
-    Ok(posted)
-}
 
-fn resource(export: &Export) -> Resource {
-    let named = export.resource.iter().map(|(name, value)| {
-        opentelemetry::KeyValue::new(name.clone(), opentelemetry::Value::from(value.clone()))
-    });
-    Resource::builder_empty().with_attributes(named).build()
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_taken_later_is_sent_again_after_the_time_that_was_asked_for() {
+        let (tries, began) = (Cell::new(0), Instant::now());
+        let sent = retried(10 * SECOND, async || {
+            tries.set(tries.get() + 1);
+            if tries.get() < 3 { Err(later(Some(SECOND))) } else { Ok(7) }
+        });
+        assert_eq!(sent.await, Ok(7));
+        assert_eq!((tries.get(), began.elapsed().as_secs()), (3, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_by_its_tries_its_time_and_what_will_never_be_taken() {
+        let (tries, began) = (Cell::new(0), Instant::now());
+        let fails = async |failure: Failure| {
+            tries.set(0);
+            let once = async || {
+                tries.set(tries.get() + 1);
+                Err::<(), _>(failure.clone())
+            };
+            retried(10 * SECOND, once).await
+        };
+        assert_eq!(fails(later(None)).await, Err(Failure::Lost("busy".to_owned())));
+        assert!(tries.get() == TRIES_MAX && began.elapsed() < 2 * SECOND, "{:?}", began.elapsed());
+        assert_eq!(fails(later(Some(11 * SECOND))).await, Err(Failure::Lost("busy".to_owned())));
+        assert_eq!(tries.get(), 1, "it would come too late");
+        let large = Failure::TooLarge("5".to_owned());
+        assert_eq!((fails(large.clone()).await, tries.get()), (Err(large), 1));
+        let hangs = async || std::future::pending::<std::result::Result<(), _>>().await;
+        let Err(Failure::Lost(why)) = retried(SECOND, hangs).await else { panic!("it ends") };
+        assert_eq!(why, "no answer within 1s");
+    }
 }

@@ -1,11 +1,18 @@
 //! The last timelines, for people who ask what became of an event. It ends with the process.
 
 use crate::lock;
-use outrigger_core::{Timeline, timeline::Subject};
+use outrigger_core::{
+    Timeline,
+    timeline::{Step, Subject},
+};
 use std::{collections::VecDeque, sync::Mutex, time::Instant};
 
 /// What one place in the ring costs beside the timeline as it begins.
 const AROUND_BYTES: usize = 64;
+/// So many steps a timeline has room for as it begins: those of an event that is delivered at the first attempt.
+const STEPS: usize = 5;
+/// Once bytes are short because of what has grown, this part of them is kept free, so that it is not counted again at once.
+const FREE_PART: usize = 8;
 
 /// Timelines of events, bounded by their number and their bytes; the oldest make room.
 #[derive(Debug)]
@@ -19,6 +26,8 @@ pub struct Ring {
 struct Held {
     timelines: VecDeque<(Timeline, usize)>,
     bytes: usize,
+    /// At most so many bytes were added to timelines since their bytes were counted.
+    grown: usize,
 }
 
 impl Ring {
@@ -28,7 +37,7 @@ impl Ring {
         Self { events_max, bytes_max, held: Mutex::default() }
     }
 
-    /// Adds a timeline that has begun. Its bytes are counted as they are now: what its retries add is bounded by itself.
+    /// Adds a timeline that has begun. Its bytes are counted as they are now; what its retries add, [`Ring::ended`] counts.
     pub fn push(&self, timeline: Timeline) {
         let bytes = timeline.size() + AROUND_BYTES;
         let mut gone = None;
@@ -42,6 +51,29 @@ impl Ring {
         }
         drop(held);
         drop(gone); // outside the lock
+    }
+
+    /// Counts what a timeline has become that has ended with so many steps. Most did not grow, and cost nothing here.
+    pub fn ended(&self, steps: usize) {
+        if steps <= STEPS {
+            return;
+        }
+        let mut gone = Vec::new();
+        let mut held = lock(&self.held);
+        held.grown += 2 * steps * size_of::<(Step, u64)>(); // their room doubles as it grows
+        if held.bytes + held.grown > self.bytes_max {
+            held.count();
+            if held.bytes > self.bytes_max {
+                let most = self.bytes_max - self.bytes_max / FREE_PART;
+                while held.bytes > most {
+                    let Some((oldest, bytes)) = held.timelines.pop_front() else { break };
+                    held.bytes -= bytes;
+                    gone.push(oldest);
+                }
+            }
+        }
+        drop(held);
+        drop(gone);
     }
 
     /// Those of events of this id, the oldest first.
@@ -58,6 +90,18 @@ impl Ring {
     #[must_use]
     pub fn since(&self) -> Option<Instant> {
         lock(&self.held).timelines.front().and_then(|(timeline, _)| timeline.began())
+    }
+}
+
+impl Held {
+    /// Counts all bytes again.
+    fn count(&mut self) {
+        self.grown = 0;
+        self.bytes = 0;
+        for (timeline, bytes) in &mut self.timelines {
+            *bytes = timeline.size() + AROUND_BYTES;
+            self.bytes += *bytes;
+        }
     }
 }
 
@@ -93,5 +137,32 @@ mod tests {
             ring.push(timeline(id));
         }
         assert_eq!(["a", "b", "c", "d"].map(|id| ring.of(id).len()), [0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn what_has_grown_counts_once_it_ends() {
+        let born = timeline("a").size() + AROUND_BYTES;
+        let ring = Ring::new(1_000, 100 * born);
+        for id in 0..100 {
+            let timeline = timeline(&id.to_string());
+            ring.push(timeline.clone());
+            for attempt in 1..=300 {
+                timeline.note(Step::Attempted(attempt), Instant::now());
+            }
+            ring.ended(timeline.with_steps(<[_]>::len));
+        }
+        let held = lock(&ring.held);
+        let bytes: usize = held.timelines.iter().map(|(it, _)| it.size() + AROUND_BYTES).sum();
+        assert!(bytes <= 100 * born && !held.timelines.is_empty(), "{bytes} of {}", 100 * born);
+    }
+
+    #[test]
+    fn what_did_not_grow_stays() {
+        let ring = Ring::new(1_000, 10 * (timeline("a").size() + AROUND_BYTES));
+        for id in 0..10 {
+            ring.push(timeline(&id.to_string()));
+            ring.ended(5);
+        }
+        assert_eq!(lock(&ring.held).timelines.len(), 10);
     }
 }

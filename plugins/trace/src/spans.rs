@@ -32,14 +32,21 @@ impl Anchor {
     }
 }
 
-/// Adds the spans of a timeline that has ended; none of one that is in no trace.
-pub fn add(timeline: &Timeline, anchor: Anchor, scope: &InstrumentationScope, spans: &mut Vec<SpanData>) {
+/// Adds the spans of a timeline that has ended; none of one that is in no trace. Of an attribute's text no more than
+/// `chars_max` characters are told.
+pub fn add(
+    timeline: &Timeline,
+    anchor: Anchor,
+    scope: &InstrumentationScope,
+    chars_max: usize,
+    spans: &mut Vec<SpanData>,
+) {
     let parts = (timeline.about(), timeline.trace(), timeline.began());
     let (Some(about), Some(trace), Some(began)) = parts else { return };
     let began = anchor.of(began);
     let steps = timeline.with_steps(<[_]>::to_vec);
     let at = |ns: u64| began + Duration::from_nanos(ns);
-    let mut making = Making { about, trace, timeline, scope, began, spans };
+    let mut making = Making { about, trace, timeline, scope, chars_max, began, spans };
     let ended = steps.last().map_or(began, |(_, ns)| at(*ns));
     match about.subject {
         Subject::Event => making.event(&steps, ended),
@@ -52,6 +59,7 @@ struct Making<'a> {
     trace: &'a Trace,
     timeline: &'a Timeline,
     scope: &'a InstrumentationScope,
+    chars_max: usize,
     began: SystemTime,
     spans: &'a mut Vec<SpanData>,
 }
@@ -249,6 +257,9 @@ impl Making<'_> {
         let own = Place { span: trace.span(drawn.leg), ..trace.own };
         if let Some(error) = &drawn.error {
             drawn.attributes.push(KeyValue::new("error.type", error.clone()));
+        }
+        for attribute in &mut drawn.attributes {
+            attributes::cut(&mut attribute.value, self.chars_max);
         }
         let mut links = SpanLinks::default();
         if is_whole {

@@ -72,6 +72,7 @@ pub(crate) fn findings(config: &Config) -> Vec<(String, String)> {
     let mut wrong = tls::check(config, SystemTime::now());
     wrong.extend(registry::check_brokers(config).err().map(|error| keyed(&error)));
     wrong.extend(registry::push::check(config).err().map(|error| keyed(&error)));
+    wrong.extend(registry::check_trace(config).err().map(|error| keyed(&error)));
     wrong.extend(guard::check(config).err().map(|error| keyed(&error)));
     wrong
 }
@@ -83,6 +84,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
     warnings.extend(ours::warnings(config));
     warnings.extend(routes::warnings(config));
     warnings.extend(tenants(config));
+    warnings.extend(config.trace_notes.warnings.iter().cloned());
     warnings
 }
 
@@ -179,6 +181,9 @@ fn summary(file: Option<&Path>, config: &Config) -> String {
             "  no function.url: `outrigger run` needs a COMMAND that starts the function, or --url".to_owned()
         }
     });
+    if config.trace_notes.disabled {
+        lines.push("  there are no traces and no timelines: OTEL_SDK_DISABLED is true".to_owned());
+    }
     lines.join("\n")
 }
 

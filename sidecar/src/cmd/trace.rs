@@ -43,7 +43,7 @@ pub fn run(args: &TraceArgs, env: &dyn Env) -> std::result::Result<Exit, Failure
     if args.json {
         writeln!(out, "{}", serde_json::json!(known))?;
     } else {
-        write!(out, "{}", text(&known, &args.id, is_live))?;
+        write!(out, "{}", text(&known, &args.id, is_live, config.trace_notes.disabled))?;
     }
     Ok(if known.is_anything() { Exit::Success } else { Exit::Problem })
 }
@@ -55,7 +55,7 @@ async fn asked(socket: &Socket, id: &str) -> Result<Known> {
 }
 
 /// What is known, for people.
-fn text(known: &Known, id: &str, is_live: bool) -> String {
+fn text(known: &Known, id: &str, is_live: bool, disabled: bool) -> String {
     let mut text = String::new();
     let timelines = known.timelines.as_deref().unwrap_or_default();
     for told in timelines {
@@ -74,6 +74,7 @@ fn text(known: &Known, id: &str, is_live: bool) -> String {
             _ if !is_live => {
                 "no outrigger runs there: timelines are in its memory and end with it".to_owned()
             }
+            (None, _) if disabled => "no timelines are kept: OTEL_SDK_DISABLED turns them off".to_owned(),
             (None, _) => "no timelines are kept: set trace.export to local or otlp".to_owned(),
             (Some(_), Some(since)) => {
                 format!(
@@ -186,7 +187,7 @@ mod tests {
     #[test]
     fn a_timeline_is_read_from_top_to_bottom() {
         let known = Known { timelines: Some(vec![told()]), ..Known::default() };
-        let text = text(&known, "1", true);
+        let text = text(&known, "1", true, false);
         let expected = "event 1 of /s (t)\n  from kafka at orders/0/7, key k, to function\n  2026-01-01T00:00:00.000Z \
                         received\n  2026-01-01T00:00:00.001Z   +0.00 ms  let in\n  2026-01-01T00:00:12.346Z    +12.3 s  \
                         attempt 1\n  … and is still in hand\n";
@@ -195,7 +196,8 @@ mod tests {
 
     #[test]
     fn whoever_finds_nothing_is_told_why() {
-        let text = |known: Known, is_live| text(&known, "1", is_live);
+        assert!(text(&Known::default(), "1", true, true).contains("OTEL_SDK_DISABLED"));
+        let text = |known: Known, is_live| text(&known, "1", is_live, false);
         assert!(text(Known { dead: Some(Vec::new()), ..Known::default() }, false).contains("end with it"));
         assert!(text(Known::default(), true).contains("trace.export"));
         let since = Known { timelines: Some(Vec::new()), since_ms: Some(0), ..Known::default() };

@@ -25,6 +25,7 @@ use super::{
 pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config {
     let values = Values::read(raw, problems);
     let (journal, origins) = (values.journal(env), values.origins());
+    let (trace, trace_notes) = values.trace(env);
     Config {
         function: values.function(),
         transform: values.transforms("transform"),
@@ -87,7 +88,8 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             threads: values.count("runtime.threads"),
             seed: values.some_count("runtime.seed"),
         },
-        trace: values.trace(env, problems),
+        trace,
+        trace_notes,
         outgoing: Outgoing {
             https_proxy: either_case(env, "HTTPS_PROXY"),
             no_proxy: either_case(env, "NO_PROXY").unwrap_or_default(),
@@ -150,6 +152,11 @@ impl Values {
     /// Whether both say the same of a setting.
     pub(super) fn agree(&self, other: &Self, path: &str) -> bool {
         self.given.get(path) == other.given.get(path)
+    }
+
+    /// Whether it is not the default.
+    pub(super) fn differs(&self, path: &str) -> bool {
+        SETTINGS.iter().any(|setting| setting.path == path && self.given[path] != setting.default_value())
     }
 
     /// Whether both have the same list in the section's place, or none.

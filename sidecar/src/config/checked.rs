@@ -18,7 +18,7 @@ use super::{
     results::Results,
     routes::{Posted, Routes, Target},
     tls::ListenerTls,
-    trace::Trace,
+    trace::{Trace, TraceNotes},
 };
 use crate::transform;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -72,6 +72,8 @@ pub struct Config {
     pub runtime: Runtime,
     /// Traces and timelines; none where they are off.
     pub trace: Option<Trace>,
+    /// What is to be told of them.
+    pub trace_notes: TraceNotes,
     /// The way of what we ask of others, such as tokens; from the environment.
     pub outgoing: Outgoing,
 }

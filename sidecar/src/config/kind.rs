@@ -96,6 +96,10 @@ pub(crate) enum Kind {
     SpiffeIds,
     /// Names of librdkafka's properties to their values.
     Properties,
+    /// Names of these to their values.
+    Named(&'static str),
+    /// `http(s)://…` of a collector of OTLP.
+    CollectorUrl,
     /// Where a partition begins.
     Start,
     /// A status or class of statuses to what it means.
@@ -199,7 +203,7 @@ impl Kind {
             Self::Filter => routes::filter(key, node),
             Self::Pointers => list(key, node, "a list of pointers", results::is_pointer, results::A_POINTER),
             Self::Names => list(key, node, "a list of targets", routes::is_target, A_TARGET),
-            Self::Properties => properties(key, node),
+            Self::Properties | Self::Named(_) => properties(key, node, &self.expected()),
             Self::Brokers => list(key, node, "a list of brokers", is_broker, "host:port"),
             Self::Topics => list(key, node, "a list of topics", is_topics, A_TOPIC),
             Self::Subjects => list(key, node, "a list of subjects", is_subject, A_SUBJECT),
@@ -237,7 +241,7 @@ impl Kind {
             Self::Rate { max } => units::rate(text).filter(|rate| *rate <= max).map(Value::Rate),
             Self::Variable => is_variable(text).then(|| Value::Text(text.to_owned())),
             Self::File => is_path(text).then(|| Value::File(text.into())),
-            Self::Url => url(text).map(Value::Url),
+            Self::Url | Self::CollectorUrl => url(text).map(Value::Url),
             Self::UrlPath => is_url_path(text).then(|| Value::Text(text.to_owned())),
             Self::TokenUrl => token_url(text).map(Value::Url),
             Self::Line => is_line(text).then(|| Value::Text(text.to_owned())),
@@ -320,18 +324,18 @@ fn statuses(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
     if bad.is_empty() { Ok(Value::Statuses(good)) } else { Err(bad) }
 }
 
-fn properties(key: &str, node: &Node) -> Result<Value, Vec<Problem>> {
+fn properties(key: &str, node: &Node, expected: &str) -> Result<Value, Vec<Problem>> {
     let entries = match &node.shape {
         Shape::Map(entries) if entries.len() <= ENTRIES_MAX => entries.as_slice(),
         Shape::Null => &[],
-        _ => return Err(vec![Problem::new(node.place, key, node.found(), Kind::Properties.expected())]),
+        _ => return Err(vec![Problem::new(node.place, key, node.found(), expected)]),
     };
     let (mut good, mut bad) = (BTreeMap::new(), Vec::new());
     for (name, value) in entries {
         let at = format!("{key}.{}", super::raw::printable(&name.name));
         match value.text().map(std::borrow::Cow::into_owned) {
             Some(text) if !good.contains_key(&name.name) => drop(good.insert(name.name.clone(), text)),
-            Some(_) => bad.push(Problem::new(name.place, &at, "the same property twice", "each once")),
+            Some(_) => bad.push(Problem::new(name.place, &at, "the same name twice", "each once")),
             None => {
                 bad.push(Problem::new(value.place, &at, value.found(), "a text, a number or true or false"));
             }

@@ -77,7 +77,10 @@ pub use self::{
     },
     schema::schema,
     tls::{ClientCertificates, FunctionTls, KeyPair, ListenerTls},
-    trace::{Headers as TraceHeaders, Trace, TraceExport},
+    trace::{
+        Headers as TraceHeaders, Named as TraceFile, Trace, TraceExport, TraceNotes, TraceWay,
+        unfit as unfit_header,
+    },
     webhook::Webhook,
 };
 

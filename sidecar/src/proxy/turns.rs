@@ -81,12 +81,7 @@ impl Turns {
 
     /// Begins the timeline of a request.
     fn begin<B>(&self, request: &Request<B>, started: Instant) -> Timeline {
-        let headers = request.headers();
-        let values = |name: &'static str| {
-            let values = headers.get_all(name).into_iter();
-            values.filter_map(move |value| Some((name.to_owned(), value.to_str().ok()?.to_owned())))
-        };
-        let hop: Vec<_> = self.hop.iter().copied().flat_map(values).collect();
+        let hop = crate::registry::hop_of(self.hop, request.headers());
         let about =
             About::request(&super::NAME.into(), request.method().as_str(), request.uri().path(), unix_ms());
         let timeline = Timeline::start(started, about);

@@ -83,6 +83,24 @@ fn trace(config: &config::Config, _plugins: &mut Plugins) -> Result<()> {
     if config.trace.is_some() { Err(super::left_out("trace", "leave trace.export out")) } else { Ok(()) }
 }
 
+/// What is wrong with traces that only their files tell; nothing is started.
+///
+/// # Errors
+/// As [`plugins`].
+#[cfg(feature = "trace")]
+pub fn check_trace(config: &config::Config) -> Result<()> {
+    super::trace::check(config)
+}
+
+/// The same of a program that has none.
+///
+/// # Errors
+/// Where the configuration asks for them.
+#[cfg(not(feature = "trace"))]
+pub fn check_trace(config: &config::Config) -> Result<()> {
+    trace(config, &mut Plugins::default())
+}
+
 /// The headers of a hop that adapters keep beside an event: none where nobody reads them.
 #[must_use]
 pub fn hop(config: &config::Config) -> &'static [&'static str] {
@@ -97,4 +115,27 @@ pub fn hop(config: &config::Config) -> &'static [&'static str] {
     }
     let _ = config;
     &[]
+}
+
+/// Those of a request, each as often as it is there: what may be there once only, a plugin judges.
+#[must_use]
+pub fn hop_of(names: &[&str], headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let all = names.iter().flat_map(|name| headers.get_all(*name).iter().map(move |value| (name, value)));
+    all.filter_map(|(name, value)| Some(((*name).to_owned(), value.to_str().ok()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_is_there_twice_is_kept_twice() {
+        let mut headers = http::HeaderMap::new();
+        for value in ["a=1", "b=2"] {
+            headers.append("tracestate", value.parse().unwrap());
+        }
+        let kept = hop_of(&["traceparent", "tracestate"], &headers);
+        let values: Vec<_> = kept.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(values, [("tracestate", "a=1"), ("tracestate", "b=2")]);
+    }
 }

@@ -3,19 +3,25 @@
 use super::{Series, Traces, secret};
 use crate::{
     admin::Admin,
-    config::{self, Config},
+    config::{self, Config, TraceFile, TraceWay},
 };
 use http::{HeaderName, HeaderValue};
 use outrigger_core::{Error, Kind, Result, Timeline};
 use outrigger_net::tls::{Authorities, ClientSettings, ClientTls, Pair, TlsError, Version};
-use outrigger_trace::{Counts, Export, Propagator, Protocol, Sampling, Tls, Trace};
-use std::{path::Path, sync::Arc, time::Instant};
+use outrigger_trace::{Counts, Export, Propagator, Protocol, Sampling, Tls, Trace, Way};
+use std::{fs::File, io::Read as _, sync::Arc, time::Instant};
+
+/// The largest file of certificates, in bytes; a system's authorities have a quarter of it.
+const PEM_BYTES_MAX: u64 = 1 << 20;
 
 /// The plugin, its thread started; none where the configuration does not ask for it.
 ///
 /// # Errors
 /// When a setting is not what it takes, or a file cannot be read, with the setting.
 pub(super) fn open(config: &Config) -> Result<Option<Trace>> {
+    if config.trace_notes.disabled {
+        tracing::info!("there are no traces and no timelines: OTEL_SDK_DISABLED is true");
+    }
     let Some(trace) = &config.trace else { return Ok(None) };
     let export = trace.export.as_ref().map(export).transpose()?;
     Trace::new(outrigger_trace::Config {
@@ -30,6 +36,15 @@ pub(super) fn open(config: &Config) -> Result<Option<Trace>> {
         seed: config.runtime.seed,
     })
     .map(Some)
+}
+
+/// What is wrong with the files that it names, or with its headers.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn check(config: &Config) -> Result<()> {
+    let of = config.trace.as_ref().and_then(|trace| trace.export.as_ref());
+    of.map_or(Ok(()), |of| export(of).map(drop))
 }
 
 impl Traces for Trace {
@@ -96,24 +111,19 @@ fn propagator(name: &str) -> Option<Propagator> {
 }
 
 fn export(of: &config::TraceExport) -> Result<Export> {
-    let mut headers = headers("trace.headers", of.headers.0.iter().map(|(name, value)| (&**name, &**value)))?;
-    if let Some(file) = &of.headers_file {
-        let text = secret::read("trace.headers_file", file)?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let pairs =
-            lines.map(|line| line.split_once(':').map_or((line, ""), |(name, value)| (name, value.trim())));
-        headers.extend(self::headers("trace.headers_file", pairs)?);
-    }
+    let further = match &of.headers_file {
+        Some(file) => headers_of("trace.headers_file", &secret::read("trace.headers_file", file)?)?,
+        None => Vec::new(),
+    };
+    let way = |way: &Option<TraceWay>| way.as_ref().map(|way| self::way(way, &further)).transpose();
     Ok(Export {
-        protocol: if of.grpc { Protocol::Grpc } else { Protocol::Http },
-        traces: of.traces.clone(),
-        metrics: of.metrics.clone(),
-        headers,
-        gzip: of.gzip,
-        timeout: of.timeout,
-        tls: tls(of)?,
+        traces: way(&of.traces)?,
+        metrics: way(&of.metrics)?,
         queue_events: of.queue_events,
+        queue_bytes: of.queue_bytes,
         batch_events: of.batch_events,
+        batch_bytes: of.batch_bytes,
+        attribute_chars: of.attribute_chars,
         interval: of.interval,
         metrics_interval: of.metrics_interval,
         flush_timeout: of.flush_timeout,
@@ -121,50 +131,129 @@ fn export(of: &config::TraceExport) -> Result<Export> {
     })
 }
 
-/// Values are told to nobody: they may be secret.
-fn headers<'a>(
-    setting: &str,
-    pairs: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<Vec<(HeaderName, HeaderValue)>> {
-    let header = |(name, value): (&str, &str)| {
-        let wrong = |what: &str| Error::new(Kind::Invalid, format!("{setting}: {name:?}: {what}"));
-        let known = name.to_ascii_lowercase().parse().map_err(|_| wrong("no name of a header"))?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| wrong("its value cannot be sent"))?;
-        value.set_sensitive(true);
-        Ok((known, value))
-    };
-    pairs.map(header).collect()
+fn way(of: &TraceWay, further: &[(HeaderName, HeaderValue)]) -> Result<Way> {
+    let named = of.headers.0.iter().map(|(name, value)| header(name, value).map_err(|why| (name, why)));
+    let wrong = |(name, why)| Error::new(Kind::Invalid, format!("trace.headers: {name:?}: {why}"));
+    let mut headers = named.collect::<std::result::Result<Vec<_>, _>>().map_err(wrong)?;
+    headers.retain(|(name, _)| further.iter().all(|(other, _)| other != name));
+    headers.extend_from_slice(further);
+    Ok(Way {
+        protocol: if of.grpc { Protocol::Grpc } else { Protocol::Http },
+        url: of.url.clone(),
+        headers,
+        gzip: of.gzip,
+        timeout: of.timeout,
+        tls: tls(of)?,
+    })
 }
 
-fn tls(of: &config::TraceExport) -> Result<Tls> {
-    let is_https = [&of.traces, &of.metrics]
-        .iter()
-        .any(|url| url.as_ref().and_then(http::Uri::scheme_str) == Some("https"));
-    let pair = of.pair.clone().map(|(certificate, key)| Pair { certificate, key });
-    let authorities = match (&of.ca, is_https) {
-        (_, false) => Authorities::Nobody,
-        (Some(file), true) => Authorities::File(file.clone()),
-        (None, true) => Authorities::System,
+/// Those of a file, a line for each. Of a line that is wrong only its number is told: it may be a token.
+fn headers_of(setting: &str, text: &str) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let read = |(number, line): (usize, &str)| {
+        let wrong = |why| Error::new(Kind::Invalid, format!("{setting}: line {}: {why}", number + 1));
+        let (name, value) = line.split_once(':').ok_or_else(|| wrong("expected `name: value`"))?;
+        header(name.trim(), value.trim()).map_err(wrong)
+    };
+    text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()).map(read).collect()
+}
+
+/// Values are told to nobody: they may be secret.
+fn header(name: &str, value: &str) -> std::result::Result<(HeaderName, HeaderValue), &'static str> {
+    if let Some(why) = config::unfit_header(name, value) {
+        return Err(why);
+    }
+    let known = name.to_ascii_lowercase().parse().map_err(|_| "no name of a header")?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| "its value cannot be sent")?;
+    value.set_sensitive(true);
+    Ok((known, value))
+}
+
+fn tls(of: &TraceWay) -> Result<Tls> {
+    let is_https = of.url.scheme_str() == Some("https");
+    let (ca, pair) = (of.ca.as_ref().filter(|_| is_https), of.pair.as_ref().filter(|_| is_https));
+    // Read first: whoever named a file by a variable is told that name.
+    let ca_pem = ca.map(pem).transpose()?;
+    let pair_pem =
+        pair.map(|(certificate, key)| -> Result<_> { Ok((pem(certificate)?, pem(key)?)) }).transpose()?;
+    let authorities = match ca {
+        _ if !is_https => Authorities::Nobody,
+        Some(named) => Authorities::File(named.file.clone()),
+        None => Authorities::System,
     };
     let settings = ClientSettings {
         section: "trace.tls".to_owned(),
         authorities,
-        pair: pair.clone().filter(|_| is_https),
+        pair: pair
+            .map(|(certificate, key)| Pair { certificate: certificate.file.clone(), key: key.file.clone() }),
         version_min: Version::default(),
     };
+    let by = |key: String| {
+        let named = match key.as_str() {
+            "trace.tls.ca_file" => ca,
+            "trace.tls.certificate_file" => pair.map(|(certificate, _)| certificate),
+            "trace.tls.key_file" => pair.map(|(_, key)| key),
+            _ => None,
+        };
+        named.map_or(key, |named| named.by.to_owned())
+    };
     let told = |error: TlsError| {
-        let lines = error.problems.into_iter().map(|(key, what)| format!("{key}: {what}"));
+        let lines = error.problems.into_iter().map(|(key, what)| format!("{}: {what}", by(key)));
         Error::new(Kind::Invalid, lines.collect::<Vec<_>>().join("; "))
     };
     let client = Arc::new(ClientTls::open(settings).map_err(told)?);
-    let read = |setting: &str, file: &Path| secret::read(setting, file).map(String::into_bytes);
-    let ca = of.ca.as_ref().filter(|_| is_https).map(|file| read("trace.tls.ca_file", file)).transpose()?;
-    let pair = match pair.filter(|_| is_https) {
-        Some(pair) => Some((
-            read("trace.tls.certificate_file", &pair.certificate)?,
-            read("trace.tls.key_file", &pair.key)?,
-        )),
-        None => None,
-    };
-    Ok(Tls { client, ca, pair })
+    Ok(Tls { client, ca: ca_pem, pair: pair_pem })
+}
+
+fn pem(named: &TraceFile) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(&named.file).and_then(|file| file.take(PEM_BYTES_MAX).read_to_end(&mut bytes));
+    let wrong =
+        |why: String| Error::new(Kind::Invalid, format!("{}: {}: {why}", named.by, named.file.display()));
+    match read {
+        Ok(read) if read as u64 == PEM_BYTES_MAX => {
+            Err(wrong(format!("it has {PEM_BYTES_MAX} bytes or more")))
+        }
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_line_that_is_wrong_only_the_number_is_told() {
+        for (text, line) in [
+            ("a: 1\n\nBearer abcdef", "line 3"),
+            ("abcdef", "line 1"),
+            ("a: 1\nabc def: 2", "line 2"),
+            ("te: abcdef", "line 1"),
+            ("a: abcdef\u{e4}", "line 1"),
+        ] {
+            let told = headers_of("trace.headers_file", text).unwrap_err().to_string();
+            assert!(told.contains(line) && !told.contains("abc"), "{told}");
+        }
+        let headers = headers_of("trace.headers_file", "Authorization: Bearer a:b\n\nx-y:z").unwrap();
+        let read: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(read, [("authorization", "Bearer a:b"), ("x-y", "z")]);
+    }
+
+    #[test]
+    fn a_file_that_a_variable_names_is_told_by_that() {
+        let by = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+        let way = TraceWay {
+            grpc: false,
+            url: http::Uri::from_static("https://c:1"),
+            headers: config::TraceHeaders::default(),
+            gzip: false,
+            timeout: std::time::Duration::from_secs(1),
+            ca: Some(TraceFile { by, file: "/nope/ca.pem".into() }),
+            pair: None,
+        };
+        let told = tls(&way).unwrap_err().to_string();
+        assert!(told.starts_with(&format!("{by}: /nope/ca.pem: ")), "{told}");
+        assert!(tls(&TraceWay { url: http::Uri::from_static("http://c:1"), ..way }).is_ok());
+    }
 }

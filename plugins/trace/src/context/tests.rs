@@ -88,7 +88,9 @@ fn what_is_not_well_formed_is_passed_over() {
 #[test]
 fn only_baggage_that_is_allowed_is_passed_on() {
     let kept = |text: &str| found(&ALL, &[("baggage", text)]).baggage;
-    assert_eq!(kept("user=u, tenant=a%20b;p=1 , secret=s").as_deref(), Some("tenant=a%20b;p=1"));
+    assert_eq!(kept("user=u, tenant=a%20b;p=1 , secret=s").as_deref(), Some("tenant=a%20b"), "no properties");
+    assert_eq!(kept("tenant = t1;p=secret,tenant;p=x").as_deref(), Some("tenant=t1"));
+    assert_eq!(kept("tenant=a\r\nx: y"), None);
     assert_eq!(kept("tenants=1"), None);
     assert_eq!(kept(&format!("tenant={}", "x".repeat(BAGGAGE_BYTES_MAX))), None);
 }
@@ -116,4 +118,48 @@ fn what_is_told_is_read_as_the_same_place() {
             assert_eq!(read.state.is_some(), propagator == Propagator::TraceContext);
         }
     }
+}
+
+#[test]
+fn a_decision_alone_is_one_and_what_is_not_decided_is_ours() {
+    let of = |headers: &[(&str, &str)]| {
+        let Found { place, root, sampled, .. } = found(&ALL, headers);
+        (place.map(|place| place.span), root, sampled)
+    };
+    for (name, value, sampled) in [
+        ("b3", "0", Some(false)),
+        ("b3", "1", Some(true)),
+        ("b3", "d", Some(true)),
+        ("b3", "2", None),
+        ("X-B3-Sampled", "0", Some(false)),
+        ("X-B3-Flags", "1", Some(true)),
+    ] {
+        assert_eq!(of(&[(name, value)]), (None, None, sampled), "{name}: {value}");
+    }
+    let span = Some(0x4c72_1bf3_3e3c_af8f);
+    for (rest, span, sampled) in [
+        ("", None, None),
+        (";Sampled=0", None, Some(false)),
+        (";Parent=4c721bf33e3caf8f", span, None),
+        (";Parent=4c721bf33e3caf8f;Sampled=?", span, None),
+        (";Parent=4c721bf33e3caf8f;Sampled=1", span, Some(true)),
+    ] {
+        let text = format!("Root=1-58406520-a006649127e371903a2de979{rest}");
+        assert_eq!(of(&[("x-amzn-trace-id", &text)]), (span, Some(TRACE), sampled), "{text}");
+    }
+    assert_eq!(of(&[("x-amzn-trace-id", "Root=1-00000000-000000000000000000000000")]), (None, None, None));
+}
+
+#[test]
+fn two_traceparents_are_none_and_several_lists_of_state_are_one() {
+    let parent = ("traceparent", "00-58406520a006649127e371903a2de979-4c721bf33e3caf8f-01");
+    let of = |headers: &[(&str, &str)]| found(&[Propagator::TraceContext], headers);
+    assert_eq!(of(&[parent, parent, ("tracestate", "a=1")]), Found::default());
+    let states = of(&[parent, ("tracestate", "a=1"), ("TraceState", "b=2")]);
+    assert_eq!((states.place, states.state.as_deref()), (Some(place(true)), Some("a=1,b=2")));
+    assert_eq!(of(&[parent, ("tracestate", "a=1"), ("tracestate", "a=2")]).state, None);
+    let google =
+        of(&[("googclient_traceparent", parent.1), ("googclient_tracestate", "g=1"), ("tracestate", "a=1")]);
+    assert_eq!((google.place, google.state.as_deref()), (Some(place(true)), Some("g=1")));
+    assert!(HEADERS.contains(&"googclient_tracestate"));
 }

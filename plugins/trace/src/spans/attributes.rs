@@ -47,6 +47,16 @@ fn text(key: &'static str, value: &str) -> KeyValue {
     KeyValue::new(key, Value::String(StringValue::from(value.to_owned())))
 }
 
+/// Leaves no more of a text than this many characters.
+pub(super) fn cut(value: &mut Value, chars_max: usize) {
+    if let Value::String(text) = value
+        && text.as_str().len() > chars_max
+        && let Some((end, _)) = text.as_str().char_indices().nth(chars_max)
+    {
+        *value = Value::String(text.as_str()[..end].to_owned().into());
+    }
+}
+
 pub(super) fn of_event(about: &About, place: &Destination<'_>, target: Option<&TargetId>) -> Vec<KeyValue> {
     let mut attributes = Vec::with_capacity(16);
     attributes.extend([

@@ -43,9 +43,13 @@ fn event(now: Instant) -> Timeline {
 }
 
 fn spans(timeline: &Timeline) -> Vec<SpanData> {
+    spans_within(timeline, 1_024)
+}
+
+fn spans_within(timeline: &Timeline, chars_max: usize) -> Vec<SpanData> {
     let mut spans = Vec::new();
     let scope = InstrumentationScope::builder("outrigger").build();
-    add(timeline, Anchor(Instant::now(), SystemTime::now()), &scope, &mut spans);
+    add(timeline, Anchor(Instant::now(), SystemTime::now()), &scope, chars_max, &mut spans);
     spans
 }
 
@@ -183,4 +187,13 @@ fn a_request_that_passes_through_is_a_servers_span_and_a_clients_below_it() {
 fn what_is_in_no_trace_has_no_spans() {
     let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), "GET", "/a", 1));
     assert!(spans(&timeline).is_empty() && spans(&Timeline::off()).is_empty());
+}
+
+#[test]
+fn a_long_text_is_cut_at_a_character() {
+    let about = About::request(&"proxy".into(), "GET", &"ä".repeat(2_000), 1);
+    let timeline = traced(Timeline::start(Instant::now(), about));
+    assert_eq!(says(&spans(&timeline)[0], "url.path"), "ä".repeat(1_024));
+    assert_eq!(says(&spans_within(&timeline, usize::MAX)[0], "url.path"), "ä".repeat(2_000));
+    assert_eq!(says(&spans_within(&timeline, 2)[0], "http.request.method"), "GE");
 }

@@ -60,20 +60,36 @@ impl Kept {
         timeout: Duration,
         bytes_max: usize,
     ) -> Result<Response<Bytes>, KeptError> {
+        let answer = self.ask_cut(request, timeout, bytes_max).await?;
+        let (parts, body) = answer.into_parts();
+        body.map(|body| Response::from_parts(parts, body)).ok_or(KeptError::TooLong(bytes_max))
+    }
+
+    /// The same, but a longer answer is one without its body: for whoever wants to know the status in any case.
+    ///
+    /// # Errors
+    /// [`KeptError`], but never `TooLong`.
+    ///
+    /// # Cancellation
+    /// As [`Kept::ask`].
+    pub async fn ask_cut(
+        &self,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+        bytes_max: usize,
+    ) -> Result<Response<Option<Bytes>>, KeptError> {
         let asked = async {
             let response = self.0.request(request).await.map_err(|error| {
                 let why = reason(&error);
                 if error.is_connect() { KeptError::Unreachable(why) } else { KeptError::Interrupted(why) }
             })?;
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, bytes_max).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    KeptError::TooLong(bytes_max)
-                } else {
-                    KeptError::Interrupted(format!("the answer broke off: {error}"))
-                }
-            })?;
-            Ok(Response::from_parts(parts, body.to_bytes()))
+            let body = match Limited::new(body, bytes_max).collect().await {
+                Ok(body) => Some(body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => None,
+                Err(error) => return Err(KeptError::Interrupted(format!("the answer broke off: {error}"))),
+            };
+            Ok(Response::from_parts(parts, body))
         };
         tokio::time::timeout(timeout, asked).await.unwrap_or(Err(KeptError::TimedOut(timeout)))
     }

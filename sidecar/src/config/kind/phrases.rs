@@ -77,6 +77,8 @@ impl Kind {
             Self::Subjects => format!("{A_SUBJECT}, or a list of them"),
             Self::SpiffeIds => format!("{A_SPIFFE_ID}, or a list of them"),
             Self::Properties => "a map of librdkafka's properties".to_owned(),
+            Self::Named(what) => format!("a map of {what}"),
+            Self::CollectorUrl => "a URL such as http://collector.example:4317".to_owned(),
             Self::Start => {
                 "earliest, latest, a time such as 2026-01-31T12:00:00Z, or an offset such as offset:42"
                     .to_owned()

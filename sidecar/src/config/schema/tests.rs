@@ -88,6 +88,8 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["{\"POST /events\": ingress, \"/admin/*\": refuse}", "{/: function}", ""],
         &["{events: ingress}", "{/a: away}", "{\"post /a\": ingress}", "[/a]"],
     ),
+    ("trace.endpoint", &["http://c:4317", "https://c/b?key=1", "auto"], &["c:4317", "ftp://c/", "7"]),
+    ("trace.headers", &["{api-key: a, b: 1}", ""], &["{a: [b]}", "[a]", "a"]),
     ("kafka.properties", &["{linger.ms: 5, a: true}", ""], &["{a: [b]}", "{a: }", "[a]"]),
     (
         "ingress.http.auth.allow",

@@ -28,14 +28,14 @@ pub(super) const TRACE: &[Setting] = &[
     ),
     setting(
         "trace.endpoint",
-        Kind::Or("auto", &Kind::TokenUrl),
+        Kind::Or("auto", &Kind::CollectorUrl),
         "auto",
         "The collector; over http, /v1/traces and /v1/metrics are added. auto is OTEL_EXPORTER_OTLP_ENDPOINT, else port \
          4317 (grpc) or 4318 (http) of this host.",
     ),
     setting(
         "trace.headers",
-        Kind::Properties,
+        Kind::Named("headers to their values"),
         "{}",
         "Headers that are sent along, beside those of OTEL_EXPORTER_OTLP_HEADERS.",
     ),
@@ -55,7 +55,7 @@ pub(super) const TRACE: &[Setting] = &[
         "trace.timeout",
         Kind::Or("auto", &TO_AN_HOUR),
         "auto",
-        "How long a request to the collector may take; auto is OTEL_EXPORTER_OTLP_TIMEOUT (ms), else 10s.",
+        "How long a request to the collector may take, with all its tries; auto is OTEL_EXPORTER_OTLP_TIMEOUT (ms), else 10s.",
     ),
     setting(
         "trace.ratio",
@@ -96,21 +96,42 @@ pub(super) const TRACE: &[Setting] = &[
     ),
     setting(
         "trace.resource",
-        Kind::Properties,
+        Kind::Named("attributes to their values"),
         "{}",
         "What describes this process, beside OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME; service.name is else outrigger.",
     ),
     setting(
         "trace.queue_events",
-        count(1, 1_000_000),
-        "16384",
-        "Events whose spans wait for the collector; beyond it they are dropped and counted.",
+        Kind::Or("auto", &count(1, 1_000_000)),
+        "auto",
+        "Events whose spans wait for the collector; beyond it they are dropped and counted. auto is \
+         OTEL_BSP_MAX_QUEUE_SIZE, else 16384.",
+    ),
+    setting(
+        "trace.queue_bytes",
+        size(64 * KIB, GIB),
+        "16MiB",
+        "The same in bytes of memory: events with long sources, ids or paths take more.",
     ),
     setting(
         "trace.batch_events",
-        count(1, 10_000),
-        "512",
-        "Events in one request. A collector takes 4 MiB at once by default: some 2,000 events.",
+        Kind::Or("auto", &count(1, 10_000)),
+        "auto",
+        "Events in one request; auto is OTEL_BSP_MAX_EXPORT_BATCH_SIZE, else 512, and no more than wait.",
+    ),
+    setting(
+        "trace.batch_bytes",
+        size(64 * KIB, GIB),
+        "2MiB",
+        "The same in bytes, before they are packed. A collector takes 4 MiB at once by default; what it finds too large all \
+         the same, it gets in halves.",
+    ),
+    setting(
+        "trace.attribute_chars",
+        Kind::Or("auto", &count(1, 1_000_000)),
+        "auto",
+        "Characters of one attribute of a span; what is longer is cut. auto is OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT or \
+         OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT, else 1024.",
     ),
     setting(
         "trace.interval",
