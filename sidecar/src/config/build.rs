@@ -71,19 +71,7 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             socket: values.file("admin.socket"),
         },
         drain: Drain { lame_duck: values.span("drain.lame_duck"), deadline: values.span("drain.deadline") },
-        log: Log {
-            level: values.word("log.level"),
-            format: match values.word("log.format") {
-                "text" => LogFormat::Text,
-                "json" => LogFormat::Json,
-                _ => LogFormat::Auto,
-            },
-            audit: match values.word("log.audit") {
-                "off" => Audit::Off,
-                "all" => Audit::All,
-                _ => Audit::Refused,
-            },
-        },
+        log: values.log(),
         runtime: Runtime {
             threads: values.count("runtime.threads"),
             seed: values.some_count("runtime.seed"),
@@ -94,6 +82,24 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             https_proxy: either_case(env, "HTTPS_PROXY"),
             no_proxy: either_case(env, "NO_PROXY").unwrap_or_default(),
         },
+    }
+}
+
+impl Values {
+    fn log(&self) -> Log {
+        Log {
+            level: self.word("log.level"),
+            format: match self.word("log.format") {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => LogFormat::Auto,
+            },
+            audit: match self.word("log.audit") {
+                "off" => Audit::Off,
+                "all" => Audit::All,
+                _ => Audit::Refused,
+            },
+        }
     }
 }
 

@@ -263,8 +263,9 @@ impl Values {
             resource.push((name, value));
         };
         around.pairs(name::RESOURCE).into_iter().for_each(&mut add);
-        let service = around.env.variable(name::SERVICE);
-        service.into_iter().for_each(|value| add(("service.name".to_owned(), value)));
+        if let Some(service) = around.env.variable(name::SERVICE) {
+            add(("service.name".to_owned(), service));
+        }
         self.properties("trace.resource").into_iter().for_each(&mut add);
         resource
     }

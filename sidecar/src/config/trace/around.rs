@@ -143,8 +143,7 @@ impl Around<'_> {
     }
 
     pub(super) fn file(&self, names: &[&'static str]) -> Option<Named> {
-        let named = |&by: &&'static str| Some(Named { by, file: PathBuf::from(self.env.variable(by)?) });
-        names.iter().find_map(named)
+        names.iter().find_map(|&by| Some(Named { by, file: PathBuf::from(self.env.variable(by)?) }))
     }
 
     /// Our certificate and its key.
