@@ -74,7 +74,7 @@ async fn the_port_and_the_name_of_its_variable_can_be_chosen() {
 
 #[tokio::test]
 async fn a_child_that_listens_late_costs_no_attempt() {
-    let site = supervised(&["--start-delay-ms", "500"]);
+    let site = supervised(&["--start-delay-ms", "2000"]);
     let mut process = site.start_unready().await;
     send(&site, 5).await;
     let (status, text) = site.readyz().await;

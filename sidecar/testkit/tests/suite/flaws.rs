@@ -42,9 +42,19 @@ async fn verdict(name: &str, flaw: &'static str) -> Option<String> {
     text.or_else(|| failed.downcast_ref::<&str>().map(|text| (*text).to_owned()))
 }
 
+/// Plays of a scenario until it must have found its flaw: a kill may fall before the flaw shows.
+const PLAYS: usize = 3;
+
 async fn finds(index: usize) {
     let (name, flaw, parts) = FOUND[index];
-    let said = verdict(name, flaw).await.unwrap_or_else(|| panic!("{name} is content with {flaw}"));
+    let mut said = None;
+    for _ in 0..PLAYS {
+        said = verdict(name, flaw).await;
+        if said.is_some() {
+            break;
+        }
+    }
+    let said = said.unwrap_or_else(|| panic!("{name} is content with {flaw}"));
     let is_expected = parts.iter().any(|part| said.contains(part));
     assert!(is_expected, "{name} says of {flaw}, instead of {parts:?}: {said}");
 }
