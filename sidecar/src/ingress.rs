@@ -169,8 +169,8 @@ impl Ingress {
         if let Some(answer) = misplaced {
             return Ok(answer);
         }
-        let (items, batch) = match self.inbound.decode(&parts, body)? {
-            Inbox::Events { items, batch } => (items, batch),
+        let (items, batch, told) = match self.inbound.decode(&parts, body)? {
+            Inbox::Events { items, batch, hop } => (items, batch, hop),
             Inbox::Answer(answer) => return Ok(answer),
             Inbox::Confirm { answer, url } => {
                 if let Some(confirmer) = &self.confirmer {
@@ -182,7 +182,7 @@ impl Ingress {
         if let Err(denial) = self.may_send(&pass, &parts, &items) {
             return Ok(self.refuse(&denial));
         }
-        let hop = self.hop_of(&parts, batch.then_some(items.len()));
+        let hop = self.hop_of(&parts, told, batch.then_some(items.len()));
         drop((parts, incoming)); // a sender who waits must not also hold the buffer that its request was read into
         let outcome = match &self.answering {
             Answering::Durable { accept } => self.keep(&**accept, items, &hop).await,
@@ -264,9 +264,14 @@ impl Ingress {
         answer
     }
 
-    /// The headers of the hop that are kept, and how many events it brought together.
-    fn hop_of(&self, parts: &Parts, batch: Option<usize>) -> Vec<(String, String)> {
-        let mut kept = crate::registry::hop_of(self.hop, &parts.headers);
+    /// What is kept of the hop, told by the message itself or else by headers, and how many events it brought together.
+    fn hop_of(
+        &self,
+        parts: &Parts,
+        told: Vec<(String, String)>,
+        batch: Option<usize>,
+    ) -> Vec<(String, String)> {
+        let mut kept = if told.is_empty() { crate::registry::hop_of(self.hop, &parts.headers) } else { told };
         if let Some(events) = batch
             && !kept.is_empty()
         {

@@ -61,7 +61,7 @@ impl Inbound for Push {
         if items.len() > 1 {
             items.iter_mut().for_each(own);
         }
-        Ok(Inbox::Events { items, batch: true })
+        Ok(Inbox::Events { items, batch: true, hop: Vec::new() })
     }
 
     fn answer(&self, outcome: &Outcome) -> Response<Bytes> {
@@ -202,7 +202,9 @@ mod tests {
     fn what_is_no_message_is_kept_and_too_many_are_refused() {
         let follow = push(Subscriptions::Refuse);
         match asked(&follow, "{".to_owned()).unwrap() {
-            Inbox::Events { items, batch: true } => assert_eq!(&items[0].as_ref().unwrap_err().raw[..], b"{"),
+            Inbox::Events { items, batch: true, .. } => {
+                assert_eq!(&items[0].as_ref().unwrap_err().raw[..], b"{")
+            }
             other => panic!("{other:?}"),
         }
         assert_eq!(asked(&follow, "[1,2,3]".to_owned()).unwrap_err().told().0, 413);

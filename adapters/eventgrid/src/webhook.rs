@@ -39,7 +39,7 @@ pub enum Validation {
 impl Inbound for Webhook {
     fn decode(&self, parts: &Parts, body: Bytes) -> Result<Inbox> {
         match read::request(&parts.headers, &body, self.batch_events_max)? {
-            Read::Events(items) => Ok(Inbox::Events { items, batch: true }),
+            Read::Events(items) => Ok(Inbox::Events { items, batch: true, hop: Vec::new() }),
             Read::Validation { code, url } => self.confirm(code, url.as_deref()),
             Read::Deletion(subscription) => {
                 tracing::info!(subscription, "an event subscription was deleted; it sends no more");

@@ -11,7 +11,7 @@ use crate::{
 };
 use outrigger_core::{
     Code, DeadLetter, Error, Kind, Malformed, Origin, Reason,
-    event::{Event, record},
+    event::{Event, hop, record},
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -304,10 +304,11 @@ impl Store {
     /// Moves a letter back into the queue, for the target that failed it alone; to be called within [`Store::write`]. Returns its new sequence, or
     /// why it stays: it is no event, or the queue is full.
     pub(crate) fn replay(&mut self, stored: &Stored) -> Result<Result<u64, String>, Failure> {
-        let event = match self.item(stored)? {
+        let mut event = match self.item(stored)? {
             Ok(event) => event,
             Err(malformed) => return Ok(Err(format!("it is no event: {}", malformed.why))),
         };
+        hop::keep(&mut event, &stored.origin()?.headers); // so that its trace goes on
         let entry = Entry { event, key: stored.row.key.as_deref().map(key) };
         let now_ms = self.now_ms();
         match self.append(std::slice::from_ref(&entry), now_ms, &mut Vec::new())? {

@@ -121,6 +121,7 @@ async fn a_replayed_letter_comes_again_as_a_new_event_and_a_malformed_one_stays(
     assert_eq!(deliveries.iter().map(id).collect::<Vec<_>>(), [50, 1, 3]);
     assert_eq!(deliveries[1].item.as_ref().unwrap(), &event(1));
     assert_eq!((deliveries[1].attempts, &deliveries[1].key), (0, &letter(1).key));
+    assert_eq!(deliveries[1].origin.headers, letter(1).origin.headers, "its trace goes on");
     assert_eq!(place.crash().open().opened().pending, 3, "they are on disk");
     acknowledge(deliveries);
     running.journal.append(entries(51..52)).await.unwrap();

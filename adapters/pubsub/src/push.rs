@@ -20,6 +20,8 @@ use crate::decode::{self, Message, Place};
 pub struct Push {
     /// The subscription's topic, as `projects/P/topics/T`: what is pushed does not name it.
     pub topic: Arc<str>,
+    /// The attributes of a message that tell of its hop, such as `traceparent`: kept beside its event.
+    pub hop: &'static [&'static str],
 }
 
 impl Inbound for Push {
@@ -34,7 +36,8 @@ impl Inbound for Push {
         };
         let (message, subscription) = message.map_err(|why| Error::status(400, None, why))?;
         let place = Place { subscription, topic: Some(self.topic.to_string()) };
-        Ok(Inbox::Events { items: vec![event(&message, &place)], batch: false })
+        let hop = decode::kept(&message, self.hop);
+        Ok(Inbox::Events { items: vec![event(&message, &place)], batch: false, hop })
     }
 
     fn answer(&self, outcome: &Outcome) -> Response<Bytes> {

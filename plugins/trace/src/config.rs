@@ -76,6 +76,31 @@ pub struct Export {
     pub flush_timeout: Duration,
     /// What describes this process.
     pub resource: Vec<(String, String)>,
+    /// Where events go out to.
+    pub outward: Outward,
+}
+
+/// Where events go out to, as far as the configuration says so.
+#[derive(Debug, Clone, Default)]
+pub struct Outward {
+    /// The targets, by their names.
+    pub targets: Vec<(Arc<str>, Whereto)>,
+    /// Replies.
+    pub replies: Option<Whereto>,
+}
+
+/// A place that events are sent to.
+#[derive(Debug, Clone)]
+pub enum Whereto {
+    /// By POST.
+    Url(Uri),
+    /// A topic, or what is like one.
+    Topic {
+        /// OpenTelemetry's name of the broker.
+        system: Option<&'static str>,
+        /// The topic's name.
+        name: String,
+    },
 }
 
 /// The way of one kind of message to its collector.

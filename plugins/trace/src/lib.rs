@@ -24,7 +24,7 @@ mod queue;
 pub mod ring;
 pub mod spans;
 
-pub use config::{Config, Export, Propagator, Protocol, Sampling, Tls, Way};
+pub use config::{Config, Export, Outward, Propagator, Protocol, Sampling, Tls, Way, Whereto};
 
 use export::Exporter;
 use outrigger_core::{

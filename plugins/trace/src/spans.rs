@@ -1,12 +1,15 @@
 //! The spans of a timeline, by the conventions of OpenTelemetry for messaging, functions, HTTP and `CloudEvents`. Pure.
 //!
-//! Of an event: `process` (all of it) with `receive`, `queue` before each attempt, each attempt (`POST`, or `recall` where a kept result answers), `send` for a
-//! reply, and `settle` below it. Of a request that passes through: a server's span and a client's below it.
+//! Of an event: `process` (all of it) with `receive`, `queue` before each attempt, each attempt (`POST`, `send` to a
+//! topic, or `recall` where a kept result answers), `send` for a reply, and `settle` below it. Of a request that passes through: a server's span and a client's below it.
 
 mod attributes;
+mod outward;
+
+pub use outward::Drawing;
 
 use opentelemetry::{
-    InstrumentationScope, KeyValue,
+    KeyValue,
     trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState},
 };
 use opentelemetry_sdk::trace::{SpanData, SpanLinks};
@@ -32,21 +35,14 @@ impl Anchor {
     }
 }
 
-/// Adds the spans of a timeline that has ended; none of one that is in no trace. Of an attribute's text no more than
-/// `chars_max` characters are told.
-pub fn add(
-    timeline: &Timeline,
-    anchor: Anchor,
-    scope: &InstrumentationScope,
-    chars_max: usize,
-    spans: &mut Vec<SpanData>,
-) {
+/// Adds the spans of a timeline that has ended; none of one that is in no trace.
+pub fn add(timeline: &Timeline, anchor: Anchor, drawing: &Drawing, spans: &mut Vec<SpanData>) {
     let parts = (timeline.about(), timeline.trace(), timeline.began());
     let (Some(about), Some(trace), Some(began)) = parts else { return };
     let began = anchor.of(began);
     let steps = timeline.with_steps(<[_]>::to_vec);
     let at = |ns: u64| began + Duration::from_nanos(ns);
-    let mut making = Making { about, trace, timeline, scope, chars_max, began, spans };
+    let mut making = Making { about, trace, timeline, drawing, began, spans };
     let ended = steps.last().map_or(began, |(_, ns)| at(*ns));
     match about.subject {
         Subject::Event => making.event(&steps, ended),
@@ -58,8 +54,7 @@ struct Making<'a> {
     about: &'a About,
     trace: &'a Trace,
     timeline: &'a Timeline,
-    scope: &'a InstrumentationScope,
-    chars_max: usize,
+    drawing: &'a Drawing,
     began: SystemTime,
     spans: &'a mut Vec<SpanData>,
 }
@@ -179,8 +174,9 @@ impl Making<'_> {
             }
             Step::Replied(kept) => {
                 let error = (!kept).then_some(Cow::Borrowed("reply"));
-                let (leg, name) = (Leg::Reply(number), "send replies".into());
-                self.draw(leg, name, SpanKind::Producer, (walk.last, now), attributes::reply(), error);
+                let to = &self.drawing.replies;
+                let (leg, attributes) = (Leg::Reply(number), to.attributes.clone());
+                self.draw(leg, to.name(), to.kind.clone(), (walk.last, now), attributes, error);
                 walk.waits_from = now;
             }
             _ => {}
@@ -189,9 +185,11 @@ impl Making<'_> {
     }
 
     fn attempt(&mut self, (tries, attempt): (u32, u32), answer: Answer, span: (SystemTime, SystemTime)) {
-        let attributes = attributes::attempt(self.timeline.target(), attempt, answer);
+        let target = self.timeline.target();
+        let to = self.drawing.towards(target);
+        let attributes = attributes::attempt(&to.attributes, target, attempt, answer);
         let error = answer.failed.map(|kind| attributes::error_type(kind, answer.status));
-        self.draw(Leg::Attempt(tries), "POST".into(), SpanKind::Client, span, attributes, error);
+        self.draw(Leg::Attempt(tries), to.name(), to.kind.clone(), span, attributes, error);
     }
 
     /// A request that passed through: its own span, and the call of the function where it got so far.
@@ -259,7 +257,7 @@ impl Making<'_> {
             drawn.attributes.push(KeyValue::new("error.type", error.clone()));
         }
         for attribute in &mut drawn.attributes {
-            attributes::cut(&mut attribute.value, self.chars_max);
+            attributes::cut(&mut attribute.value, self.drawing.chars_max);
         }
         let mut links = SpanLinks::default();
         if is_whole {
@@ -283,7 +281,7 @@ impl Making<'_> {
             events: opentelemetry_sdk::trace::SpanEvents::default(),
             links,
             status: drawn.error.map_or(Status::Unset, Status::error),
-            instrumentation_scope: self.scope.clone(),
+            instrumentation_scope: self.drawing.scope.clone(),
         });
     }
 }

@@ -46,6 +46,9 @@ pub enum Inbox {
         items: Vec<Result<Event, Malformed>>,
         /// Whether malformed members are ours to keep (a batch) or the sender's to mend (a single event).
         batch: bool,
+        /// What the message itself tells of its hop beside the request's headers, such as a `traceparent` that its publisher
+        /// set: names and values. A request that brings any tells nothing of it by its own headers.
+        hop: Vec<(String, String)>,
     },
     /// No events: a handshake, answered at once.
     Answer(Response<Bytes>),

@@ -53,7 +53,7 @@ pub(super) fn open(config: &Config, jitter: &dyn Fn() -> Rng) -> Result<Vec<Push
             name: name.to_owned(),
             path: of_pubsub.path.clone(),
             guard: guard(name, &of_pubsub.auth)?,
-            inbound: push::pubsub(of_pubsub).map_err(wrong)?,
+            inbound: push::pubsub(of_pubsub, crate::registry::hop(config)).map_err(wrong)?,
             handshake: Webhook::default(),
             confirmer: None,
             body_bytes_max: of_pubsub.body_bytes_max,

@@ -322,6 +322,14 @@ pub(super) fn check(rules: &mut Rules<'_>) {
         );
     }
     let Some(export) = rules.config.trace.as_ref().and_then(|trace| trace.export.as_ref()) else { return };
+    let mut ways = export.traces.iter().chain(&export.metrics);
+    if rules.differs("trace.endpoint") && ways.any(|way| way.grpc && way.url.query().is_some()) {
+        rules.wrong(
+            "trace.endpoint",
+            "a query, which gRPC does not send",
+            "a URL without one, or trace.protocol: http",
+        );
+    }
     if export.batch_events > export.queue_events
         && rules.are_read(&["trace.batch_events", "trace.queue_events"])
     {

@@ -27,7 +27,7 @@ impl Inbound for CloudEvents {
         let mode = binary::mode(&parts.headers).map_err(|invalid| unreadable(&invalid))?;
         let one = |event: Result<Event, Invalid>| {
             let event = event.map_err(|invalid| unreadable(&invalid))?;
-            Ok(Inbox::Events { items: vec![Ok(event)], batch: false })
+            Ok(Inbox::Events { items: vec![Ok(event)], batch: false, hop: Vec::new() })
         };
         match mode {
             Mode::Binary => one(binary::decode(&parts.headers, body)),
@@ -47,7 +47,7 @@ impl Inbound for CloudEvents {
                     why: why.to_string(),
                 };
                 let items = members.into_iter().map(|member| member.map(own).map_err(malformed)).collect();
-                Ok(Inbox::Events { items, batch: true })
+                Ok(Inbox::Events { items, batch: true, hop: Vec::new() })
             }
         }
     }

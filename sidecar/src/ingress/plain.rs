@@ -60,7 +60,7 @@ impl Inbound for Plain {
         }
         let event = self.event(parts, body);
         let event = event.map_err(|invalid| Error::status(400, None, invalid.to_string()))?;
-        Ok(Inbox::Events { items: vec![Ok(event)], batch: false })
+        Ok(Inbox::Events { items: vec![Ok(event)], batch: false, hop: Vec::new() })
     }
 
     fn answer(&self, outcome: &Outcome) -> Response<Bytes> {

@@ -126,7 +126,7 @@ pub fn pubsub(_topic: Option<String>) -> Result<Messages> {
 #[cfg(feature = "pubsub")]
 #[expect(clippy::unnecessary_wraps, reason = "without the adapter there is an error")]
 pub fn pubsub_push(topic: &str) -> Result<Arc<dyn Inbound>> {
-    Ok(Arc::new(outrigger_pubsub::push::Push { topic: topic.into() }))
+    Ok(Arc::new(outrigger_pubsub::push::Push { topic: topic.into(), hop: &[] }))
 }
 
 /// Says that Pub/Sub is not there.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// What is wrong, with the setting.
 pub fn check(config: &config::Config) -> Result<()> {
     if let Some(push) = &config.ingress.pubsub_push {
-        pubsub(push)?;
+        pubsub(push, &[])?;
     }
     for of in &config.ingress.origins {
         origin(of, Rng::with_seed(0))?;
@@ -30,14 +30,14 @@ pub fn check(config: &config::Config) -> Result<()> {
     Confirmer::of(webhook, &config.outgoing).map(drop)
 }
 
-/// Reads what Pub/Sub pushes.
+/// Reads what Pub/Sub pushes, and of its messages the attributes of a hop.
 ///
 /// # Errors
 /// When the adapter is not compiled in.
 #[cfg(feature = "pubsub")]
 #[expect(clippy::unnecessary_wraps, reason = "without the adapter there is an error")]
-pub fn pubsub(config: &config::PubsubPush) -> Result<Arc<dyn Inbound>> {
-    Ok(Arc::new(outrigger_pubsub::push::Push { topic: config.topic.as_str().into() }))
+pub fn pubsub(config: &config::PubsubPush, hop: &'static [&'static str]) -> Result<Arc<dyn Inbound>> {
+    Ok(Arc::new(outrigger_pubsub::push::Push { topic: config.topic.as_str().into(), hop }))
 }
 
 /// Says that Pub/Sub is not there.
@@ -45,7 +45,7 @@ pub fn pubsub(config: &config::PubsubPush) -> Result<Arc<dyn Inbound>> {
 /// # Errors
 /// Always.
 #[cfg(not(feature = "pubsub"))]
-pub fn pubsub(_config: &config::PubsubPush) -> Result<Arc<dyn Inbound>> {
+pub fn pubsub(_config: &config::PubsubPush, _hop: &'static [&'static str]) -> Result<Arc<dyn Inbound>> {
     Err(super::left_out("pubsub", "leave ingress.pubsub_push out"))
 }
 

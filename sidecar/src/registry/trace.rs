@@ -3,12 +3,12 @@
 use super::{Series, Traces, secret};
 use crate::{
     admin::Admin,
-    config::{self, Config, TraceFile, TraceWay},
+    config::{self, Config, EventGridTopic, FUNCTION, TargetPlace as Place, TraceFile, TraceWay},
 };
 use http::{HeaderName, HeaderValue};
 use outrigger_core::{Error, Kind, Result, Timeline};
 use outrigger_net::tls::{Authorities, ClientSettings, ClientTls, Pair, TlsError, Version};
-use outrigger_trace::{Counts, Export, Propagator, Protocol, Sampling, Tls, Trace, Way};
+use outrigger_trace::{Counts, Export, Outward, Propagator, Protocol, Sampling, Tls, Trace, Way, Whereto};
 use std::{fs::File, io::Read as _, sync::Arc, time::Instant};
 
 /// The largest file of certificates, in bytes; a system's authorities have a quarter of it.
@@ -23,7 +23,7 @@ pub(super) fn open(config: &Config) -> Result<Option<Trace>> {
         tracing::info!("there are no traces and no timelines: OTEL_SDK_DISABLED is true");
     }
     let Some(trace) = &config.trace else { return Ok(None) };
-    let export = trace.export.as_ref().map(export).transpose()?;
+    let export = trace.export.as_ref().map(|of| export(of, outward(config))).transpose()?;
     Trace::new(outrigger_trace::Config {
         sampling: Sampling { ratio: trace.ratio, parent_based: trace.parent_based },
         errors: trace.errors,
@@ -44,7 +44,7 @@ pub(super) fn open(config: &Config) -> Result<Option<Trace>> {
 /// As [`open`].
 pub(super) fn check(config: &Config) -> Result<()> {
     let of = config.trace.as_ref().and_then(|trace| trace.export.as_ref());
-    of.map_or(Ok(()), |of| export(of).map(drop))
+    of.map_or(Ok(()), |of| export(of, Outward::default()).map(drop))
 }
 
 impl Traces for Trace {
@@ -110,7 +110,35 @@ fn propagator(name: &str) -> Option<Propagator> {
     })
 }
 
-fn export(of: &config::TraceExport) -> Result<Export> {
+/// Where events go out to, for their spans.
+fn outward(config: &Config) -> Outward {
+    let kafka = |name: &String| Whereto::Topic { system: Some("kafka"), name: name.clone() };
+    let pubsub = |name: &String| Whereto::Topic { system: Some("gcp_pubsub"), name: name.clone() };
+    // As a URL only for people; what is written there is a message.
+    let eventgrid = |topic: &EventGridTopic| {
+        let host = topic.url().and_then(|url| Some(url.host()?.to_owned()));
+        Whereto::Topic { system: Some("eventgrid"), name: host.unwrap_or_else(|| topic.place.clone()) }
+    };
+    let function = config.function.url.clone().map(|url| (FUNCTION.into(), Whereto::Url(url)));
+    let targets = config.targets.iter().map(|target| {
+        let place = match &target.place {
+            Place::Url(posted) => Whereto::Url(posted.url.clone()),
+            Place::Kafka(topic) => kafka(topic),
+            Place::Pubsub(topic) => pubsub(topic),
+            Place::EventGrid(topic) => eventgrid(topic),
+            Place::Journal => Whereto::Topic { system: None, name: "journal".to_owned() },
+        };
+        (target.name.as_str().into(), place)
+    });
+    let replies = &config.replies;
+    let replies = (replies.kafka_topic.as_ref().map(kafka))
+        .or_else(|| replies.pubsub_topic.as_ref().map(pubsub))
+        .or_else(|| replies.eventgrid.as_ref().map(eventgrid))
+        .or_else(|| replies.url.as_ref().map(|posted| Whereto::Url(posted.url.clone())));
+    Outward { targets: function.into_iter().chain(targets).collect(), replies }
+}
+
+fn export(of: &config::TraceExport, outward: Outward) -> Result<Export> {
     let further = match &of.headers_file {
         Some(file) => headers_of("trace.headers_file", &secret::read("trace.headers_file", file)?)?,
         None => Vec::new(),
@@ -128,6 +156,7 @@ fn export(of: &config::TraceExport) -> Result<Export> {
         metrics_interval: of.metrics_interval,
         flush_timeout: of.flush_timeout,
         resource: of.resource.clone(),
+        outward,
     })
 }
 

@@ -47,6 +47,28 @@ async fn the_events_of_a_batch_link_the_request_that_brought_them() {
 }
 
 #[tokio::test]
+async fn a_pushed_message_goes_on_with_its_publishers_trace_and_else_with_its_requests() {
+    let function = Function::start(Program::default());
+    let site = Site::of(&function)
+        .set("trace.export", "local")
+        .set("ingress.pubsub_push", "{path: /pubsub, topic: projects/p/topics/t, auth: none}");
+    let _process = site.start().await;
+    let other = SAMPLED.replace(TRACE, "4bf92f3577b34da6a3ce929d0e0e4736");
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>();
+    for (id, attributes) in [("1", format!("{{\"traceparent\": \"{SAMPLED}\"}}")), ("2", "{}".to_owned())] {
+        let message = format!("{{\"messageId\": \"{id}\", \"data\": \"\", \"attributes\": {attributes}}}");
+        let body = format!("{{\"message\": {message}, \"subscription\": \"projects/p/subscriptions/s\"}}");
+        let request = Request::post(format!("{}pubsub", site.url())).header("traceparent", &other);
+        let answer = client.request(request.body(body.into()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 204);
+    }
+    function.wait_for(|stats| stats.ended == 2).await;
+    let trace = |id| told(&function, id, "traceparent").unwrap();
+    assert!(trace("1").contains(TRACE), "the message's own: {}", trace("1"));
+    assert!(trace("2").contains("4bf92f3577b34da6a3ce929d0e0e4736"), "the request's: {}", trace("2"));
+}
+
+#[tokio::test]
 async fn b3_is_understood_and_told_where_it_is_asked_for() {
     let test = "b3_is_understood_and_told_where_it_is_asked_for";
     let Some(collector) = Collector::start(test).await else { return };

@@ -89,6 +89,7 @@ async fn from_kafka_to_the_function_and_the_reply_topic_it_is_one_trace() {
     assert_eq!((queue.get("outrigger.lane"), queue.get("outrigger.wait.reason")), ("customer-7", "nothing"));
     let (attempt, settle) = (named(&of_one, "POST"), named(&of_one, "settle trace-orders"));
     assert_eq!((attempt.kind, attempt.get("http.response.status_code")), (3, "200"));
+    assert_eq!(attempt.get("url.full").trim_end_matches('/'), function.url().trim_end_matches('/'));
     assert_eq!(settle.get("outrigger.settlement"), "acknowledged");
 
     // The function was called within the attempt's span, with the state, the baggage that is allowed, and the event's own
@@ -101,8 +102,8 @@ async fn from_kafka_to_the_function_and_the_reply_topic_it_is_one_trace() {
 
     // Whoever reads the reply goes on with the span of its writing, and sees where it began.
     let stored = &replies(&client, answers, 1).await[0];
-    let sent = named(&of_one, "send replies");
-    assert_eq!(sent.kind, 4);
+    let sent = named(&of_one, &format!("send {answers}"));
+    assert_eq!((sent.kind, sent.get("messaging.system")), (4, "kafka"));
     assert_eq!(stored.header("traceparent"), Some(format!("00-{TRACE}-{}-01", sent.id)));
     assert_eq!(stored.header("ce_traceparent"), Some(expected));
 

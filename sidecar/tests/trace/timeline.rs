@@ -94,6 +94,24 @@ async fn the_hop_of_an_event_is_shown_nowhere_and_a_replay_goes_on_with_its_trac
 }
 
 #[tokio::test]
+async fn a_replayed_dead_letter_goes_on_with_its_trace() {
+    let program = Program::default().rule(Rule::new(Match::any(), Action::status(400)).times(1));
+    let function = Function::start(program);
+    let site = Site::of(&function).set("trace.export", "local");
+    let _process = site.start().await;
+    let producer = Producer::new(&site.url()).with_header("traceparent", SAMPLED);
+    producer.send(&Outgoing::new("1", Some("k")), Mode::Binary).await.unwrap();
+    site.until_dead(1).await;
+    assert_eq!(site.verb(&["dead", "replay", "1"]).await.code, Some(0));
+    function.wait_for(|stats| stats.ended == 2).await;
+    let told: Vec<_> = function.log().iter().flat_map(|record| record.headers.clone()).collect();
+    let told: Vec<_> = told.iter().filter(|(name, _)| name == "traceparent").collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|(_, value)| value.contains(TRACE)), "{told:?}");
+    assert_ne!(told[0], told[1], "each try has its span");
+}
+
+#[tokio::test]
 async fn without_timelines_it_says_how_to_get_some() {
     let function = Function::start(Program::default());
     let site = Site::of(&function);

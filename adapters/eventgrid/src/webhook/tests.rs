@@ -21,7 +21,7 @@ fn decode_by(webhook: &Webhook, headers: &[(&str, &str)], body: &str) -> Result<
 
 fn items(headers: &[(&str, &str)], body: &str) -> Vec<Result<Event, Malformed>> {
     match decode_by(&webhook(Validation::Answer), headers, body) {
-        Ok(Inbox::Events { items, batch: true }) => items,
+        Ok(Inbox::Events { items, batch: true, .. }) => items,
         other => panic!("{other:?}"),
     }
 }

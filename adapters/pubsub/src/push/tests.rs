@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use std::{fs::File, io::Read as _};
 
 const TOPIC: &str = "projects/p/topics/t";
+const HOP: &[&str] = &["traceparent", "tracestate"];
 const SUBSCRIPTION: &str = "projects/p/subscriptions/s";
 
 fn pushed(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Result<Result<Event, Malformed>> {
@@ -17,8 +18,8 @@ fn pushed(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Result<Result<Eve
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    match (Push { topic: TOPIC.into() }).decode(&parts, body.into())? {
-        Inbox::Events { mut items, batch: false } if items.len() == 1 => Ok(items.remove(0)),
+    match (Push { topic: TOPIC.into(), hop: HOP }).decode(&parts, body.into())? {
+        Inbox::Events { mut items, batch: false, .. } if items.len() == 1 => Ok(items.remove(0)),
         other => panic!("{other:?}"),
     }
 }
@@ -104,6 +105,27 @@ fn a_message_that_is_an_event_stays_it_in_both_modes_and_both_ways() {
         assert_eq!(event.datacontenttype(), Some("application/json"));
         assert_eq!(event.attributes().count(), 5);
     }
+}
+
+#[test]
+fn what_a_message_tells_of_its_hop_is_beside_its_event() {
+    let hop = |attributes: Json| {
+        let (parts, ()) = Request::post("/").body(()).unwrap().into_parts();
+        let message = json!({"data": "", "messageId": "7", "attributes": attributes});
+        let body = json!({"message": message, "subscription": SUBSCRIPTION}).to_string();
+        match (Push { topic: TOPIC.into(), hop: HOP }).decode(&parts, body.into()).unwrap() {
+            Inbox::Events { items, hop, .. } => (items.into_iter().next().unwrap().unwrap(), hop),
+            other => panic!("{other:?}"),
+        }
+    };
+    let told = [("traceparent".to_owned(), "00-1".to_owned())];
+    assert_eq!(hop(json!({"traceparent": "00-1", "a": "1"})).1, told);
+    let (event, of_event) = hop(json!({
+        "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t",
+        "ce-traceparent": "00-2", "traceparent": "00-1",
+    }));
+    assert_eq!((of_event, event.text("traceparent").as_deref()), (told.to_vec(), Some("00-2")));
+    assert_eq!(hop(json!({"a": "1"})).1, []);
 }
 
 #[test]
@@ -195,7 +217,7 @@ fn what_pubsub_never_sends_stays_with_whoever_sent_it() {
 
 #[test]
 fn only_what_is_done_is_acknowledged() {
-    let push = Push { topic: TOPIC.into() };
+    let push = Push { topic: TOPIC.into(), hop: HOP };
     let status = |outcome: &Outcome| push.answer(outcome).status().as_u16();
     assert_eq!(status(&Outcome::Accepted { events: 1, dead: 0 }), 204);
     assert_eq!(status(&Outcome::Accepted { events: 0, dead: 1 }), 204);

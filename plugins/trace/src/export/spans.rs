@@ -5,7 +5,7 @@ use crate::{
     answer::Failure,
     config::Export,
     otlp::Line,
-    spans::{self, Anchor},
+    spans::{self, Anchor, Drawing},
 };
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::{
@@ -26,7 +26,7 @@ pub(super) struct Spans {
     line: Option<Line>,
     resource: Resource,
     scope: InstrumentationScope,
-    chars_max: usize,
+    drawing: Drawing,
     bytes_max: usize,
 }
 
@@ -61,11 +61,13 @@ impl Part {
 
 impl Spans {
     pub(super) fn new(export: &Export) -> Result<Self> {
+        let scope =
+            InstrumentationScope::builder("outrigger").with_version(env!("CARGO_PKG_VERSION")).build();
         Ok(Self {
             line: export.traces.as_ref().map(Line::new).transpose()?,
             resource: crate::metrics::resource(&export.resource),
-            scope: InstrumentationScope::builder("outrigger").with_version(env!("CARGO_PKG_VERSION")).build(),
-            chars_max: export.attribute_chars,
+            drawing: Drawing::new(scope.clone(), export.attribute_chars, &export.outward),
+            scope,
             bytes_max: export.batch_bytes,
         })
     }
@@ -76,7 +78,7 @@ impl Spans {
         let mut parts: Vec<Part> = Vec::new();
         for timeline in timelines {
             let mut drawn = Vec::new();
-            spans::add(timeline, anchor, &self.scope, self.chars_max, &mut drawn);
+            spans::add(timeline, anchor, &self.drawing, &mut drawn);
             let spans: Vec<_> = drawn.into_iter().map(Span::from).collect();
             // Each span has its tag and its length before it.
             let bytes = spans.iter().map(|span| span.encoded_len() + 6).sum();
@@ -174,6 +176,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Outward;
     use outrigger_core::{
         About,
         timeline::{Carry, Ending, Leg, Place, Step, Trace},
@@ -216,6 +219,7 @@ mod tests {
             metrics_interval: second,
             flush_timeout: second,
             resource: vec![("service.name".to_owned(), "s".to_owned())],
+            outward: Outward::default(),
         })
         .unwrap()
     }

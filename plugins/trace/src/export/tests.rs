@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     answer::Failure,
-    config::{Protocol, Tls, Way},
+    config::{Outward, Protocol, Tls, Way},
 };
 use http::Uri;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -69,6 +69,7 @@ fn export(url: &str) -> Export {
         metrics_interval: Duration::from_millis(1),
         flush_timeout: Duration::from_secs(30),
         resource: Vec::new(),
+        outward: Outward::default(),
     }
 }
 

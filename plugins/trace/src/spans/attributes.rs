@@ -43,7 +43,7 @@ pub(super) fn destination(about: &About) -> Destination<'_> {
     }
 }
 
-fn text(key: &'static str, value: &str) -> KeyValue {
+pub(super) fn text(key: &'static str, value: &str) -> KeyValue {
     KeyValue::new(key, Value::String(StringValue::from(value.to_owned())))
 }
 
@@ -102,9 +102,15 @@ pub(super) fn queue(about: &About, wait: Option<(Wait, u32)>, held_up: bool) -> 
     attributes
 }
 
-pub(super) fn attempt(target: Option<&TargetId>, attempt: u32, answer: Answer) -> Vec<KeyValue> {
-    let mut attributes = Vec::with_capacity(6);
-    attributes.push(KeyValue::new("http.request.method", "POST"));
+/// `to` is what is told of the target's place.
+pub(super) fn attempt(
+    to: &[KeyValue],
+    target: Option<&TargetId>,
+    attempt: u32,
+    answer: Answer,
+) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(to.len() + 4);
+    attributes.extend_from_slice(to);
     attributes.extend(target.map(|target| text("faas.invoked_name", &target.0)));
     attributes.extend(status(answer));
     if attempt > 1 {
@@ -118,14 +124,6 @@ pub(super) fn recall(target: Option<&TargetId>) -> Vec<KeyValue> {
     let mut attributes = vec![KeyValue::new("outrigger.cache.hit", true)];
     attributes.extend(target.map(|target| text("faas.invoked_name", &target.0)));
     attributes
-}
-
-pub(super) fn reply() -> Vec<KeyValue> {
-    vec![
-        KeyValue::new("messaging.operation.type", "send"),
-        KeyValue::new("messaging.operation.name", "send"),
-        KeyValue::new("messaging.destination.name", "replies"),
-    ]
 }
 
 pub(super) fn settle(steps: &[(Step, u64)], ending: Ending) -> Vec<KeyValue> {

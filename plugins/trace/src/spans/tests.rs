@@ -1,5 +1,6 @@
 use super::*;
-use opentelemetry::Value;
+use crate::config::{Outward, Whereto};
+use opentelemetry::{InstrumentationScope, Value};
 use outrigger_core::{
     Code, Delivery, Event, Key, Kind, Origin, Position, Receipt, TargetId,
     timeline::{Carry, Leg},
@@ -47,9 +48,13 @@ fn spans(timeline: &Timeline) -> Vec<SpanData> {
 }
 
 fn spans_within(timeline: &Timeline, chars_max: usize) -> Vec<SpanData> {
+    drawn(timeline, chars_max, &Outward::default())
+}
+
+fn drawn(timeline: &Timeline, chars_max: usize, outward: &Outward) -> Vec<SpanData> {
     let mut spans = Vec::new();
-    let scope = InstrumentationScope::builder("outrigger").build();
-    add(timeline, Anchor(Instant::now(), SystemTime::now()), &scope, chars_max, &mut spans);
+    let drawing = Drawing::new(InstrumentationScope::builder("outrigger").build(), chars_max, outward);
+    add(timeline, Anchor(Instant::now(), SystemTime::now()), &drawing, &mut spans);
     spans
 }
 
@@ -167,6 +172,36 @@ fn a_reply_has_the_span_that_its_reader_is_told() {
     let expected = timeline.trace().unwrap().span(Leg::Reply(4));
     assert_eq!(reply.span_context.span_id(), SpanId::from_bytes(expected.to_be_bytes()));
     assert_eq!(reply.span_kind, SpanKind::Producer);
+}
+
+#[test]
+fn attempts_and_replies_name_where_they_went() {
+    let timeline = event(Instant::now());
+    for step in [
+        Step::Attempted(1),
+        Step::Answered(Answer { status: 200, failed: None }),
+        Step::Replying,
+        Step::Replied(true),
+    ] {
+        timeline.note(step, Instant::now());
+    }
+    let topic = Whereto::Topic { system: Some("kafka"), name: "answers".to_owned() };
+    let to = |target: Whereto, replies: Whereto| {
+        let outward = Outward { targets: vec![("function".into(), target)], replies: Some(replies) };
+        let spans = drawn(&timeline, 1_024, &outward);
+        (spans[2].clone(), spans[3].clone())
+    };
+    let url = || Whereto::Url("http://127.0.0.1:8080/in".parse().unwrap());
+    let (attempt, reply) = to(url(), topic.clone());
+    assert_eq!((&*attempt.name, attempt.span_kind.clone()), ("POST", SpanKind::Client));
+    assert_eq!(says(&attempt, "url.full"), "http://127.0.0.1:8080/in");
+    assert_eq!(says(&attempt, "http.response.status_code"), "200");
+    assert_eq!((&*reply.name, &*says(&reply, "messaging.system")), ("send answers", "kafka"));
+    let (attempt, reply) = to(topic, url());
+    assert_eq!((&*attempt.name, attempt.span_kind.clone()), ("send answers", SpanKind::Producer));
+    assert_eq!(says(&attempt, "messaging.destination.name"), "answers");
+    assert_eq!(get(&attempt, "http.request.method"), None);
+    assert_eq!((&*reply.name, &*says(&reply, "server.address")), ("send replies", "127.0.0.1"));
 }
 
 #[test]

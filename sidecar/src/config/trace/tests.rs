@@ -196,6 +196,7 @@ fn a_query_stays_behind_the_path_of_a_signal() {
 fn settings_that_contradict_each_other_are_mistakes() {
     for (text, key) in [
         ("trace: {endpoint: 'http://c:1'}", "trace.endpoint"),
+        ("trace: {export: otlp, endpoint: 'http://c:1/?key=1'}", "trace.endpoint"),
         ("trace: {export: otlp, tls: {key_file: k}}", "trace.tls.certificate_file"),
         ("trace: {export: otlp, queue_events: 10, batch_events: 11}", "trace.batch_events"),
         ("trace: {export: otlp, baggage: [tenant, 'a b']}", "trace.baggage"),

@@ -37,7 +37,7 @@ impl Inbound for GitHub {
     fn decode(&self, parts: &Parts, body: Bytes) -> Result<Inbox> {
         let event = decode(&parts.headers, body);
         let event = event.map_err(|invalid| Error::status(400, None, invalid.to_string()))?;
-        Ok(Inbox::Events { items: vec![Ok(event)], batch: false })
+        Ok(Inbox::Events { items: vec![Ok(event)], batch: false, hop: Vec::new() })
     }
 
     fn answer(&self, outcome: &Outcome) -> Response<Bytes> {
