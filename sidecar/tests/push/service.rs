@@ -130,11 +130,11 @@ async fn a_validation_url_of_the_service_is_followed() {
 async fn what_is_published_while_the_sidecar_is_away_arrives_when_it_is_back() {
     let function = Function::start(Program::default());
     let site = open_to_all(&function);
-    let process = site.start().await;
+    let mut process = site.start().await;
     let fake = fake();
     let settings = PushSettings { max_events_per_batch: 10, dead_letter: true, ..endpoint(&site, "") };
     assert_eq!(fake.subscribe("default", "hook", settings).await, Standing::Active);
-    drop(process); // killed
+    process.kill().await;
     publish(&fake, "default", "away", 25).await;
     pass(&fake, 0).await;
     assert_eq!(counts(&fake, "default").failed, 25);
