@@ -74,6 +74,11 @@ async fn both_schemas_are_confirmed_and_every_event_arrives_once_alone_or_in_bat
             assert_eq!(fake.subscribe(topic, "hook", settings).await, Standing::Active, "{topic}");
             publish(&fake, topic, &format!("{topic}-{max_events_per_batch}"), 250).await;
             pass(&fake, 0).await;
+            // The service waits for ten seconds at most, and each event is synced to the disk.
+            fake.wait_for(|state| {
+                (state.custom[topic].subscriptions["hook"].counts.delivered == 250).then_some(())
+            })
+            .await;
             let counts = counts(&fake, topic);
             assert_eq!((counts.published, counts.delivered, counts.failed), (250, 250, 0), "{topic}");
             owed += 250;
