@@ -44,6 +44,7 @@ impl Wreck {
             assert_eq!(producer.send(&event, Mode::Binary).await.unwrap().status(), 202);
             oracle.acknowledged(&event.id);
         }
+        function.wait_for(|stats| stats.held == 1).await; // else its call could arrive when all is cleared
         end(&mut process).await;
         function.wait_for(|stats| stats.running == 0).await;
         function.set_program(Program::default());

@@ -168,7 +168,7 @@ async fn a_control_event_of_a_source_that_is_not_marked_does_nothing_and_reaches
         let (site, _process) = start(&function, &settings).await;
         let producer = site.producer();
         assert!(producer.send(&question("a", 2), Mode::Binary).await.unwrap().status().is_success());
-        function.wait_for(|stats| stats.distinct == 1 && stats.running == 0).await;
+        site.until("its result is kept", |status| status["delivered"] == 1).await;
         let mut control = Outgoing::new("control", None).with_data("application/json", r#"{"all": true}"#);
         control.ty = "io.outrigger.cache.invalidate".to_owned();
         assert!(producer.send(&control, Mode::Structured).await.unwrap().status().is_success());

@@ -154,7 +154,7 @@ async fn what_is_no_event_comes_back_as_it_is() {
 #[tokio::test]
 async fn a_failed_call_is_one_attempt_and_the_sender_gets_its_status() {
     let function = answering();
-    let site = Site::of(&function).set("ingress.http.sync", "true").set("ingress.http.sync_timeout", "300ms");
+    let site = Site::of(&function).set("ingress.http.sync", "true").set("ingress.http.sync_timeout", "2s");
     let _process = site.start().await;
     let producer = site.producer();
     assert_eq!(ask(&producer, "refused").await.status(), 422);
@@ -162,7 +162,7 @@ async fn a_failed_call_is_one_attempt_and_the_sender_gets_its_status() {
     assert_eq!(busy.status(), 503);
     assert!(busy.headers().contains_key("retry-after"), "{busy:?}");
     assert_eq!(ask(&producer, "held").await.status(), 504);
-    let stats = function.wait_for(|stats| stats.running == 0).await;
+    let stats = function.wait_for(|stats| stats.received == 3 && stats.running == 0).await;
     assert_eq!((stats.received, stats.gone), (3, 1), "the call that nobody waited for was cut off");
     assert_eq!(site.letters().await.len(), 0, "the sender knows, so nothing is kept");
 }

@@ -8,7 +8,7 @@ use outrigger_function::{
     program::{Action, Payload},
     server::Setup,
 };
-use outrigger_testkit::{Mode, Oracle, Outgoing, Process, Proxy, Trouble};
+use outrigger_testkit::{Mode, Oracle, Outgoing, Process, Proxy, Trouble, free_port};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -24,7 +24,8 @@ struct Pair {
 
 impl Pair {
     async fn start(program: Program, change: impl FnOnce(Site) -> Site) -> Self {
-        let function = Function::start(program);
+        // A port that no client takes while nobody listens there.
+        let function = give_back(SocketAddr::from(([127, 0, 0, 1], free_port())), program);
         let site = change(quick(Site::of(&function)));
         let process = site.start().await;
         Self { function, site, oracle: Oracle::default(), _process: process }
@@ -46,7 +47,7 @@ impl Pair {
 fn quick(site: Site) -> Site {
     let site = site.set("delivery.backoff.initial", "5ms").set("delivery.backoff.max", "50ms");
     let site = site.set("delivery.breaker.open", "20ms").set("delivery.breaker.open_max", "100ms");
-    site.set("function.timeout", "300ms").set("function.connect_timeout", "200ms")
+    site.set("function.timeout", "1s").set("function.connect_timeout", "200ms")
 }
 
 async fn send(site: &Site, oracle: &Oracle, id: &str) {
@@ -221,10 +222,10 @@ async fn row_16_a_stalled_reply_ends_at_the_total_deadline() {
         let answer = pair.site.producer().send(&Outgoing::new("1", None), Mode::Binary).await.unwrap();
         assert_eq!(answer.status(), 504, "{fault:?}: {:?}", answer.body());
         let took = asked.elapsed();
-        assert!((Duration::from_millis(300)..Duration::from_secs(5)).contains(&took), "{fault:?}: {took:?}");
+        assert!((Duration::from_secs(1)..Duration::from_secs(10)).contains(&took), "{fault:?}: {took:?}");
         let fresh = pair.site.producer().send(&Outgoing::new("fresh", None), Mode::Binary).await.unwrap();
         assert_eq!(fresh.status(), 200, "{fault:?}");
-        assert_eq!(pair.function.stats().running, 0, "{fault:?}: the stalled call was given up");
+        pair.function.wait_for(|stats| stats.running == 0).await; // the stalled call was given up
     }
 }
 
@@ -303,13 +304,13 @@ async fn outlive(mut pair: Pair, begin: impl FnOnce(&mut Pair), end: impl FnOnce
 }
 
 /// How long an event may be tried where an outage is to outlast it.
-const DEADLINE: Duration = Duration::from_millis(500);
+const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The breaker opens before a lone event has used up its attempts: which event comes first must not matter.
 fn few_attempts(site: Site) -> Site {
-    let site = site.set("delivery.attempts_max", "3").set("delivery.deadline", "500ms");
+    let site = site.set("delivery.attempts_max", "3").set("delivery.deadline", "2s");
     site.set("delivery.breaker.failures", "2")
-        .set("function.timeout", "100ms")
+        .set("function.timeout", "300ms")
         .set("function.connect_timeout", "100ms")
 }
 

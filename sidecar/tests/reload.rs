@@ -51,7 +51,8 @@ async fn a_file_that_is_refused_or_gone_is_told_until_it_is_mended_and_stops_not
 
     let bad = site.set("function.timeout", "0s").set("window.events", "none");
     reread(&bad, &process, "the new configuration is refused").await;
-    assert!(gauge(&bad, "successful").await < 0.5);
+    // The line is written a moment before.
+    bad.until_metric("outrigger_config_last_reload_successful", |successful| successful < 0.5).await;
     assert!((gauge(&bad, "success_timestamp_seconds").await - read_s).abs() < 0.5, "the old one holds");
     let shown = bad.verb(&["status"]).await;
     let line = shown.stdout.lines().find(|line| line.starts_with("configuration: ")).unwrap_or_default();
@@ -66,7 +67,7 @@ async fn a_file_that_is_refused_or_gone_is_told_until_it_is_mended_and_stops_not
     let good = bad.set("function.timeout", "29s").set("window.events", "1024");
     write(&good);
     process.line("the configuration was read again").await;
-    assert!(gauge(&good, "successful").await > 0.5);
+    good.until_metric("outrigger_config_last_reload_successful", |successful| successful > 0.5).await;
     assert!(gauge(&good, "success_timestamp_seconds").await >= read_s);
     assert!(!told(&good).await.contains("configuration:"));
     let gone = process.log().lines().filter(|line| line.contains("file is gone")).count();

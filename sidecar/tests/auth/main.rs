@@ -9,12 +9,12 @@ use common::Site;
 use http::Response;
 use outrigger_function::{Function, Program};
 use outrigger_testkit::{
-    Issuer, Mode, Oracle, Outgoing, Process, SigningKey,
+    Issuer, Mode, Oracle, Outgoing, Process, SigningKey, free_port,
     issuer::{Trouble, hs256, unix_s},
     process::WAIT_MAX,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::{Instant, sleep};
 
 const AUDIENCE: &str = "https://outrigger.example/";
@@ -127,8 +127,10 @@ async fn row_35_during_an_outage_of_the_issuer_known_keys_work_and_unknown_ones_
 #[tokio::test]
 async fn an_issuer_that_is_down_at_the_start_is_said_and_keeps_nobody_out_for_good() {
     let key = SigningKey::p256("first");
-    let gone = Issuer::start(&[&key]).await;
-    let (address, url, token) = (gone.address(), gone.url(), key.token(&gone.claims(AUDIENCE, "orders")));
+    // A port that no client takes while nobody listens there.
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let gone = Issuer::start_at(address, &[&key]).await;
+    let (url, token) = (gone.url(), key.token(&gone.claims(AUDIENCE, "orders")));
     gone.end().await;
     let function = Function::start(Program::default());
     let site = site(&function, &url);
@@ -259,6 +261,7 @@ async fn several_issuers_are_let_in_and_a_rule_names_the_one_that_it_is_about() 
         assert_eq!(send(&site, &token).await.status(), status, "{sub} of {}", issuer.url());
     }
     process.line("is not by").await;
+    function.wait_for(|stats| stats.ended == 2).await;
     assert_eq!(function.stats().received, 2);
 }
 

@@ -34,10 +34,11 @@ impl Failing {
         let shim = Shim::new(&folder, &[rule]).disarmed();
         let mut process = self.site.launch().shim(&shim).start().unwrap();
         process.ready(self.site.admin).await;
+        let before = self.function.stats().distinct;
         for _ in 0..3 {
             assert_eq!(self.send(100).await, Some(202));
         }
-        self.function.wait_for(|stats| stats.running == 0).await;
+        self.function.wait_for(|stats| stats.distinct >= before + 3 && stats.running == 0).await;
         shim.arm();
         (process, shim)
     }

@@ -10,8 +10,13 @@ use outrigger_eventgrid_fake::{
     queue::{Counts, QueueSettings},
 };
 use outrigger_function::{Function, Program};
-use outrigger_testkit::{Judgement, Oracle, Outgoing, Process, process::get};
+use outrigger_testkit::{
+    Judgement, Oracle, Outgoing, Process,
+    process::{WAIT_MAX, get},
+};
 use serde_json::value::RawValue;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 pub const TOPIC: &str = "orders";
 pub const SUBSCRIPTION: &str = "billing";
@@ -28,10 +33,15 @@ pub struct Rig {
 impl Rig {
     /// A subscription and a function that takes everything.
     pub fn new() -> Self {
+        Self::paced(SPEED)
+    }
+
+    /// The same where so many seconds of the fake's pass in one.
+    pub fn paced(speed: u32) -> Self {
         let mut config = Config::default();
         let grid = CustomTopic { input_schema: Schema::EventGridSchema, ..CustomTopic::default() };
         config.custom_topics.insert("grid".to_owned(), grid);
-        let setup = Setup { config, pace: Pace::Running(SPEED), ..Setup::default() };
+        let setup = Setup { config, pace: Pace::Running(speed), ..Setup::default() };
         let fake = Fake::start_with(&setup).expect("a free port");
         fake.put_queue(TOPIC, SUBSCRIPTION, QueueSettings::default());
         let function = Function::start(Program::default());
@@ -110,6 +120,19 @@ impl Rig {
             .find(|line| line.starts_with(&start))
             .unwrap_or_else(|| panic!("no {name} in {text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until a metric of the source has this value: it is counted once the service has answered.
+    pub async fn until_number(&self, name: &str, wanted: u64) {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let number = self.number(name).await;
+            if number == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name} is {number}, not {wanted}");
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// A fresh event is delivered, with it all that is owed; the service has every acknowledgement, and the judge is

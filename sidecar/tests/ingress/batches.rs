@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 fn site(function: &Function) -> Site {
     Site::of(function)
         .set("function.mode", "structured")
-        .set("function.batch", "{events_max: 8, wait: 30ms}")
+        .set("function.batch", "{events_max: 8, wait: 200ms}")
         .set("delivery.backoff.initial", "1ms")
         .set("delivery.breaker.failures", "1000")
         .set("delivery.retry_budget.per_second_min", "100000")

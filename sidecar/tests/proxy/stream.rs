@@ -80,13 +80,13 @@ async fn the_same_to_a_function_of_http2_from_either_version() {
 #[tokio::test]
 async fn server_sent_events_arrive_one_by_one_also_after_a_rest_longer_than_the_functions_timeout() {
     let through =
-        Through::with(|site| site.set("function.timeout", "200ms").set("function.connect_timeout", "100ms"))
+        Through::with(|site| site.set("function.timeout", "500ms").set("function.connect_timeout", "100ms"))
             .await;
     let feed = through.function.feed();
     let mut sender = through.http1().await;
     let mut body = sender.send_request(request(Method::GET, "/feed", "")).await.unwrap().into_body();
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(300)).await; // the rest is what is tested
+        tokio::time::sleep(Duration::from_millis(700)).await; // the rest is what is tested
         feed.send(data(b"data: x\n\n")).await.unwrap();
         let came = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(came, &b"data: x\n\n"[..]);
@@ -97,7 +97,7 @@ async fn server_sent_events_arrive_one_by_one_also_after_a_rest_longer_than_the_
 
 #[tokio::test]
 async fn an_answer_that_rests_too_long_is_cut_and_not_ended() {
-    let through = Through::with(|site| site.set("proxy.stream_idle_timeout", "200ms")).await;
+    let through = Through::with(|site| site.set("proxy.stream_idle_timeout", "1s")).await;
     let feed = through.function.feed();
     let mut sender = through.http1().await;
     let mut body = sender.send_request(request(Method::GET, "/feed", "")).await.unwrap().into_body();

@@ -103,7 +103,7 @@ async fn only_a_websocket_that_the_function_takes_up_is_told_as_one() {
 
 #[tokio::test]
 async fn a_connection_with_an_open_websocket_is_not_idle() {
-    let through = Through::with(|site| site.set("proxy.idle_timeout", "100ms")).await;
+    let through = Through::with(|site| site.set("proxy.idle_timeout", "1s")).await;
     let mut sender = connected(&through).await;
     let mut socket = opened(asks(&mut sender, "/ws", "websocket", None).await).await;
     let mut other = connected(&through).await;

@@ -43,7 +43,7 @@ async fn what_is_in_hand_is_bounded_in_messages_and_in_bytes() {
     let mut process = rig.start().await;
     rig.publish(&unordered(300)).await;
     rig.until_metric("outrigger_pubsub_in_hand_messages", 20.0).await;
-    assert_eq!(rig.site.metric("outrigger_pubsub_full").await, 1.0);
+    rig.until_metric("outrigger_pubsub_full", 1.0).await;
     rig.until_metric("outrigger_window_events", 8.0).await;
     for _ in 0..100 {
         let in_hand = rig.site.metric("outrigger_pubsub_in_hand_messages").await;
@@ -138,7 +138,7 @@ async fn fake_a_refused_ack_of_an_exactly_once_subscription_is_a_duplicate_to_co
     let _process = rig.start().await;
     rig.publish(&[Outgoing::new("e", Some("k"))]).await;
     rig.until_metric("outrigger_pubsub_ack_failures_total", 1.0).await;
-    assert_eq!(rig.site.metric("outrigger_pubsub_in_hand_messages").await, 0.0);
+    rig.site.until_metric("outrigger_pubsub_in_hand_messages", |in_hand| in_hand == 0.0).await;
     // Nobody extends its lease any more, so it comes again when that ends.
     rig.function.wait_for(|stats| stats.ended == 2).await;
     let judgement = rig.all_is_well(1).await;

@@ -77,8 +77,7 @@ async fn what_is_pushed_and_is_no_event_is_told_in_the_log_with_its_reason_and_o
 #[tokio::test]
 async fn a_full_window_is_answered_by_a_status_that_keeps_the_event() {
     let function = Function::start(Program::always(Action::hold("gate")));
-    let site =
-        open_to_all(&function).set("ingress.http.sync", "true").set("ingress.http.sync_timeout", "200ms");
+    let site = open_to_all(&function).set("ingress.http.sync", "true").set("ingress.http.sync_timeout", "2s");
     let site = site.set("window.events", "1").set("function.concurrency", "1");
     let _process = site.start().await;
     let held = ask(&site, At::Pubsub, "held");

@@ -74,6 +74,11 @@ async fn both_schemas_are_confirmed_and_every_event_arrives_once_alone_or_in_bat
             assert_eq!(fake.subscribe(topic, "hook", settings).await, Standing::Active, "{topic}");
             publish(&fake, topic, &format!("{topic}-{max_events_per_batch}"), 250).await;
             pass(&fake, 0).await;
+            // The service waits for ten seconds at most, and each event is synced to the disk.
+            fake.wait_for(|state| {
+                (state.custom[topic].subscriptions["hook"].counts.delivered == 250).then_some(())
+            })
+            .await;
             let counts = counts(&fake, topic);
             assert_eq!((counts.published, counts.delivered, counts.failed), (250, 250, 0), "{topic}");
             owed += 250;
@@ -130,11 +135,11 @@ async fn a_validation_url_of_the_service_is_followed() {
 async fn what_is_published_while_the_sidecar_is_away_arrives_when_it_is_back() {
     let function = Function::start(Program::default());
     let site = open_to_all(&function);
-    let process = site.start().await;
+    let mut process = site.start().await;
     let fake = fake();
     let settings = PushSettings { max_events_per_batch: 10, dead_letter: true, ..endpoint(&site, "") };
     assert_eq!(fake.subscribe("default", "hook", settings).await, Standing::Active);
-    drop(process); // killed
+    process.kill().await;
     publish(&fake, "default", "away", 25).await;
     pass(&fake, 0).await;
     assert_eq!(counts(&fake, "default").failed, 25);

@@ -10,8 +10,9 @@ mod posted;
 
 use common::Site;
 use outrigger_function::{Action, Function, Match, Program, Record, Rule, server::Setup};
-use outrigger_testkit::{Mode, Outgoing, place::workspace, process::get};
+use outrigger_testkit::{Mode, Outgoing, free_port, place::workspace, process::get};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 /// The function, two other targets, and the folder with rules between them.
 struct Stage {
@@ -36,7 +37,11 @@ impl Stage {
 
     /// The same, where audit has further settings.
     fn with(of_audit: &str) -> Self {
-        let [function, audit, copies] = [(); 3].map(|()| Function::start(Program::default()));
+        let [function, audit, copies] = [(); 3].map(|()| {
+            // A port that no client takes while nobody listens there.
+            let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+            Function::start_with(Setup { address, ..Setup::default() }).expect("a free port")
+        });
         let site = Site::of(&function)
             .set("routes", &format!("{{rules: {RULES}}}"))
             .set("delivery.backoff.initial", "1ms");

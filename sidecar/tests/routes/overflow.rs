@@ -54,6 +54,7 @@ async fn killed_with_copies_in_the_journal_the_target_gets_them_after_the_restar
     stage.audit.set_program(Program::always(Action::hold("gate")));
     let ids = send_both(&stage, 0..30).await;
     stage.function.wait_for(|stats| stats.ended == 30).await;
+    stage.audit.wait_for(|stats| stats.held == 1).await; // else that call could arrive when the gate is gone
     stage.settled().await;
     process.kill().await;
     stage.audit.set_program(Program::default());

@@ -51,6 +51,8 @@ async fn row_36_a_collector_that_hangs_changes_nothing_but_the_count_of_dropped_
     site.until_metric("outrigger_trace_dropped_total", |dropped| dropped >= f64::from(EVENTS - 40)).await;
     assert!(site.metric("outrigger_trace_queued").await <= 20.0);
     assert_eq!(site.metric("outrigger_trace_exported_total").await, 0.0);
+    // The function answered the last one; it is counted a moment later.
+    site.until_metric("outrigger_events_delivered_total", |count| count >= f64::from(EVENTS)).await;
     assert_eq!(site.metric("outrigger_events_delivered_total").await, f64::from(EVENTS));
     let stopping = Instant::now();
     assert!(process.stop().await.success());

@@ -2,7 +2,10 @@
 
 use crate::{common::Site, named, of_event, told, traced};
 use outrigger_function::{Function, Match, Program, Rule, program::Action};
-use outrigger_testkit::{Mode, Outgoing, otelcol::Collector};
+use outrigger_testkit::{
+    Mode, Outgoing,
+    otelcol::{Collector, Span},
+};
 
 #[tokio::test]
 async fn what_fails_or_is_slow_is_kept_although_nothing_is_sampled() {
@@ -56,14 +59,17 @@ async fn spans_and_metrics_go_by_http_packed_and_all_of_them_before_the_end() {
     }
     site.until_metric("outrigger_events_delivered_total", |count| count >= 50.0).await;
     assert!(process.stop().await.success());
-    let spans = collector.until("all spans", |spans| spans.len() == 250).await;
+    let names = [
+        "outrigger_events_delivered_total",
+        "outrigger_delivery_duration_seconds",
+        "outrigger_window_events",
+    ];
+    let all = |spans: &[Span]| {
+        let metrics = collector.metrics();
+        spans.len() == 250 && names.iter().all(|name| metrics.iter().any(|metric| metric == name))
+    };
+    let spans = collector.until("all spans and metrics", all).await;
     assert_eq!(spans.iter().filter(|span| span.name == "process journal").count(), 50);
-    let metrics = collector.metrics();
-    for name in
-        ["outrigger_events_delivered_total", "outrigger_delivery_duration_seconds", "outrigger_window_events"]
-    {
-        assert!(metrics.iter().any(|metric| metric == name), "{name}: {metrics:?}");
-    }
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ async fn a_partition_that_is_added_is_read_whole_even_where_the_others_began_at_
     let mut config = config(broker, topic, Rebalance::Cooperative);
     config.start = StartAt::Latest;
     // Long enough that records are there before anybody notices their partition.
-    let refresh = ("topic.metadata.refresh.interval.ms".to_owned(), "3000".to_owned());
+    let refresh = ("topic.metadata.refresh.interval.ms".to_owned(), "10000".to_owned());
     config.cluster.properties.extend([refresh]);
     let member = Member::start(config, 1_000);
     member.has(1).await;

@@ -3,10 +3,11 @@
 use super::*;
 use crate::client::tests::{Flaw, certified};
 use outrigger_testkit::{
-    Issuer, SigningKey,
+    Issuer, SigningKey, free_port,
     issuer::{Trouble, hs256, unix_s, unsigned},
 };
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -118,8 +119,10 @@ async fn row_35_during_an_outage_known_keys_work_and_an_unknown_one_is_unavailab
 #[tokio::test]
 async fn an_issuer_that_is_down_at_the_start_is_unavailable_until_it_is_there() {
     let key = SigningKey::p256("a");
-    let gone = Issuer::start(&[&key]).await;
-    let (address, token) = (gone.address(), key.token(&gone.claims(ME, "me")));
+    // A port that no client takes while nobody listens there.
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let gone = Issuer::start_at(address, &[&key]).await;
+    let token = key.token(&gone.claims(ME, "me"));
     gone.end().await;
     let oidc = running(settings(&format!("http://{address}")));
     let denial = oidc.check(token.as_bytes(), unix_s()).await.unwrap_err();

@@ -96,8 +96,7 @@ async fn many_requests_share_a_connection_and_none_waits_for_another() {
 
 #[tokio::test]
 async fn all_connections_together_have_as_many_requests_at_once_as_connections_are_allowed() {
-    let limits =
-        Limits { connections_max: 2, header_timeout: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { connections_max: 2, header_timeout: Duration::from_secs(1), ..Limits::default() };
     let f = Fixture::start(limits).await;
     let (mut first, mut second) = (client(&f).await, client(&f).await);
     let slow = [first.send_request(get("/wait")), second.send_request(get("/wait"))];
