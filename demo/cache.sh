@@ -3,33 +3,22 @@
 # Every line that it runs is one that a user could type; `make demo-cache` builds the two programs first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=${CARGO_TARGET_DIR:-target}/debug
-outrigger=${OUTRIGGER:-$bin/outrigger}
 config=(-c demo/cache.yaml)
+work=target/demo-cache
+. demo/lib.sh
 to=http://127.0.0.1:18081
 
-bold='' plain=''
-if [[ -t 1 ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
-say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 # What of an answer is of interest here.
 ask() {
-    printf '$ curl -i %s\n' "$*"
+    show curl -i "$@"
     curl -sSi "$@" | tr -d '\r' | grep -iE '^(HTTP|cache-status|age|\{)' | sed 's/^/    /'
 }
 
-rm -rf target/demo-cache && mkdir -p target/demo-cache
 say "1. Outrigger stands before a small function, and keeps what the function says may be kept"
-printf '$ outrigger-function --port 18082 --program demo/cache-program.json\n$ outrigger run -c demo/cache.yaml --url http://127.0.0.1:18082/\n'
-"$bin/outrigger-function" --port 18082 --program demo/cache-program.json >target/demo-cache/function.log 2>&1 &
+start function "$bin/outrigger-function" --port 18082 --program demo/cache-program.json
 function=$!
-"$outrigger" run "${config[@]}" --url http://127.0.0.1:18082/ >target/demo-cache/run.log 2>&1 &
-running=$!
-trap 'kill "$running" "$function" 2>/dev/null || true; wait "$running" "$function" 2>/dev/null || true' EXIT
-for _ in $(seq 100); do
-    "$outrigger" status "${config[@]}" --json 2>/dev/null | grep -q '"ready":true' && break
-    if ! kill -0 "$running" 2>/dev/null; then cat target/demo-cache/run.log >&2; exit 1; fi
-    sleep 0.1
-done
+start_outrigger --url http://127.0.0.1:18082/
+until_it is_ready
 
 say "2. The first request goes to the function, the next ones do not: see Cache-Status and Age"
 ask "$to/prices"
@@ -57,5 +46,4 @@ ask --max-time 20 "$to/account"
 say "7. SIGTERM: it ends with 0"
 kill -TERM "$running"
 wait "$running"
-trap - EXIT
 say "Done. The README tells the rest: \"Answers that are kept\"."

@@ -3,34 +3,15 @@
 # topic. Ends by itself. `make demo-kafka` builds the two programs first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=${CARGO_TARGET_DIR:-target}/debug
-outrigger=${OUTRIGGER:-$bin/outrigger}
 config=(-c demo/kafka.yaml)
 work=target/demo-kafka
+. demo/lib.sh
 brokers=127.0.0.1:29092
-
-bold='' plain=''
-if [[ -t 1 ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
-say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
-run() { printf '$ %s\n' "${*/#$bin\//}"; "$@"; }
 
 kafka=$(scripts/kafka.sh)
 jars=$(find "$kafka/libs" -name '*.jar' | LC_ALL=C sort | paste -sd:)
 tool() { java -Xmx128m -XX:TieredStopAtLevel=1 -XX:SharedArchiveFile="$kafka/classes.jsa" -cp "$jars" "$@" 2>"$work/tool.log"; }
-started=()
-trap 'kill "${started[@]}" 2>/dev/null || true; wait 2>/dev/null || true' EXIT
 
-# Waits until COMMAND succeeds, for half a minute at most.
-until_it() {
-    for _ in $(seq 300); do
-        if "$@"; then return; fi
-        sleep 0.1
-    done
-    echo "it did not come about: $*; see $work/*.log" >&2
-    exit 1
-}
-
-rm -rf "$work" && mkdir -p "$work"
 say "1. A Kafka broker starts ($brokers), with a topic for orders and one for answers"
 cat >"$work/server.properties" <<EOF
 process.roles=broker,controller
@@ -52,19 +33,16 @@ offsets.topic.num.partitions=4
 group.initial.rebalance.delay.ms=0
 EOF
 tool kafka.tools.StorageTool format -t 4L6g3nShT-eMCtK--X86sw -c "$work/server.properties" >"$work/format.log"
-java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:SharedArchiveFile="$kafka/classes.jsa" -Dlog4j2.level=INFO -cp "$jars" \
-    kafka.Kafka "$work/server.properties" >"$work/broker.log" 2>&1 &
-started+=($!)
+# Nobody would type this, so it is not shown.
+start broker java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:SharedArchiveFile="$kafka/classes.jsa" \
+    -Dlog4j2.level=INFO -cp "$jars" kafka.Kafka "$work/server.properties" >/dev/null
 until_it grep -q 'Kafka Server started' "$work/broker.log"
 topic() { tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$brokers" --create --topic "$1" --partitions "$2"; }
 topic orders 4
 topic answers 1
 
 say "2. Outrigger starts a small function and reads the topic for it"
-printf '$ outrigger run -c demo/kafka.yaml -- outrigger-function --program demo/kafka-program.json\n'
-"$outrigger" run "${config[@]}" -- "$bin/outrigger-function" --program demo/kafka-program.json >"$work/run.log" 2>&1 &
-running=$!
-started+=("$running")
+start_outrigger -- "$bin/outrigger-function" --program demo/kafka-program.json
 is_joined() { "$outrigger" kafka status "${config[@]}" --json 2>/dev/null | grep -q '"joined":true'; }
 until_it is_joined
 
@@ -73,7 +51,6 @@ run "$outrigger" send "${config[@]}" --kafka orders --from-lines < <(head -n 18 
 run "$outrigger" send "${config[@]}" --kafka orders --mode structured --from-lines < <(tail -n 18 demo/events.jsonl)
 
 say "4. They run in parallel across keys and in order within one; some are tried twice"
-is_delivered() { "$outrigger" status "${config[@]}" --json | grep -q "\"delivered\":$1[,}]"; }
 until_it is_delivered 36
 run "$outrigger" status "${config[@]}"
 all_committed() { ! "$outrigger" kafka status "${config[@]}" --json | grep -q '"lag_records":[1-9]'; }

@@ -43,28 +43,14 @@ EOF
     rm -rf "$work"
 }
 
-for tool in java mvn; do
-    if command -v "$tool" >/dev/null; then continue; fi
-    if [ "$tool" = mvn ] && [ -d "$home/libs" ]; then continue; fi
-    echo "kafka: $tool is absent: apt-get install default-jre-headless maven, or your system's" >&2
-    exit 1
-done
-
+packages="default-jre-headless maven"
+needs kafka "$packages" java || exit 1
 if [ ! -d "$home/libs" ]; then
-    mkdir -p "$(dirname "$home")"
-    work=$(mktemp -d "$home.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-    # Maven writes its target folder beside the pom, and that is no place of ours.
-    cp "$pom" "$work/pom.xml"
-    if ! log=$(mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
-        -DoutputDirectory="$work/libs" -Dstyle.color=never 2>&1); then
+    needs kafka "$packages" mvn || exit 1
+    if ! log=$(keep "$home" maven_jars "$pom"); then
         echo "kafka: Maven could not fetch Kafka $version: $(grep -m 1 ERROR <<<"$log")" >&2
         exit 1
     fi
-    rm -rf "$work/pom.xml" "$work/target"
-    chmod 755 "$work"
-    # Whoever else was faster has fetched the same; one that is there is never replaced under a running test.
-    mv -T "$work" "$home" 2>/dev/null || [ -d "$home/libs" ] || exit 1
 fi
 # The archive names the jars by their path, so it can be made only where they stay.
 if [ ! -e "$home/classes.jsa" ]; then keep_classes "$home" >&2; fi
