@@ -93,13 +93,18 @@ impl<C: Client> Reader<C> {
         self.publish();
     }
 
-    /// Notices a source that silently stopped: records are there, nothing is in their way, and none come.
+    /// Notices a source that silently stopped: records are there, nothing is in their way, and none come. Or a commit has no
+    /// end, without which partitions are never given up.
     pub(crate) fn watch(&mut self, now: Instant) {
         if let Some(at) = self.watch.again_at {
             if now >= at {
                 self.heal("there is no working client");
             }
             return;
+        }
+        let is_late = |at| now - at >= self.config.stalled_after;
+        if self.watch.last_stats.brokers_up > 0 && self.watch.commit_at.is_some_and(is_late) {
+            return self.heal("a commit was not answered for too long");
         }
         let moved = self.desk.received != self.watch.received;
         let owed = |slot: &Slot| {
@@ -131,6 +136,7 @@ impl<C: Client> Reader<C> {
         self.turns.clear();
         self.step = Step::Idle;
         (self.committing, self.search, self.tails) = (None, None, None);
+        self.watch.commit_at = None;
         (self.held_since, self.window_paused) = (None, false);
         self.watch.last_stats = Stats::default();
         if self.watch.again_at.is_none() {

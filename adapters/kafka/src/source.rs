@@ -9,7 +9,6 @@ use crate::{
     board::{Board, Command},
     client::{Client, Connect, Damage, Happened, Stats, Tail, TopicPartition, Trouble, TroubleKind},
     desk::Desk,
-    partition::Phase,
     turn::{Step, Turn},
 };
 use outrigger_core::{BoxFuture, Drain, Error, Intake, Kind, Result};
@@ -63,6 +62,8 @@ pub(crate) struct Watch {
     pub(crate) outage: bool,
     /// When the last trouble was told.
     pub(crate) told_at: Instant,
+    /// When the commit was sent that is on its way.
+    pub(crate) commit_at: Option<Instant>,
     /// When a new client may be made, while there is none that works.
     pub(crate) again_at: Option<Instant>,
 }
@@ -114,6 +115,7 @@ impl<C: Client> Reader<C> {
                 last_stats: Stats::default(),
                 outage: false,
                 told_at: now,
+                commit_at: None,
                 again_at: None,
             },
             intake,
@@ -151,7 +153,7 @@ impl<C: Client> Reader<C> {
                 }
                 Wake::Close => return self.leave().await,
                 Wake::Started(starts) => self.started(starts),
-                Wake::Committed => self.committing = None,
+                Wake::Committed => (self.committing, self.watch.commit_at) = (None, None),
                 Wake::Searched(found) => self.searched(found),
                 Wake::Empty(tails) => self.pass_over(tails),
                 Wake::Command(command) => self.obey(command),
@@ -257,18 +259,6 @@ impl<C: Client> Reader<C> {
         self.publish();
     }
 
-    /// Commits what settled since the last time, if nothing is on its way.
-    pub(crate) fn commit(&mut self) {
-        if self.committing.is_some() || matches!(self.step, Step::LastCommit { .. }) {
-            return;
-        }
-        let dirty = self.desk.slots().filter(|slot| slot.assigned.look().dirty);
-        let dirty: Vec<_> = dirty.map(|slot| slot.assigned.clone()).collect();
-        if !dirty.is_empty() {
-            self.committing = Some(crate::commit::commit(self.client.clone(), self.board.clone(), dirty));
-        }
-    }
-
     /// Tells the client which partitions to fetch from, where that has changed.
     pub(crate) fn repause(&mut self) {
         self.tell_pauses(|has_changed| has_changed);
@@ -323,27 +313,6 @@ impl<C: Client> Reader<C> {
         self.desk.let_go(); // released: they come again
         self.held_since = None;
         self.repause();
-    }
-
-    /// The last thing: the last commit, then the group is left.
-    async fn leave(mut self) -> Result<()> {
-        if let Some(running) = self.committing.take() {
-            running.await;
-        }
-        let all: Vec<_> = self.desk.slots().map(|slot| slot.assigned.clone()).collect();
-        let mut told = Ok(());
-        if !self.client.lost() {
-            let deadline = Instant::now() + self.config.leave_timeout;
-            let last =
-                crate::commit::commit_all(self.client.clone(), self.board.clone(), all.clone(), deadline);
-            told = last.await;
-        }
-        for assigned in &all {
-            assigned.set_phase(Phase::Gone);
-        }
-        self.client.leave().await;
-        self.board.say(told.clone());
-        told
     }
 }
 

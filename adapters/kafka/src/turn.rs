@@ -162,7 +162,7 @@ impl<C: Client> Reader<C> {
                 assigned.set_phase(Phase::Gone);
             }
         } else {
-            self.committing = Some(crate::commit::commit(self.client.clone(), self.board.clone(), assigned));
+            self.begin_commit(assigned);
         }
         if left > 0 {
             tracing::warn!(

@@ -5,7 +5,7 @@ use super::{
     Exit, Failure,
     dead::live::{Socket, answers},
     kafka::place,
-    run::{log, runtime},
+    run::{log, runtime, to_end},
 };
 use crate::{
     app,
@@ -57,7 +57,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     } else {
         let config = load(Purpose::Call)?;
         log(&config.log);
-        runtime.block_on(alone(config, &socket, uri))?
+        to_end(runtime, alone(config, &socket, uri))?
     };
     tell(&done, args.common.json)
 }

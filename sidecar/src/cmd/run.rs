@@ -8,7 +8,8 @@ use crate::{
     reload::{Reload, Source},
 };
 use outrigger_net::auth::guard::AUDIT;
-use std::{io::IsTerminal as _, sync::Arc};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::{
     Registry,
     filter::{LevelFilter, Targets},
@@ -16,6 +17,9 @@ use tracing_subscriber::{
     reload::{Handle, Layer},
     util::SubscriberInitExt as _,
 };
+
+/// How long the process waits for blocking calls of libraries once all else has ended.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Runs until it is told to stop.
 ///
@@ -32,18 +36,25 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let reload = Reload::new(source, Arc::new(Process), started, apply);
     let threads = config.runtime.threads;
     let running = app::run(config, args.command, Arc::new(Process), Some(reload));
-    runtime(threads)?.block_on(running).map_err(|failure| match failure {
+    to_end(runtime(threads)?, running).map_err(|failure| match failure {
         Failure::Wrong(line) => Failure::Wrong(places.told(line)),
         other => other,
     })
 }
 
+/// Runs `main` to its end and no longer: what a client's library still waits for then may never come.
+pub(super) fn to_end<T>(runtime: Runtime, main: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(main);
+    runtime.shutdown_timeout(LAST_WAIT);
+    done
+}
+
 /// One thread costs the least CPU per event; more are by configuration.
-pub(super) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime(threads: usize) -> Result<Runtime, Failure> {
     let mut builder = if threads == 1 {
-        tokio::runtime::Builder::new_current_thread()
+        Builder::new_current_thread()
     } else {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let mut builder = Builder::new_multi_thread();
         builder.worker_threads(threads);
         builder
     };

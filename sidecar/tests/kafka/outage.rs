@@ -7,7 +7,7 @@ use outrigger_testkit::{
     kafka::{self, Broker, Settings},
     process::WAIT_MAX,
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is done to a broker.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,28 @@ async fn row_9_readiness_shows_an_outage_of_each_kind_and_everything_resumes() {
     }
     assert_eq!(duplicates, 0, "the process lived, so it knew what was settled");
     assert!(process.stop().await.success());
+}
+
+#[tokio::test]
+async fn row_9_a_broker_that_never_answers_a_commit_keeps_nobody_from_ending() {
+    let test = "row_9_a_broker_that_never_answers_a_commit_keeps_nobody_from_ending";
+    let Some(broker) = kafka::broker_with(test, Settings::default()).await else { return };
+    let rig = Rig::at(&broker.client(), &broker.bootstrap(), test, 3).await;
+    // A request waits for a minute, as it does by default.
+    let rig =
+        rig.set("kafka.properties", "{session.timeout.ms: 6000}").set("ingress.kafka.leave_timeout", "1s");
+    rig.function.set_program(Program::always(Action::delay_ms(2)));
+    let mut process = rig.start().await;
+    rig.produce(events("e", 500, 25)).await;
+    rig.function.wait_for(|stats| stats.ended >= 100).await;
+    broker.pause();
+    rig.function.wait_for(|stats| stats.running == 0).await;
+    let began = Instant::now();
+    process.stop().await;
+    let ended = began.elapsed();
+    broker.resume();
+    say(&format!("ended after {ended:?}"));
+    assert!(ended < Duration::from_secs(30), "a commit was waited for: {ended:?}");
 }
 
 #[tokio::test]
