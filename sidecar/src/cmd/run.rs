@@ -8,7 +8,7 @@ use crate::{
     reload::{Reload, Source},
 };
 use outrigger_net::auth::guard::AUDIT;
-use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+use std::{ffi::OsString, io::IsTerminal as _, pin::Pin, sync::Arc, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::{
     Registry,
@@ -35,11 +35,21 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let apply = move |config: &Config| drop(wanted.reload(targets(&config.log)));
     let reload = Reload::new(source, Arc::new(Process), started, apply);
     let threads = config.runtime.threads;
-    let running = app::run(config, args.command, Arc::new(Process), Some(reload));
+    let running = boxed(config, args.command, reload);
     to_end(runtime(threads)?, running).map_err(|failure| match failure {
         Failure::Wrong(line) => Failure::Wrong(places.told(line)),
         other => other,
     })
+}
+
+/// What runs, made apart: it is large, and what a stack has once held stays resident.
+#[inline(never)]
+fn boxed(
+    config: Config,
+    command: Vec<OsString>,
+    reload: Reload,
+) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>>>> {
+    Box::pin(app::run(config, command, Arc::new(Process), Some(reload)))
 }
 
 /// Runs `main` to its end and no longer: what a client's library still waits for then may never come.
