@@ -6,9 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
-use outrigger_core::{
-    Body, BoxFuture, Call as _, CallCx, Error, Event, Exchange, Position, Result, TargetId, Timeline,
-};
+use outrigger_core::{Body, BoxFuture, Call as _, CallCx, Error, Event, Exchange, Result, TargetId};
 use outrigger_http::{Config, FunctionCall, Replies};
 use tokio::runtime::{Builder, Runtime};
 
@@ -44,15 +42,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let call = FunctionCall::new(&config, Arc::new(Answer { status, headers, body }));
     let events = [Event::new("1", "/fuzz", "fuzz").expect("a good event")];
     let target = TargetId("function".into());
-    let cx = CallCx {
-        target,
-        attempt: 1,
-        deadline: None,
-        stream: None,
-        timeline: Timeline::off(),
-        position: Position::none(),
-        key: None,
-    };
+    let cx = CallCx::first(target);
     match RUNTIME.with(|runtime| runtime.block_on(call.call(&events, &cx))) {
         Ok(replies) => {
             assert_eq!(replies.len(), 1);

@@ -203,7 +203,7 @@ mod tests {
         let follow = push(Subscriptions::Refuse);
         match asked(&follow, "{".to_owned()).unwrap() {
             Inbox::Events { items, batch: true, .. } => {
-                assert_eq!(&items[0].as_ref().unwrap_err().raw[..], b"{")
+                assert_eq!(&items[0].as_ref().unwrap_err().raw[..], b"{");
             }
             other => panic!("{other:?}"),
         }

@@ -269,7 +269,7 @@ mod tests {
     use http_body_util::{BodyExt, Full};
     use hyper::client::conn::http1;
     use hyper_util::rt::TokioIo;
-    use outrigger_core::{Position, TargetId, Timeline};
+    use outrigger_core::TargetId;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -279,15 +279,7 @@ mod tests {
     }
 
     fn cx() -> CallCx {
-        CallCx {
-            target: TargetId("t".into()),
-            attempt: 1,
-            deadline: None,
-            stream: None,
-            timeline: Timeline::off(),
-            position: Position::none(),
-            key: None,
-        }
+        CallCx::first(TargetId("t".into()))
     }
 
     fn request() -> Request<Body> {

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use outrigger_core::{
-    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Error, Event, Kind, Position, Result, Retry, Sink,
-    TargetId, Timeline,
+    BoxFuture, Call, CallCx, DeadLetter, DeadLetters, Error, Event, Kind, Result, Retry, Sink, TargetId,
+    Timeline,
     dead::as_event,
     decide::verdict::{Verdict, verdict},
 };
@@ -23,15 +23,7 @@ impl HttpSink {
     /// What `call` leads to, under the name that readiness shows.
     #[must_use]
     pub fn new(name: &'static str, call: FunctionCall) -> Self {
-        let cx = CallCx {
-            target: TargetId(name.into()),
-            attempt: 1,
-            deadline: None,
-            stream: None,
-            timeline: Timeline::off(),
-            position: Position::none(),
-            key: None,
-        };
+        let cx = CallCx::first(TargetId(name.into()));
         Self { name, call, cx, trouble: Mutex::default() }
     }
 

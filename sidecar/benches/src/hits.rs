@@ -12,7 +12,7 @@ use outrigger_cache::{
     Responses,
     responses::{Settings, Tenant},
 };
-use outrigger_core::{Body, BoxFuture, CallCx, Exchange, Position, TargetId, Timeline};
+use outrigger_core::{Body, BoxFuture, CallCx, Exchange, TargetId};
 use std::{
     hint::black_box,
     net::SocketAddr,
@@ -70,15 +70,7 @@ async fn filled() -> Result<Arc<Responses>> {
         keeps_cookies: false,
         heeds_clients: true,
     }));
-    let cx = CallCx {
-        target: TargetId("function".into()),
-        attempt: 1,
-        deadline: None,
-        stream: Some(Duration::from_secs(1)),
-        timeline: Timeline::off(),
-        position: Position::none(),
-        key: None,
-    };
+    let cx = CallCx { stream: Some(Duration::from_secs(1)), ..CallCx::first(TargetId("function".into())) };
     let answer =
         responses.clone().before(Arc::new(Function)).send(request()?.map(|()| Body::default()), &cx).await?;
     answer.into_body().collect().await?;

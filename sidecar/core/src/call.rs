@@ -24,6 +24,22 @@ pub struct CallCx {
     pub key: Option<Key>,
 }
 
+impl CallCx {
+    /// The first attempt at a target, of which nothing else is known.
+    #[must_use]
+    pub fn first(target: TargetId) -> Self {
+        Self {
+            target,
+            attempt: 1,
+            deadline: None,
+            stream: None,
+            timeline: Timeline::off(),
+            position: Position::none(),
+            key: None,
+        }
+    }
+}
+
 /// Encode, exchange, decode: one attempt, no retry.
 pub trait Call: Send + Sync + 'static {
     /// Calls the target with `events`: one, but for batch mode. One reply per event.

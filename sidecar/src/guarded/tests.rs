@@ -1,7 +1,7 @@
 use super::*;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use outrigger_core::{About, Body, CallCx, Position, Reply, TargetId};
+use outrigger_core::{About, Body, CallCx, Reply, TargetId};
 use std::{sync::atomic::AtomicUsize, time::Instant};
 
 /// Panics wherever it is asked, before or after what is below it.
@@ -156,15 +156,7 @@ fn panics(metrics: &Metrics) -> u64 {
 }
 
 fn cx(attempt: u32) -> CallCx {
-    CallCx {
-        target: TargetId("function".into()),
-        attempt,
-        deadline: None,
-        stream: None,
-        timeline: Timeline::off(),
-        position: Position::none(),
-        key: None,
-    }
+    CallCx { attempt, ..CallCx::first(TargetId("function".into())) }
 }
 
 fn request() -> Request<Body> {

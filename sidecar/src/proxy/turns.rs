@@ -9,7 +9,7 @@ use crate::{
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use outrigger_core::{
-    About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Position, Result, Step, Timeline, timeline,
+    About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Result, Step, Timeline, timeline,
 };
 use std::{sync::Arc, time::Instant};
 
@@ -46,13 +46,9 @@ impl Turns {
     /// The same of one that may need no turn.
     pub(super) fn unobserved(&self, started: Instant) -> CallCx {
         CallCx {
-            target: self.target.id.clone(),
-            attempt: 1,
             deadline: Some(started + self.tuning.upload_timeout.get()),
             stream: Some(self.tuning.rest_max.get()),
-            timeline: Timeline::off(),
-            position: Position::none(),
-            key: None,
+            ..CallCx::first(self.target.id.clone())
         }
     }
 

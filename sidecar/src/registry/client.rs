@@ -173,7 +173,7 @@ mod tests {
     use bytes::Bytes;
     use http::{Request, Response};
     use http_body_util::{BodyExt as _, Empty};
-    use outrigger_core::{Body, BoxFuture, CallCx, Event, Position, Reply, TargetId, Timeline};
+    use outrigger_core::{Body, BoxFuture, CallCx, Event, Reply, TargetId};
     use std::sync::{Mutex, PoisonError};
 
     type Log = Arc<Mutex<Vec<String>>>;
@@ -243,15 +243,7 @@ mod tests {
             let plugins = [spy(first, false), spy(second, true)];
             let url = config.function.url.clone().unwrap();
             let function = function(&config.function, &url, None, true, &plugins).unwrap();
-            let cx = CallCx {
-                target: TargetId("function".into()),
-                attempt: 1,
-                deadline: None,
-                stream: None,
-                timeline: Timeline::off(),
-                position: Position::none(),
-                key: None,
-            };
+            let cx = CallCx::first(TargetId("function".into()));
             function.call.call(&[Event::new("1", "/s", "t").unwrap()], &cx).await.unwrap();
             let passed = log.lock().unwrap().clone();
             let places = ["call", "exchange"].into_iter();

@@ -1,15 +1,12 @@
 use super::*;
-use outrigger_core::{Key, TargetId, Timeline, Value};
+use outrigger_core::{Key, TargetId, Value};
 
 fn cx(position: Position, key: Option<&[u8]>) -> CallCx {
     CallCx {
-        target: TargetId("function".into()),
         attempt: 3,
-        deadline: None,
-        stream: None,
-        timeline: Timeline::off(),
         position,
         key: key.map(|key| Key::new("kafka", key)),
+        ..CallCx::first(TargetId("function".into()))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use outrigger_core::{Call, CallCx, Event, Position, Reply, Result, TargetId, Timeline, Value};
+use outrigger_core::{Call, CallCx, Event, Reply, Result, TargetId, Value};
 use outrigger_function::{Function, Program};
 use outrigger_http::{Client, Config, FunctionCall};
 
@@ -46,15 +46,7 @@ pub(crate) async fn one(call: &FunctionCall, event: &Event) -> Result<Reply> {
 }
 
 pub(crate) fn cx() -> CallCx {
-    CallCx {
-        target: TargetId("function".into()),
-        attempt: 1,
-        deadline: None,
-        stream: None,
-        timeline: Timeline::off(),
-        position: Position::none(),
-        key: None,
-    }
+    CallCx::first(TargetId("function".into()))
 }
 
 pub(crate) fn event(id: &str) -> Event {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full};
-use outrigger_core::{BoxFuture, CallCx, Caller, Error, Kind, Position, Result, TargetId, Timeline};
+use outrigger_core::{BoxFuture, CallCx, Caller, Error, Kind, Result, TargetId};
 use std::{
     convert::Infallible,
     pin::Pin,
@@ -130,15 +130,7 @@ impl Rig {
 }
 
 fn cx() -> CallCx {
-    CallCx {
-        target: TargetId("function".into()),
-        attempt: 1,
-        deadline: None,
-        stream: Some(Duration::from_secs(1)),
-        timeline: Timeline::off(),
-        position: Position::none(),
-        key: None,
-    }
+    CallCx { stream: Some(Duration::from_secs(1)), ..CallCx::first(TargetId("function".into())) }
 }
 
 /// Status, what the cache says, and the body.

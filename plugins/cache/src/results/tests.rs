@@ -1,5 +1,5 @@
 use super::*;
-use outrigger_core::{Error, Kind, Position, TargetId, Timeline};
+use outrigger_core::{Error, Kind, TargetId};
 use std::sync::Mutex;
 
 /// A function that answers with what it is told, and counts its calls.
@@ -51,15 +51,7 @@ impl Bench {
     }
 
     async fn ask(&self, event: &Event) -> Result<Reply> {
-        let cx = CallCx {
-            target: TargetId("function".into()),
-            attempt: 1,
-            deadline: None,
-            stream: None,
-            timeline: Timeline::off(),
-            position: Position::none(),
-            key: None,
-        };
+        let cx = CallCx::first(TargetId("function".into()));
         Ok(self.call.call(std::slice::from_ref(event), &cx).await?.remove(0))
     }
 
