@@ -22,8 +22,9 @@ use crate::{
 };
 use doors::{Doors, Inside};
 use fastrand::Rng;
+use futures_util::{FutureExt as _, future::join_all};
 use live::Live;
-use outrigger_core::{DeadLetters, Drain, DrainTrigger, Error, Intake, Kind, LiveSpan, Plugin, drain};
+use outrigger_core::{DeadLetters, Drain, DrainTrigger, Error, Intake, Kind, Plugin, drain};
 use std::{
     ffi::OsString,
     io,
@@ -56,7 +57,7 @@ pub async fn run(
     for (key, what) in check::warnings(&config) {
         tracing::warn!("{key}: {what}");
     }
-    let mut app = App::start(config, command, env).await?;
+    let mut app = Box::pin(App::start(config, command, env)).await?;
     if let Some(reload) = reload {
         let live = app.live.clone();
         let reload = reload.also(move |config| live.apply(config));
@@ -153,10 +154,10 @@ impl App {
         let (function_stop, function_drain) = drain::channel();
         let function = child.map(|child| tokio::spawn(supervisor.keep(child, env, life, function_drain)));
 
-        let drain = &config.drain;
-        let (lame_duck, drain_deadline) = (LiveSpan::new(drain.lame_duck), LiveSpan::new(drain.deadline));
+        let [lame_duck, drain_deadline, storage_timeout] = live::spans(&config.drain);
         let (tune, others) = (client.tune, targets.others);
-        let changing = Live { target, others, intake, tune, proxy, lame_duck, drain_deadline };
+        let changing =
+            Live { target, others, intake, tune, proxy, lame_duck, drain_deadline, storage_timeout };
         Ok(Self {
             live: Arc::new(changing),
             admin,
@@ -182,9 +183,9 @@ impl App {
         }
     }
 
-    /// Stops in the order of the design: readiness, sources, lanes, leftovers, storage, function. A signal on the
-    /// way makes short work of the waits.
-    async fn stop(self, end: End, signals: &mut Signals) -> Result<Exit, Failure> {
+    /// Stops in the order of the design: readiness, sources, lanes, then leftovers, storage and the function, which by then
+    /// nobody needs any more and is told so first. A signal on the way makes short work of the waits.
+    async fn stop(mut self, mut end: End, signals: &mut Signals) -> Result<Exit, Failure> {
         if let End::Fault(error) = end {
             // Nothing may be settled any more, so there is nothing to drain.
             self.function_stop.start();
@@ -205,19 +206,20 @@ impl App {
         let released = tokio::select! {
             released = in_order => released,
             () = signals.next() => stop_lanes(&self.live.targets(), &self.sources_stop, now()).await,
-        };
-        // What was settled last is told as well. It waits for nobody who does not answer.
-        futures_util::future::join_all(self.plugins.iter().map(|plugin| plugin.close())).await;
-        for feed in &self.brokers.feeds {
-            if let Err(error) = feed.source().close().await {
-                tracing::warn!(%error, "what was settled last comes again");
+            code = function_ended(&mut self.function), if !is_gone => {
+                end = End::Function(code);
+                stop_lanes(&self.live.targets(), &self.sources_stop, now()).await
             }
-        }
-        let flushed = match &self.storage {
-            Some(storage) => storage.keeper.flush().await,
-            None => Ok(()),
         };
         self.function_stop.start();
+        tokio::select! {
+            ((), ()) = leftovers(&self.plugins, &self.brokers) => {}
+            () = signals.next() => tracing::warn!("what was settled last may come again: a signal cut its telling short"),
+        }
+        let flushed = match &self.storage {
+            Some(storage) => within(self.live.storage_timeout.get(), storage.keeper.flush()).await,
+            None => Ok(()),
+        };
         let code = match end {
             End::Function(code) => code,
             _ => stopped(self.function).await,
@@ -225,7 +227,10 @@ impl App {
         flushed.map_err(|error| problem(&error))?;
         self.admin_stop.start();
         if let Some(storage) = &self.storage {
-            storage.keeper.close().await.map_err(|error| problem(&error))?; // a disk may still fail here
+            // A disk may still fail here.
+            within(self.live.storage_timeout.get(), storage.keeper.close())
+                .await
+                .map_err(|error| problem(&error))?;
         }
         tracing::info!(released, "stopped");
         Ok(if code == 0 { Exit::Success } else { Exit::Function(code) })
@@ -266,6 +271,30 @@ async fn stop_lanes(targets: &[Arc<Target>], sources: &DrainTrigger, deadline: I
         tracing::warn!("some requests were still open at the drain's deadline");
     }
     targets::drain(targets, deadline).await
+}
+
+/// Tells what was settled last, everybody at once. It waits for nobody who does not answer.
+async fn leftovers(plugins: &[Arc<dyn Plugin>], brokers: &Brokers) -> ((), ()) {
+    let closed = join_all(plugins.iter().map(|plugin| plugin.close()));
+    let told = brokers.feeds.iter().map(async |feed| {
+        if let Err(error) = feed.source().close().await {
+            tracing::warn!(%error, "what was settled last comes again");
+        }
+    });
+    tokio::join!(closed.map(drop), join_all(told).map(drop))
+}
+
+/// What the storage answers in time: a disk that hangs must not keep the process.
+async fn within(
+    time: Duration,
+    done: impl Future<Output = outrigger_core::Result<()>>,
+) -> outrigger_core::Result<()> {
+    let late = || {
+        let message =
+            "the journal's disk does not answer (drain.storage_timeout); what settled last comes again";
+        Err(Error::new(Kind::Storage, message))
+    };
+    tokio::time::timeout(time, done).await.unwrap_or_else(|_| late())
 }
 
 /// SIGTERM and Ctrl-C; none where the system gives no signals, and only SIGKILL ends it then.
@@ -313,4 +342,16 @@ fn problem(error: &Error) -> Failure {
 
 fn wrong(error: impl std::fmt::Display) -> Failure {
     Failure::Wrong(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_hangs_is_an_error_in_time() {
+        let told = within(Duration::from_secs(10), std::future::pending()).await.unwrap_err();
+        assert!(told.kind() == Kind::Storage && told.message().contains("drain.storage_timeout"), "{told}");
+        assert!(within(Duration::ZERO, async { Ok(()) }).await.is_ok());
+    }
 }

@@ -16,7 +16,7 @@ mod spill;
 mod worker;
 
 pub(crate) use job::{Job, Left, Running};
-pub(crate) use known::Errand;
+pub(crate) use known::{Errand, MARK_UNWRITTEN, MARKS_UNASKED};
 pub(crate) use observed::answer;
 pub use outlet::Outlet;
 #[cfg(feature = "journal")]
@@ -66,6 +66,8 @@ pub struct Target {
     /// That replies, and that dead letters cannot be written.
     replies_fail: Mutex<Complaint>,
     dead_fail: Mutex<Complaint>,
+    /// That marks cannot be asked for or written.
+    marks_fail: Mutex<Complaint>,
     /// That events of one name differ.
     conflicts: Mutex<Complaint>,
 }
@@ -149,6 +151,7 @@ impl Target {
             hunger: Notify::new(),
             replies_fail: Mutex::default(),
             dead_fail: Mutex::default(),
+            marks_fail: Mutex::default(),
             conflicts: Mutex::default(),
         })
     }

@@ -29,6 +29,7 @@ pub mod filter;
 pub mod guard;
 pub mod guarded;
 pub mod ingress;
+pub mod log;
 pub mod proxy;
 pub mod ready;
 pub mod registry;

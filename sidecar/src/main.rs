@@ -4,8 +4,9 @@ use clap::Parser as _;
 use outrigger::{
     cli::{Cli, Command},
     cmd, config,
+    log::Lines,
 };
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 /// An event is some ten small allocations, ours and the client libraries': they cost a fifth less CPU per event of
 /// Kafka than with the C library's, at the same resident memory.
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     };
     let exit = done.unwrap_or_else(|failure| {
         if !failure.is_silent() {
-            eprintln!("outrigger: {failure}");
+            let _ = Lines.write_all(format!("outrigger: {failure}\n").as_bytes());
         }
         failure.exit()
     });

@@ -1,7 +1,7 @@
 //! One attempt and what follows from it: the only place that calls, marks, buries and settles.
 
 use crate::{
-    dispatch::{Job, Left, OnPoison, Running, State, Target, answer, now},
+    dispatch::{Job, Left, MARK_UNWRITTEN, MARKS_UNASKED, OnPoison, Running, State, Target, answer, now},
     telemetry::Ended,
 };
 use outrigger_core::{
@@ -266,7 +266,7 @@ impl Target {
         if let Some((ledger, mark)) = self.mark_of(running.job())
             && let Err(error) = ledger.mark(&mark, running.job().payload()).await
         {
-            tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
+            self.complain_of_marks(&error, MARK_UNWRITTEN);
         }
         self.acknowledge(running, reply, Fate::Delivered);
     }
@@ -328,7 +328,7 @@ impl Target {
     async fn is_done_already(&self, job: &Job) -> bool {
         let Some((ledger, mark)) = self.mark_of(job).filter(|_| job.standing.is_none()) else { return false };
         let known = ledger.ask(&mark, None).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "marks cannot be asked: the event is delivered, perhaps again");
+            self.complain_of_marks(&error, MARKS_UNASKED);
             Known::New
         });
         known != Known::New

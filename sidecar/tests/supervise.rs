@@ -182,6 +182,17 @@ async fn a_child_that_ends_for_good_takes_us_with_it_and_gives_its_code() {
 }
 
 #[tokio::test]
+async fn a_child_that_ends_for_good_during_the_drain_ends_the_drain() {
+    let late = r#"[{"do": {"delay_ms": 1500, "fault": {"exit": 7}}}]"#;
+    let site = supervised(&["--program", late]).set("function.restart", "never").set("drain.deadline", "1h");
+    let mut process = site.start().await;
+    send(&site, 2).await;
+    process.terminate();
+    process.line("draining").await;
+    assert_eq!(process.wait().await.code(), Some(7));
+}
+
+#[tokio::test]
 async fn a_child_that_ends_well_is_started_again_where_that_is_asked_for() {
     let site = supervised(&["--exit-after", "2"]).set("function.restart", "always");
     let mut process = site.start().await;

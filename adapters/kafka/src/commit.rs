@@ -56,7 +56,8 @@ impl<C: Client> Reader<C> {
         for assigned in &all {
             assigned.set_phase(Phase::Gone);
         }
-        self.client.leave().await;
+        // It is begun in any case, and waited for as long as there is time.
+        let _ = timeout_at(deadline, self.client.leave()).await;
         self.board.say(told.clone());
         told
     }

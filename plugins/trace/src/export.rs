@@ -41,6 +41,8 @@ struct Shared {
     /// Beyond the queue: what the collector has, and requests that failed.
     exported: AtomicU64,
     failed: AtomicU64,
+    /// Those that are on their way.
+    sending: AtomicU64,
     gather: Mutex<Option<Gather>>,
     stop: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
@@ -58,6 +60,7 @@ impl Exporter {
             ),
             exported: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            sending: AtomicU64::new(0),
             gather: Mutex::default(),
             stop: watch::Sender::new(false),
             stopped: watch::Sender::new(false),
@@ -97,7 +100,7 @@ impl Exporter {
         self.shared.stop.send_replace(true);
         let ended = stopped.wait_for(|stopped| *stopped);
         if timeout(self.flush_timeout, ended).await.is_err() {
-            let left = self.shared.queue.len();
+            let left = self.shared.queue.len() as u64 + self.shared.sending.load(Ordering::Relaxed);
             tracing::warn!(left, "the collector did not take the last spans and metrics in time");
         }
     }

@@ -26,6 +26,13 @@ pub(super) struct Live {
     pub(super) lame_duck: LiveSpan,
     /// `drain.deadline`.
     pub(super) drain_deadline: LiveSpan,
+    /// `drain.storage_timeout`.
+    pub(super) storage_timeout: LiveSpan,
+}
+
+/// How long each part of a drain may take, in the order of the settings.
+pub(super) fn spans(drain: &config::Drain) -> [LiveSpan; 3] {
+    [drain.lame_duck, drain.deadline, drain.storage_timeout].map(LiveSpan::new)
 }
 
 impl Live {
@@ -47,5 +54,6 @@ impl Live {
         }
         self.lame_duck.set(config.drain.lame_duck);
         self.drain_deadline.set(config.drain.deadline);
+        self.storage_timeout.set(config.drain.storage_timeout);
     }
 }

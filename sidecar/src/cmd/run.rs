@@ -5,6 +5,7 @@ use crate::{
     app,
     cli::RunArgs,
     config::{self, Audit, Config, LogFormat, Process, Purpose},
+    log::Lines,
     reload::{Reload, Source},
 };
 use outrigger_net::auth::guard::AUDIT;
@@ -79,7 +80,7 @@ pub(super) fn log(settings: &config::Log) -> Handle<Targets, Registry> {
         LogFormat::Json => true,
     };
     let (wanted, handle) = Layer::new(targets(settings));
-    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(|| Lines);
     let log = tracing_subscriber::registry().with(wanted);
     if json {
         log.with(lines.json().flatten_event(true)).init();

@@ -70,7 +70,11 @@ pub(crate) fn build(raw: &Raw, env: &dyn Env, problems: &mut Problems) -> Config
             tls: values.listener_tls("admin.tls"),
             socket: values.file("admin.socket"),
         },
-        drain: Drain { lame_duck: values.span("drain.lame_duck"), deadline: values.span("drain.deadline") },
+        drain: Drain {
+            lame_duck: values.span("drain.lame_duck"),
+            deadline: values.span("drain.deadline"),
+            storage_timeout: values.span("drain.storage_timeout"),
+        },
         log: values.log(),
         runtime: Runtime {
             threads: values.count("runtime.threads"),

@@ -341,6 +341,8 @@ pub struct Drain {
     pub lame_duck: Duration,
     /// From then on, for the lanes to finish.
     pub deadline: Duration,
+    /// How long the storage may take to write what settled last.
+    pub storage_timeout: Duration,
 }
 
 /// Log lines.

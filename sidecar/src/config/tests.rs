@@ -95,7 +95,9 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     (
         "drain:\n  colour: red\n",
-        &["f.yaml:2:3: drain.colour: found an unknown key, expected a key of drain (lame_duck, deadline)"],
+        &[
+            "f.yaml:2:3: drain.colour: found an unknown key, expected a key of drain (lame_duck, deadline, storage_timeout)",
+        ],
     ),
     (
         "function:\n  timeout: 30\n",

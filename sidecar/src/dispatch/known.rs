@@ -15,6 +15,12 @@ use outrigger_core::{
 };
 use std::{sync::Arc, time::Instant};
 
+/// What comes of marks that cannot be asked for.
+pub(crate) const MARKS_UNASKED: &str = "marks cannot be asked: the event goes on, perhaps again";
+/// What comes of one that is not there.
+pub(crate) const MARK_UNWRITTEN: &str =
+    "a mark was not written: a redelivery of its event will not be noticed";
+
 /// What an event is known by, and how far that was looked into.
 #[derive(Debug)]
 pub(crate) struct Standing {
@@ -161,10 +167,17 @@ impl Target {
         }
     }
 
+    /// Marks fail open: `what` is one of [`MARKS_UNASKED`] and [`MARK_UNWRITTEN`], and says what comes of it.
+    pub(crate) fn complain_of_marks(&self, error: &outrigger_core::Error, what: &'static str) {
+        if let Some(left_out) = lock(&self.marks_fail).allow(now()) {
+            tracing::warn!(%error, left_out, "{what}");
+        }
+    }
+
     async fn ask(&self, job: &Job) -> Known {
         let (Some(ledger), Some(standing)) = (&self.ledger, &job.standing) else { return Known::New };
         ledger.ask(&standing.mark, standing.payload).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "marks cannot be asked: the event is delivered, perhaps again");
+            self.complain_of_marks(&error, MARKS_UNASKED);
             Known::New
         })
     }

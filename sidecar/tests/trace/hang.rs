@@ -4,7 +4,7 @@ use crate::common::Site;
 use outrigger_function::{Function, Program};
 use outrigger_testkit::{Oracle, Outgoing, process::WAIT_MAX};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
 
 const EVENTS: u32 = 200;
 
@@ -58,6 +58,21 @@ async fn row_36_a_collector_that_hangs_changes_nothing_but_the_count_of_dropped_
     assert!(process.stop().await.success());
     assert!(stopping.elapsed() < WAIT_MAX / 2, "the end waits for the collector no longer than it is told");
     holding.abort();
+}
+
+#[tokio::test]
+async fn a_second_signal_cuts_short_what_is_waited_for_after_the_lanes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap(); // it accepts, and nobody answers
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let function = Function::start(Program::default());
+    let mut process = site(&function, &endpoint).set("trace.flush_timeout", "1h").start().await;
+    process.terminate();
+    process.line("draining").await;
+    // The lanes are empty, so that soon only the collector is waited for.
+    while timeout(Duration::from_millis(50), process.line("a signal cut its telling short")).await.is_err() {
+        process.terminate();
+    }
+    assert!(process.wait().await.success());
 }
 
 #[tokio::test]

@@ -127,7 +127,9 @@ impl Shared {
             loop {
                 let batch = self.queue.take();
                 let is_done = batch.is_empty();
+                self.sending.store(batch.len() as u64, Ordering::Relaxed);
                 self.send(spans, &batch).await;
+                self.sending.store(0, Ordering::Relaxed);
                 if is_done || !is_last {
                     break;
                 }

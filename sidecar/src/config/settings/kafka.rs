@@ -128,7 +128,12 @@ pub(super) const SOURCE: &[Setting] = &[
         "5s",
         "How often the ends of the partitions are noted: how fresh the lag is.",
     ),
-    setting("ingress.kafka.leave_timeout", TO_AN_HOUR, "5s", "How long the last commit of a drain may take."),
+    setting(
+        "ingress.kafka.leave_timeout",
+        TO_AN_HOUR,
+        "5s",
+        "How long the last commit of a drain may take, and the leave of the group after it.",
+    ),
 ];
 
 /// The cluster.

@@ -254,6 +254,12 @@ const PROCESS: &[Setting] = &[
         "How long the rest may take; what is left is delivered again later.",
     ).live(),
     setting(
+        "drain.storage_timeout",
+        TO_AN_HOUR,
+        "10s",
+        "How long the journal may take to write what settled last; after that the process ends without it.",
+    ).live(),
+    setting(
         "log.level",
         Kind::Word(&["error", "warn", "info", "debug", "trace"]),
         "info",

@@ -2,7 +2,7 @@
 
 use super::{Copy, Spill};
 use crate::{
-    dispatch::{known::conflict, lock, now},
+    dispatch::{MARK_UNWRITTEN, MARKS_UNASKED, known::conflict, lock, now},
     telemetry::Ended,
 };
 use futures_util::future::join_all;
@@ -152,14 +152,14 @@ impl Spill {
     async fn known(&self, named: Option<&Named>) -> Known {
         let Some(named) = named else { return Known::New };
         named.ledger.ask(&named.mark, named.payload).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "marks cannot be asked: the event is kept for its target, perhaps again");
+            self.target.complain_of_marks(&error, MARKS_UNASKED);
             Known::New
         })
     }
 
     async fn mark(&self, Named { ledger, mark, payload }: &Named) {
         if let Err(error) = ledger.mark(mark, *payload).await {
-            tracing::warn!(%error, "a mark was not written: a redelivery of this event will not be noticed");
+            self.target.complain_of_marks(&error, MARK_UNWRITTEN);
         }
     }
 }
