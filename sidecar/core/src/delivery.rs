@@ -14,7 +14,7 @@ use std::{
 
 /// What an event costs beyond its own bytes: a place in a lane, among the keys and in its source's books, and what
 /// the allocator adds to each of its pieces. Measured for 1 KiB events; without it, memory would pass its bound.
-const AROUND_BYTES: usize = 480;
+const AROUND_BYTES: usize = 512;
 
 /// One event, or what should have been one, together with the duty to settle it.
 #[derive(Debug)]
