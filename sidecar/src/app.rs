@@ -22,7 +22,7 @@ use crate::{
 };
 use doors::{Doors, Inside};
 use fastrand::Rng;
-use futures_util::{FutureExt as _, future::join_all};
+use futures_util::future::join_all;
 use live::Live;
 use outrigger_core::{DeadLetters, Drain, DrainTrigger, Error, Intake, Kind, Plugin, drain};
 use std::{
@@ -213,7 +213,7 @@ impl App {
         };
         self.function_stop.start();
         tokio::select! {
-            ((), ()) = leftovers(&self.plugins, &self.brokers) => {}
+            () = leftovers(&self.plugins, &self.brokers) => {}
             () = signals.next() => tracing::warn!("what was settled last may come again: a signal cut its telling short"),
         }
         let flushed = match &self.storage {
@@ -274,14 +274,14 @@ async fn stop_lanes(targets: &[Arc<Target>], sources: &DrainTrigger, deadline: I
 }
 
 /// Tells what was settled last, everybody at once. It waits for nobody who does not answer.
-async fn leftovers(plugins: &[Arc<dyn Plugin>], brokers: &Brokers) -> ((), ()) {
+async fn leftovers(plugins: &[Arc<dyn Plugin>], brokers: &Brokers) {
     let closed = join_all(plugins.iter().map(|plugin| plugin.close()));
     let told = brokers.feeds.iter().map(async |feed| {
         if let Err(error) = feed.source().close().await {
             tracing::warn!(%error, "what was settled last comes again");
         }
     });
-    tokio::join!(closed.map(drop), join_all(told).map(drop))
+    tokio::join!(closed, join_all(told));
 }
 
 /// What the storage answers in time: a disk that hangs must not keep the process.

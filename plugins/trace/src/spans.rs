@@ -176,7 +176,7 @@ impl Making<'_> {
                 let error = (!kept).then_some(Cow::Borrowed("reply"));
                 let to = &self.drawing.replies;
                 let (leg, attributes) = (Leg::Reply(number), to.attributes.clone());
-                self.draw(leg, to.name(), to.kind.clone(), (walk.last, now), attributes, error);
+                self.draw(leg, to.name.clone(), to.kind.clone(), (walk.last, now), attributes, error);
                 walk.waits_from = now;
             }
             _ => {}
@@ -189,7 +189,7 @@ impl Making<'_> {
         let to = self.drawing.towards(target);
         let attributes = attributes::attempt(&to.attributes, target, attempt, answer);
         let error = answer.failed.map(|kind| attributes::error_type(kind, answer.status));
-        self.draw(Leg::Attempt(tries), to.name(), to.kind.clone(), span, attributes, error);
+        self.draw(Leg::Attempt(tries), to.name.clone(), to.kind.clone(), span, attributes, error);
     }
 
     /// A request that passed through: its own span, and the call of the function where it got so far.

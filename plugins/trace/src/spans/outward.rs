@@ -20,15 +20,9 @@ pub struct Drawing {
 /// How spans tell of one place.
 #[derive(Debug)]
 pub(super) struct Towards {
-    name: Arc<str>,
+    pub(super) name: Cow<'static, str>,
     pub(super) kind: SpanKind,
     pub(super) attributes: Vec<KeyValue>,
-}
-
-impl Towards {
-    pub(super) fn name(&self) -> Cow<'static, str> {
-        if &*self.name == POST { POST.into() } else { Cow::Owned((*self.name).to_owned()) }
-    }
 }
 
 /// What an attempt by HTTP is called.
