@@ -142,7 +142,9 @@ mod tests {
         for n in 0..=u8::MAX {
             table.insert(name(n), None, u64::from(n));
         }
-        assert_eq!((table.marks.capacity(), table.order.capacity()), capacity, "it never grows");
+        // Places of removed names that the map has not tidied up yet are not in its capacity: it can be less, never more.
+        assert!(table.marks.capacity() <= capacity.0, "it never grows: {}", table.marks.capacity());
+        assert_eq!(table.order.capacity(), capacity.1, "it never grows");
         assert_eq!(table.counts(), (max, 256 - max as u64));
         assert_eq!(table.known(&name(u8::MAX), None, 300), Known::Same);
         assert_eq!(table.known(&name(0), None, 300), Known::New, "what was forgotten is delivered again");
