@@ -4,7 +4,7 @@ use crate::{flaws::Flaw, instance::Instance, ledger::Shelf};
 use outrigger::{dispatch::Copy, telemetry::Metrics};
 use outrigger_core::Kind;
 use outrigger_kafka::Ask;
-use outrigger_testkit::sim::{Fault, Plan, World, group::Notice};
+use outrigger_testkit::sim::{Commits, Fault, Plan, World, group::Notice};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -81,7 +81,12 @@ pub(crate) fn run(plan: Plan, flaw: Option<Flaw>, metrics: &Arc<Metrics>, record
         let heals = |(_, fault): &(u64, Fault)| {
             matches!(
                 fault,
-                Fault::Silence(_) | Fault::Fatal(_) | Fault::Outage(_) | Fault::Cut(..) | Fault::RefuseAssign
+                Fault::Silence(_)
+                    | Fault::Fatal(_)
+                    | Fault::Outage(_)
+                    | Fault::Cut(..)
+                    | Fault::RefuseAssign
+                    | Fault::Commits(Commits::Unanswered, _)
             )
         };
         let may_heal = plan.faults.iter().any(heals);

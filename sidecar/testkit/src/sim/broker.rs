@@ -13,6 +13,8 @@ use super::{
 const ASK_MS: u64 = 200;
 /// How often a client tells its numbers.
 const STATS_MS: u64 = 500;
+/// Longer than any run: when the answer to a commit comes that is never answered.
+const NEVER_MS: u64 = 3_600_000;
 /// How long something wrong with commits counts as their excuse.
 const AILS_MS: u64 = 1_500;
 
@@ -238,6 +240,7 @@ impl World {
         let now = self.now;
         !self.reachable(id)
             || !self.group.is_joined(id)
+            || self.group.member(id).unanswered
             || self.trouble.commits.is_some_and(|(_, until)| now < until + AILS_MS)
             || self.group.member(id).trouble_at.is_some_and(|at| now < at + AILS_MS)
     }
@@ -280,13 +283,15 @@ impl World {
     pub fn send(&mut self, id: u32, commits: Vec<(i32, i64, String)>) -> Sent {
         let fate = self.trouble.commits.filter(|(_, until)| self.now < *until).map(|(kind, _)| kind);
         let there = 1 + self.rng.u64(0..self.plan.commit_ms_max);
-        let back = self.rng.u64(0..=self.plan.commit_ms_max);
+        let is_unanswered = fate == Some(Commits::Unanswered);
+        let back = self.rng.u64(0..=self.plan.commit_ms_max) + if is_unanswered { NEVER_MS } else { 0 };
         let slow = if fate == Some(Commits::Slow) { self.rng.u64(100..900) } else { 0 };
         let reachable = self.reachable(id);
         let member = self.group.member(id);
         if fate.is_some() || !reachable {
             member.trouble_at = Some(self.now);
         }
+        member.unanswered |= is_unanswered;
         let epoch = member.epoch;
         let arrives_at = self.now + there + slow;
         let survives = self.rng.bool();

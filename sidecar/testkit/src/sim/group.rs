@@ -63,6 +63,8 @@ pub struct Member {
     pub epoch: u64,
     /// When something last went wrong with its commits.
     pub trouble_at: Option<u64>,
+    /// It waits for the answer to a commit that never comes.
+    pub unanswered: bool,
     /// When it was last told to give something up.
     pub revoked_at: u64,
     /// When the statistics are due.
@@ -132,6 +134,7 @@ impl Group {
             gone: false,
             epoch: 0,
             trouble_at: None,
+            unanswered: false,
             revoked_at: 0,
             stats_at: now + 100,
             registered: false,

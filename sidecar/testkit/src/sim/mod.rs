@@ -34,7 +34,7 @@ pub mod routes;
 pub mod world;
 
 pub use judge::Judge;
-pub use plan::{Fault, Plan};
+pub use plan::{Commits, Fault, Plan};
 pub use world::World;
 
 /// A record: its partition and its offset.

@@ -37,6 +37,8 @@ pub enum Commits {
     AnswerLost,
     /// They take long.
     Slow,
+    /// They are taken, and whoever waits for the answer waits for ever, as a synchronous call of librdkafka may.
+    Unanswered,
 }
 
 /// Something that happens. `who` is a number to choose an instance or a partition by.
@@ -220,7 +222,7 @@ fn fault(rng: &mut Rng) -> Fault {
         20 => Fault::RefuseAssign,
         21 => Fault::Commits(Commits::Refused, long),
         22 => Fault::Commits(Commits::AnswerLost, long),
-        23 => Fault::Commits(Commits::Slow, long),
+        23 => Fault::Commits(if long % 2 == 0 { Commits::Slow } else { Commits::Unanswered }, long),
         24..28 => Fault::Function(weather(rng), long),
         28 => Fault::NoGraves(long),
         29 => Fault::Retain(who),
