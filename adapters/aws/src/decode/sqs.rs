@@ -3,7 +3,8 @@
 //!
 //! A queue is mostly a place where another service's events wait: a body that is a `CloudEvent`, or an event of
 //! EventBridge, S3 or SNS, is that event. Any other is one of type `com.amazonaws.sqs.message`, whose data is the body. A
-//! message group, which SQS keeps in order, is the `partitionkey`.
+//! message group, which SQS keeps in order, is the `partitionkey`; the trace of who sent it (`AWSTraceHeader`) is the
+//! `traceparent` of the extension for distributed tracing.
 
 use std::borrow::Cow;
 
@@ -27,6 +28,7 @@ const MESSAGE: &str = "com.amazonaws.sqs.message";
 /// Stands in the source where no queue is named.
 const NOWHERE: &str = "aws:sqs";
 const KEY: &str = "partitionkey";
+const BEGAN: &str = "traceparent";
 
 /// Reads a message. `queue` is the source where it names none.
 ///
@@ -47,7 +49,32 @@ pub(super) fn event(part: &Part, queue: Option<&str>) -> Result<Event, Invalid> 
     {
         event.set(KEY, Value::String(&group))?;
     }
+    if let Some(began) = attribute(part, "AWSTraceHeader").as_deref().and_then(traceparent)
+        && event.get(BEGAN).is_none()
+    {
+        event.set(BEGAN, Value::String(&began))?;
+    }
     Ok(event)
+}
+
+/// X-Ray's header (`Root=1-58406520-a006649127e371903a2de979;Parent=4c721bf33e3caf8f;Sampled=1`) as W3C writes it: its
+/// trace id is the root without version and dashes. Nothing where it names no span or is not well formed.
+fn traceparent(text: &str) -> Option<String> {
+    let get = |wanted: &str| {
+        let named = text.split(';').filter_map(|part| part.trim().split_once('='));
+        named.into_iter().find_map(|(name, value)| (name == wanted).then_some(value))
+    };
+    let is_id = |text: &str, digits: usize| {
+        let is_hex = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+        is_hex && text.len() == digits && text.bytes().any(|byte| byte != b'0')
+    };
+    let (seconds, rest) = get("Root")?.strip_prefix("1-")?.split_once('-')?;
+    let span = get("Parent")?;
+    if !(is_id(seconds, 8) && is_id(rest, 24) && is_id(span, 16)) {
+        return None;
+    }
+    let flags = u8::from(get("Sampled") == Some("1"));
+    Some(format!("00-{seconds}{rest}-{span}-{flags:02}"))
 }
 
 /// The event of a message whose body is nobody's.

@@ -230,6 +230,35 @@ fn a_body_of_sqs_is_another_services_event_or_its_own() {
 }
 
 #[test]
+fn the_trace_of_who_sent_a_message_of_sqs_is_where_its_event_began() {
+    const ROOT: &str = "Root=1-58406520-a006649127e371903a2de979";
+    let began = |header: &str, body: &str| {
+        let attributes = json!({"AWSTraceHeader": header});
+        let message =
+            json!({"messageId": "m", "body": body, "eventSource": "aws:sqs", "attributes": attributes});
+        told(&one(Origin::Sqs, &json!({"Records": [message]}).to_string()), "traceparent")
+    };
+    let whole = began(&format!("{ROOT};Parent=4c721bf33e3caf8f;Sampled=1"), "hi");
+    assert_eq!(whole.as_deref(), Some("00-58406520a006649127e371903a2de979-4c721bf33e3caf8f-01"));
+    let unsampled = began(&format!("Lineage=a:0; Parent=4c721bf33e3caf8f; {ROOT}"), "hi");
+    assert_eq!(unsampled.as_deref(), Some("00-58406520a006649127e371903a2de979-4c721bf33e3caf8f-00"));
+    let own = r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","traceparent":"mine"}"#;
+    assert_eq!(began(&format!("{ROOT};Parent=4c721bf33e3caf8f"), own).as_deref(), Some("mine"));
+    let nowhere = [
+        ROOT.to_owned(),
+        format!("{ROOT};Parent=0000000000000000"),
+        format!("{ROOT};Parent=4C721BF33E3CAF8F"),
+        "Root=1-00000000-000000000000000000000000;Parent=4c721bf33e3caf8f".to_owned(),
+        "Root=1-58406520a006649127e371903a2de979;Parent=4c721bf33e3caf8f".to_owned(),
+        "Root=1-é;Parent=4c721bf33e3caf8f".to_owned(),
+        "Self=1".to_owned(),
+    ];
+    for header in nowhere {
+        assert_eq!(began(&header, "hi"), None, "{header}");
+    }
+}
+
+#[test]
 fn the_api_of_sqs_hands_out_messages_without_their_queue() {
     let body = r#"{"Messages":[{"MessageId":"1","Body":"{}"},{"MessageId":"2"}]}"#;
     let items = events(Origin::Sqs, &HeaderMap::new(), &Bytes::from(body), Some("/queues/orders")).unwrap();
