@@ -64,6 +64,9 @@ pub struct Config {
     /// A larger log costs time after a crash (it is read twice at open), a smaller one costs time while appending.
     /// On a volume so small that the reserve is smaller, half of the reserve is the bound.
     pub wal_bytes_max: u64,
+    /// After so long at one piece of work it tells ([`crate::Health::Stalled`]) that the disk does not answer. Default 10 s, at
+    /// least 100 ms.
+    pub stalled_after: Duration,
     /// Unix time in milliseconds. Default the system's clock; only ages and what people read depend on it.
     pub clock: fn() -> u64,
 }
@@ -94,6 +97,7 @@ impl Config {
             hand_events_max: 1_024,
             hand_bytes_max: 2 << 20,
             wal_bytes_max: 4 * MIB,
+            stalled_after: Duration::from_secs(10),
             clock: system_ms,
         }
     }
@@ -119,6 +123,7 @@ impl Config {
             ("wal_bytes_max", self.wal_bytes_max, 256 * KIB, GIB),
             ("commit_every in ms", milliseconds(self.commit_every), 1, 10_000),
             ("gather_max in ms", milliseconds(self.gather_max), 0, 100),
+            ("stalled_after in ms", milliseconds(self.stalled_after), 100, 3_600_000),
         ];
         for (field, value, min, max) in bounds {
             if !(min..=max).contains(&value) {

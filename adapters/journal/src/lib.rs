@@ -69,6 +69,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use store::Store;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -77,6 +78,8 @@ use writer::Writer;
 
 /// The most marks that are asked for at once; of 256 requests of all kinds that may wait for the writer.
 const ASKING_MAX: usize = 128;
+/// How often the last handle looks whether the writer's thread has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// An open journal. Its files are held until it is closed or its last handle is dropped.
 ///
@@ -118,7 +121,7 @@ impl Journal {
         let shared = Arc::new(Shared {
             inbox: Inbox::new(&store.config),
             handoff: Handoff::new(&config),
-            board: Board::new(&store.counters),
+            board: Board::new(&store.counters, config.stalled_after),
             at_open: (store.counters.last_seq, store.counters.pending),
         });
         let (end, ended) = watch::channel(());
@@ -229,11 +232,16 @@ impl Journal {
 }
 
 impl Drop for Journal {
-    /// Writes what waits, as [`Journal::close`] does, and blocks for that long.
+    /// Writes what waits, as [`Journal::close`] does, and blocks for that long; not for a disk that does not answer
+    /// ([`Health::Stalled`]).
     fn drop(&mut self) {
         self.shared.inbox.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread.filter(|t| t.thread().id() != thread::current().id()) {
+        let Some(thread) = thread.filter(|t| t.thread().id() != thread::current().id()) else { return };
+        while !thread.is_finished() && self.shared.board.stalled_for().is_none() {
+            thread::sleep(LOOK_EVERY);
+        }
+        if thread.is_finished() {
             let _ = thread.join(); // a panic there was reported by the thread itself
         }
     }

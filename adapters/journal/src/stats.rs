@@ -1,10 +1,10 @@
 //! What can be seen of a journal from outside.
 
 use crate::counters::Counters;
-use outrigger_core::Error;
+use outrigger_core::{Error, Kind};
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How a journal is.
@@ -14,6 +14,8 @@ pub enum Health {
     Sound,
     /// The last commit failed for want of space. It goes on by itself when there is some.
     Full(Error),
+    /// What the disk was given to do has no end yet. It goes on by itself once the disk answers.
+    Stalled(Error),
     /// It failed for good; the process is to exit.
     Failed(Error),
 }
@@ -58,18 +60,34 @@ pub struct Stats {
 }
 
 /// Where the writer's thread leaves them.
-pub(crate) struct Board(Mutex<State>);
+pub(crate) struct Board {
+    state: Mutex<State>,
+    stalled_after: Duration,
+}
 
 struct State {
     health: Health,
     stats: Stats,
+    /// When it began what it is at now.
+    at_work_since: Option<Instant>,
 }
 
 impl Board {
-    pub(crate) fn new(counters: &Counters) -> Self {
+    pub(crate) fn new(counters: &Counters, stalled_after: Duration) -> Self {
         let mut stats = Stats::default();
         stats.count(counters);
-        Self(Mutex::new(State { health: Health::Sound, stats }))
+        let state = Mutex::new(State { health: Health::Sound, stats, at_work_since: None });
+        Self { state, stalled_after }
+    }
+
+    /// The writer begins something.
+    pub(crate) fn works(&self) {
+        self.state().at_work_since = Some(Instant::now());
+    }
+
+    /// The writer waits for something to do.
+    pub(crate) fn rests(&self) {
+        self.state().at_work_since = None;
     }
 
     pub(crate) fn update(&self, counters: &Counters, change: impl FnOnce(&mut Stats)) {
@@ -88,13 +106,23 @@ impl Board {
     }
 
     pub(crate) fn health(&self) -> Health {
-        self.state().health.clone()
+        let health = self.state().health.clone();
+        match self.stalled_for().filter(|_| health == Health::Sound) {
+            Some(time) => Health::Stalled(stalled(time)),
+            None => health,
+        }
+    }
+
+    /// For how long the disk has not answered, where that is too long.
+    pub(crate) fn stalled_for(&self) -> Option<Duration> {
+        let at_work = self.state().at_work_since.map(|since| since.elapsed());
+        at_work.filter(|time| *time >= self.stalled_after)
     }
 
     pub(crate) fn failure(&self) -> Option<Error> {
         match &self.state().health {
             Health::Failed(error) => Some(error.clone()),
-            Health::Sound | Health::Full(_) => None,
+            Health::Sound | Health::Full(_) | Health::Stalled(_) => None,
         }
     }
 
@@ -103,8 +131,16 @@ impl Board {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn stalled(time: Duration) -> Error {
+    let time = time.as_secs();
+    Error::new(
+        Kind::TimedOut,
+        format!("journal: the disk has not answered for {time} s: look after it; what comes waits meanwhile"),
+    )
 }
 
 impl Stats {

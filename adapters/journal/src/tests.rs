@@ -90,6 +90,27 @@ async fn too_much_that_waits_is_refused_at_once() {
     held.journal.append(entries(1)).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_disk_that_does_not_answer_is_told_until_it_does() {
+    let held = open(|config| config.stalled_after = Duration::from_millis(100));
+    let release = held.hold().await;
+    let told = loop {
+        match held.journal.health() {
+            Health::Sound => tokio::task::yield_now().await,
+            told => break told,
+        }
+    };
+    assert!(
+        matches!(&told, Health::Stalled(error) if error.message().contains("has not answered")),
+        "{told:?}"
+    );
+    drop(release);
+    while held.journal.health() != Health::Sound {
+        tokio::task::yield_now().await;
+    }
+    held.journal.append(entries(1)).await.unwrap();
+}
+
 /// Row 21 of the fault matrix, with SQLite's own bound in place of the disk's.
 #[tokio::test]
 async fn without_space_nothing_is_kept_and_it_goes_on_by_itself_when_there_is_some() {

@@ -78,11 +78,14 @@ impl Writer {
 
     /// Works until the inbox is closed and empty, or the storage fails.
     pub(crate) fn run(mut self) {
+        self.shared.board.works();
         if let Err(failure) = self.look_after() {
             return self.fail(&failure.into_error());
         }
         loop {
+            self.shared.board.rests();
             let work = self.shared.inbox.take(self.alarm());
+            self.shared.board.works();
             let last = work.closed && work.is_empty();
             let done = if last { self.finish() } else { self.round(work) };
             if let Err(failure) = done {

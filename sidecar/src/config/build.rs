@@ -259,6 +259,7 @@ impl Values {
             handoff_events_max: self.count("journal.handoff_events_max"),
             handoff_bytes_max: self.size("journal.handoff_bytes_max"),
             wal_bytes_max: self.size("journal.wal_bytes_max"),
+            stalled_after: self.span("journal.stalled_after"),
         }
     }
 

@@ -312,6 +312,8 @@ pub struct Journal {
     pub handoff_bytes_max: usize,
     /// The size at which SQLite's log is copied.
     pub wal_bytes_max: u64,
+    /// How long the disk may take for one piece of work before `/readyz` tells.
+    pub stalled_after: Duration,
 }
 
 /// Whether what is written outlives the pod or machine.

@@ -36,6 +36,7 @@ pub(super) fn open(
         hand_events_max: config.handoff_events_max,
         hand_bytes_max: config.handoff_bytes_max,
         wal_bytes_max: config.wal_bytes_max,
+        stalled_after: config.stalled_after,
         ..Config::new(&config.path)
     };
     let journal = Journal::open(settings, on_fatal)?;
@@ -122,7 +123,7 @@ impl Keeper for Shared {
     fn trouble(&self) -> Option<String> {
         match self.0.health() {
             Health::Sound => None,
-            Health::Full(error) | Health::Failed(error) => Some(error.to_string()),
+            Health::Full(error) | Health::Stalled(error) | Health::Failed(error) => Some(error.to_string()),
         }
     }
 

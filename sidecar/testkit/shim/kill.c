@@ -15,6 +15,7 @@
  *            fail-from   the N-th call and all later ones fail so
  *            cut         right before the N-th call: take back every write since its fsync to each file whose path
  *                        contains ARGUMENT, then SIGKILL. What a power cut leaves, at its worst.
+ *            hang        the N-th call and all later ones wait while the rules count (OUTRIGGER_SHIM_WHILE)
  *            arm         the rules that follow in the list count from after the N-th call that succeeded on
  *            count       only the lines in the log
  * FUNCTIONS  joined by '+': write pwrite writev pwritev fsync fdatasync ftruncate send sendto sendmsg
@@ -43,6 +44,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rules.h"
@@ -75,6 +77,10 @@ static int before(int function, int fd) {
         long count = atomic_fetch_add(&rule->count, 1) + 1;
         if (count < rule->n) continue;
         tell(rule, function, fd, count);
+        if (rule->action == HANG) {
+            while (is_armed()) syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = 2000000}, NULL);
+            return 0;
+        }
         if (rule->action == FAIL_FROM || (rule->action == FAIL && count == rule->n)) return errno_of(rule->argument);
         if (count != rule->n) continue;
         if (rule->action == KILL_HALF) return -1;

@@ -5,9 +5,9 @@ static const char *const NAMES[FUNCTIONS] = {
     "write", "pwrite", "writev", "pwritev", "fsync", "fdatasync", "ftruncate", "send", "sendto", "sendmsg",
     "read", "pread", "readv", "recv", "recvfrom", "recvmsg" };
 
-enum action { KILL, KILL_AFTER, KILL_HALF, FAIL, FAIL_FROM, CUT, ARM, COUNT, ACTIONS };
+enum action { KILL, KILL_AFTER, KILL_HALF, FAIL, FAIL_FROM, CUT, HANG, ARM, COUNT, ACTIONS };
 static const char *const ACTION_NAMES[ACTIONS] = {
-    "kill", "kill-after", "kill-half", "fail", "fail-from", "cut", "arm", "count" };
+    "kill", "kill-after", "kill-half", "fail", "fail-from", "cut", "hang", "arm", "count" };
 
 struct rule {
     enum action action;

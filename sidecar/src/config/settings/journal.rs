@@ -118,4 +118,10 @@ pub(super) const JOURNAL: &[Setting] = &[
         "4MiB",
         "The size at which SQLite's log is copied into the file: a start after a crash reads it whole.",
     ),
+    setting(
+        "journal.stalled_after",
+        span(Duration::from_millis(100), Duration::from_hours(1)),
+        "10s",
+        "How long the disk may take for one piece of work before /readyz says no.",
+    ),
 ];
