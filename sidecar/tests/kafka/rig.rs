@@ -43,6 +43,7 @@ pub struct Rig {
     pub site: Site,
     pub ledger: Arc<Ledger>,
     bootstrap: String,
+    looking: tokio::sync::Mutex<()>,
 }
 
 /// What was produced, and where it lies.
@@ -90,7 +91,8 @@ impl Rig {
     pub fn with_function(client: &Client, bootstrap: &str, name: &str, function: Function) -> Self {
         let [topic, group, bootstrap] = [name, name, bootstrap].map(str::to_owned);
         let site = site(&function, &bootstrap, name);
-        Self { client: client.clone(), topic, group, function, site, ledger: Arc::default(), bootstrap }
+        let (client, ledger, looking) = (client.clone(), Arc::default(), tokio::sync::Mutex::default());
+        Self { client, topic, group, function, site, ledger, bootstrap, looking }
     }
 
     /// The place of another member of the group.
@@ -155,8 +157,10 @@ impl Rig {
         }
     }
 
-    /// One look at the committed offsets, which are judged.
+    /// One look at the committed offsets, which are judged. One at a time: of two answers that came in another order than
+    /// they were given, the later one would have moved back.
     pub async fn look(&self) -> Result<BTreeMap<i32, i64>, String> {
+        let _looking = self.looking.lock().await;
         look(&self.client, &self.group, &self.topic).await.inspect(|committed| {
             self.ledger.look(committed, &settled(&self.function));
         })
