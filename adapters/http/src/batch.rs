@@ -53,6 +53,7 @@ struct Open {
 
 struct Member {
     event: Event,
+    cx: CallCx,
     tell: oneshot::Sender<Outcome>,
 }
 
@@ -104,21 +105,21 @@ fn join(shared: &Arc<Shared>, event: &Event, cx: &CallCx) -> oneshot::Receiver<O
     let (bytes, limits) = (event.size(), &shared.limits);
     let mut open = shared.open();
     if !open.members.is_empty() && open.bytes + bytes > limits.bytes_max {
-        Shared::go(shared, open.taken(), cx);
+        Shared::go(shared, open.taken());
     }
     open.bytes += bytes;
-    open.members.push(Member { event: event.clone(), tell });
+    open.members.push(Member { event: event.clone(), cx: cx.clone(), tell });
     if open.members.len() >= limits.events_max {
-        Shared::go(shared, open.taken(), cx);
+        Shared::go(shared, open.taken());
     } else if open.members.len() == 1 {
-        let (shared, number, cx) = (shared.clone(), open.number, cx.clone());
+        let (shared, number) = (shared.clone(), open.number);
         tokio::spawn(async move {
             tokio::time::sleep(shared.limits.wait).await;
             let mut open = shared.open();
             if open.number == number {
                 let members = open.taken();
                 drop(open);
-                Shared::go(&shared, members, &cx);
+                Shared::go(&shared, members);
             }
         });
     }
@@ -140,17 +141,15 @@ impl Shared {
     }
 
     /// Sends a batch on its way. Whoever no longer waits is left out; when nobody waits any more, the request is dropped.
-    fn go(shared: &Arc<Shared>, members: Vec<Member>, cx: &CallCx) {
+    fn go(shared: &Arc<Shared>, mut members: Vec<Member>) {
         let shared = shared.clone();
-        // Each event has its own time; the request has the function's.
-        let cx = CallCx { deadline: None, ..cx.clone() };
         tokio::spawn(async move {
-            let wanted = members.into_iter().filter(|member| !member.tell.is_closed());
+            members.retain(|member| !member.tell.is_closed());
+            let Some(first) = members.first() else { return };
+            // Each event has its own time; the request has the function's. It is told the first one's place in a trace.
+            let cx = CallCx { deadline: None, ..first.cx.clone() };
             let (events, mut tell): (Vec<_>, Vec<_>) =
-                wanted.map(|member| (member.event, member.tell)).unzip();
-            if events.is_empty() {
-                return;
-            }
+                members.into_iter().map(|member| (member.event, member.tell)).unzip();
             let outcomes = tokio::select! {
                 biased;
                 () = abandoned(&mut tell) => return,

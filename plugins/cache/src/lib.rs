@@ -11,8 +11,7 @@
 //!
 //! On an event's way deduplication comes first, at its lane's head and before it takes a permit; then results, before the
 //! call. So a duplicate is neither looked up among results nor counted there, and what a result answers is marked as
-//! handled like what the function answered. Responses are of requests that pass through; an event's call tells them only
-//! what it may have changed.
+//! handled like what the function answered. Responses are of requests that pass through; events pass them by.
 //!
 //! Not here: configuration files, metrics, and the places where a plugin is called (`outrigger_core::plugin`).
 

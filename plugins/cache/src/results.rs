@@ -3,13 +3,15 @@
 //! The input is what JSON Pointers find in the event, as its JSON form has it; the key is that, with the event's source
 //! and type and the target, so that one sender's result never answers another. An event in which a pointer finds nothing
 //! is not looked up. Only answers of the 2xx are kept, and never a failure. The reply event that is served again gets an
-//! id of its own, which is the same for the same event.
+//! id of its own, which is the same for the same event, and nothing of the event that it was worked out for.
 
 mod seen;
 
 use crate::{Invalidate, invalidate::Recent, store::Store};
 use aws_lc_rs::digest::{Context, SHA256};
-use outrigger_core::{BoxFuture, Call, CallCx, Event, Reply, Result, Step, Value as Attribute};
+use outrigger_core::{
+    BoxFuture, Call, CallCx, Event, Reply, Result, Step, Value as Attribute, event::lineage,
+};
 use seen::Seen;
 use std::{
     fmt::Write as _,
@@ -69,8 +71,36 @@ pub struct Results {
 
 struct Kept {
     reply: Reply,
+    cause: Cause,
     tags: Vec<String>,
     until: Instant,
+}
+
+/// The event that a result was worked out for.
+struct Cause {
+    source: Box<str>,
+    id: Box<str>,
+    correlation: Option<Box<str>>,
+}
+
+impl Cause {
+    fn of(event: &Event) -> Self {
+        let correlation = event.text(lineage::CORRELATION).map(Into::into);
+        Self { source: event.source().into(), id: event.id().into(), correlation }
+    }
+
+    fn is(&self, event: &Event) -> bool {
+        (&*self.source, &*self.id) == (event.source(), event.id())
+    }
+
+    /// Whether a reply's attribute names it, or the flow that it is of.
+    fn is_named_by(&self, text: &str) -> bool {
+        [Some(&self.id), self.correlation.as_ref()].into_iter().flatten().any(|own| **own == *text)
+    }
+
+    fn bytes(&self) -> usize {
+        self.source.len() + self.id.len() + self.correlation.as_ref().map_or(0, |text| text.len())
+    }
 }
 
 impl Results {
@@ -135,7 +165,7 @@ impl Results {
     }
 
     /// Keeps a reply, if it is one that is kept and nothing that means it was forgotten since then.
-    fn keep(&self, key: String, tags: Vec<String>, reply: &Reply, since: u64) {
+    fn keep(&self, key: String, cause: &Event, (tags, since): (Vec<String>, u64), reply: &Reply) {
         let is_empty = reply.event.is_none() && reply.body.is_empty();
         let is_success = (200..300).contains(&reply.status);
         if !is_success || (is_empty && !self.settings.keep_empty) {
@@ -145,9 +175,10 @@ impl Results {
         if log.has(since, |what| what.means(&key, tags.iter())) {
             return;
         }
-        let weight = weight(reply, &tags);
+        let cause = Cause::of(cause);
+        let weight = weight(reply, &tags) + cause.bytes() as u64;
         let until = Instant::now() + self.settings.ttl;
-        self.store.insert(key, Arc::new(Kept { reply: reply.clone(), tags, until }), weight);
+        self.store.insert(key, Arc::new(Kept { reply: reply.clone(), cause, tags, until }), weight);
     }
 }
 
@@ -172,25 +203,25 @@ impl Call for Remembered {
                 if cx.timeline.is_on() {
                     cx.timeline.note(Step::Recalled, Instant::now().into_std());
                 }
-                return Ok(vec![again(&kept.reply, event)]);
+                return Ok(vec![again(&kept, event)]);
             }
             results.misses.fetch_add(1, Relaxed);
             let tags = seen.tags(&results.settings.tags);
             let since = results.recent.log().count();
             let replies = self.inner.call(events, cx).await?;
             if let [reply] = &*replies {
-                results.keep(key, tags, reply, since);
+                results.keep(key, event, (tags, since), reply);
             }
             Ok(replies)
         })
     }
 }
 
-/// The reply once more, for another event: the id of its event is its own. Of the same event it is the same again, so that
-/// a redelivery makes no second one.
-fn again(kept: &Reply, cause: &Event) -> Reply {
-    let mut reply = kept.clone();
-    if let Some(event) = &mut reply.event {
+/// The reply once more. For another event the id of its event is its own, and it does not name the first one as its cause.
+/// For the same event it is the same again, so that a redelivery makes no second one.
+fn again(kept: &Kept, cause: &Event) -> Reply {
+    let mut reply = kept.reply.clone();
+    if let Some(event) = reply.event.as_mut().filter(|_| !kept.cause.is(cause)) {
         let mut hash = Context::new(&SHA256);
         for part in [event.id(), cause.source(), cause.id()] {
             hash.update(&(part.len() as u64).to_le_bytes());
@@ -201,6 +232,14 @@ fn again(kept: &Reply, cause: &Event) -> Reply {
             let _ = write!(id, "{byte:02x}");
         }
         let _ = event.set("id", Attribute::String(&id)); // hexadecimal digits are an id
+        for name in [lineage::CAUSATION, lineage::CORRELATION] {
+            if event.text(name).is_some_and(|told| kept.cause.is_named_by(&told)) {
+                event.remove(name);
+            }
+        }
+        for name in ["traceparent", "tracestate"] {
+            event.remove(name);
+        }
     }
     reply
 }

@@ -123,7 +123,8 @@ mod tests {
     }
 
     fn begun(begin: &Begin, event: Option<&Event>, headers: &[(&str, &str)]) -> Timeline {
-        let timeline = Timeline::start(Instant::now(), About::request(&"http".into(), "POST", "/", 0));
+        let timeline =
+            Timeline::start(Instant::now(), About::request(&"http".into(), ["POST", "/", "http"], 0));
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         begin.begin(event, &headers, &timeline);
         timeline

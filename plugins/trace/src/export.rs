@@ -113,8 +113,23 @@ impl Drop for Exporter {
     }
 }
 
+/// Says that the thread has ended, also where it panicked: then nobody waits for it.
+struct Ends<'s>(&'s Shared);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.stopped.send_replace(true);
+        if thread::panicking() {
+            tracing::error!(
+                "spans and metrics are not sent any more: their thread has panicked, a defect of Outrigger"
+            );
+        }
+    }
+}
+
 /// The life of the thread: a runtime of its own, so that nothing of this holds up an event.
 fn run(export: &Export, shared: &Shared, made: &mpsc::SyncSender<Result<()>>) {
+    let _ends = Ends(shared);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -134,7 +149,6 @@ fn run(export: &Export, shared: &Shared, made: &mpsc::SyncSender<Result<()>>) {
             Err(error) => drop(made.send(Err(error))),
         }
     });
-    shared.stopped.send_replace(true);
 }
 
 fn tick(every: Duration) -> Interval {

@@ -134,7 +134,9 @@ where
         };
         // Whoever else was turned away does not come again at the same time.
         let pause = after.unwrap_or_else(|| wait.mul_f64(0.5 + fastrand::f64() / 2.0));
-        if tries == TRIES_MAX || Instant::now() + pause >= deadline {
+        // A collector may ask for a pause that no clock has.
+        let is_late = Instant::now().checked_add(pause).is_none_or(|at| at >= deadline);
+        if tries == TRIES_MAX || is_late {
             return Err(Failure::Lost(why));
         }
         sleep(pause).await;

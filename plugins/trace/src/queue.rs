@@ -99,7 +99,7 @@ mod tests {
 
     fn timeline(path_bytes: usize) -> Timeline {
         let path = "p".repeat(path_bytes);
-        Timeline::start(Instant::now(), About::request(&"proxy".into(), "GET", &path, 0))
+        Timeline::start(Instant::now(), About::request(&"proxy".into(), ["GET", &path, "http"], 0))
     }
 
     #[tokio::test]

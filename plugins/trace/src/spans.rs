@@ -93,14 +93,15 @@ impl Making<'_> {
             held_up: false,
             tries: 0,
             attempt: 0,
+            replies: 0,
             recalled: false,
             is_cut: false,
             last: self.began,
         };
-        for (number, (step, ns)) in steps.iter().enumerate() {
+        for (step, ns) in steps {
             let now = self.at(*ns);
             if let Step::Settled(ending) = step {
-                let attributes = attributes::settle(steps, *ending);
+                let attributes = attributes::settle(steps, *ending, &place);
                 let span = (walk.waits_from, now);
                 self.draw(
                     Leg::Settle,
@@ -111,7 +112,7 @@ impl Making<'_> {
                     fatal(*step),
                 );
             }
-            self.step(&mut walk, number, *step, now, (received, &place));
+            self.step(&mut walk, *step, now, (received, &place));
         }
     }
 
@@ -119,14 +120,13 @@ impl Making<'_> {
     fn step(
         &mut self,
         walk: &mut Walk,
-        number: usize,
         step: Step,
         now: SystemTime,
         (received, place): (SystemTime, &attributes::Destination<'_>),
     ) {
         match step {
             Step::Queued { wait, ahead } => {
-                let attributes = attributes::receive(self.about);
+                let attributes = attributes::receive(self.about, place);
                 self.draw(
                     Leg::Receive,
                     named("receive", place),
@@ -144,6 +144,8 @@ impl Making<'_> {
                 return;
             }
             Step::Omitted(attempts) => (walk.tries, walk.is_cut) = (walk.tries + attempts, true),
+            Step::OmittedReplies(replies) => walk.replies += replies,
+            Step::Replying => walk.replies += 1,
             Step::Attempted(attempt) => {
                 (walk.tries, walk.attempt) = (walk.tries + 1, attempt);
                 if std::mem::take(&mut walk.is_cut) {
@@ -175,7 +177,7 @@ impl Making<'_> {
             Step::Replied(kept) => {
                 let error = (!kept).then_some(Cow::Borrowed("reply"));
                 let to = &self.drawing.replies;
-                let (leg, attributes) = (Leg::Reply(number), to.attributes.clone());
+                let (leg, attributes) = (Leg::Reply(walk.replies), to.attributes.clone());
                 self.draw(leg, to.name.clone(), to.kind.clone(), (walk.last, now), attributes, error);
                 walk.waits_from = now;
             }
@@ -199,6 +201,7 @@ impl Making<'_> {
         let answer = steps.iter().rev().find_map(answers);
         let error = answer.and_then(|it| it.failed.map(|kind| attributes::error_type(kind, it.status)));
         let attributes = attributes::of_request(self.about, answer);
+        let to = self.drawing.towards(self.timeline.target());
         let name: Cow<'static, str> = match attributes::method(self.about.id()) {
             "_OTHER" => "HTTP".into(),
             method => Cow::Owned(method.to_owned()),
@@ -209,15 +212,17 @@ impl Making<'_> {
             match (step, from) {
                 (Step::Attempted(_), _) => from = Some(self.at(*ns)),
                 (Step::Answered(answer), Some(from)) => {
-                    let attributes = attributes::passed_on(self.about, *answer);
+                    let attributes = attributes::passed_on(self.about, &to.attributes, *answer);
                     let span = (from, self.at(*ns));
+                    // What is the client's fault is none of the server's, but it failed for whoever asked.
+                    let refused = || (answer.status >= 400).then(|| answer.status.to_string().into());
                     self.draw(
                         Leg::Attempt(1),
                         name.clone(),
                         SpanKind::Client,
                         span,
                         attributes,
-                        error.clone(),
+                        error.clone().or_else(refused),
                     );
                 }
                 _ => {}
@@ -261,12 +266,7 @@ impl Making<'_> {
         }
         let mut links = SpanLinks::default();
         if is_whole {
-            links.links.extend(
-                trace
-                    .links
-                    .iter()
-                    .map(|link| Link::new(context(*link, true, TraceState::default()), Vec::new(), 0)),
-            );
+            links.links.extend(trace.links.iter().map(|link| Link::new(linked(*link), Vec::new(), 0)));
         }
         self.spans.push(SpanData {
             span_context: context(own, false, state.unwrap_or_default()),
@@ -294,6 +294,8 @@ struct Walk {
     /// Tries so far, and the number of the last one among those that count.
     tries: u32,
     attempt: u32,
+    /// Replies that were begun so far.
+    replies: u32,
     /// Whether a kept result answers this try.
     recalled: bool,
     /// Steps are missing before the next try.
@@ -314,6 +316,13 @@ fn context(place: Place, remote: bool, state: TraceState) -> SpanContext {
     let (trace, span) =
         (TraceId::from_bytes(place.trace.to_be_bytes()), SpanId::from_bytes(place.span.to_be_bytes()));
     SpanContext::new(trace, span, TraceFlags::SAMPLED, remote, state)
+}
+
+/// Somebody else's span, of which only they know whether it is kept.
+fn linked(place: Place) -> SpanContext {
+    let flags = if place.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let (trace, span) = (place.trace.to_be_bytes(), place.span.to_be_bytes());
+    SpanContext::new(TraceId::from_bytes(trace), SpanId::from_bytes(span), flags, true, TraceState::default())
 }
 
 fn named(operation: &'static str, place: &attributes::Destination<'_>) -> Cow<'static, str> {

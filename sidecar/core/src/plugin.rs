@@ -9,6 +9,7 @@
 //! | around the call | [`Plugin::around_call`]: results of pure functions |
 //! | inside the call | several events become one request, and the events are written |
 //! | around the exchange | [`Plugin::around_exchange`]: whoever must see each request as it goes out |
+//! | before the turn of a request that passes through | [`Plugin::around_passage`]: kept responses |
 //! | after the settlement | [`Plugin::observe`], in the order of the plugins |
 //!
 //! The plugins stand in a list in this order, the cache before the trace: of two that wrap the same place the first is the

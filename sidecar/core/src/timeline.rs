@@ -35,6 +35,8 @@ pub enum Step {
     Routed(u32),
     /// Steps were left out here, so many attempts among them.
     Omitted(u32),
+    /// So many replies that were begun are among them; it follows the former.
+    OmittedReplies(u32),
     /// It entered its lane.
     Queued {
         /// What it waits for first.
@@ -285,33 +287,42 @@ impl Record {
     fn leg(&self) -> Leg {
         let steps = self.steps();
         if let Some((Step::Replying, _)) = steps.last() {
-            return Leg::Reply(steps.len());
+            return Leg::Reply(steps.iter().map(|(step, _)| replies(*step)).sum());
         }
         // What is written after an attempt, such as a dead letter, comes of it. Some attempts do not count, so that the same
         // number may be there twice.
-        let tries = steps.iter().map(|(step, _)| match step {
-            Step::Attempted(_) => 1,
-            Step::Omitted(attempts) => *attempts,
-            _ => 0,
-        });
-        match tries.sum() {
+        match steps.iter().map(|(step, _)| tries(*step)).sum() {
             0 => Leg::Whole,
             tries => Leg::Attempt(tries),
         }
     }
 }
 
-/// Leaves one more step out behind the first ones.
-fn leave_out(steps: &mut SmallVec<[(Step, u64); STEPS]>) {
-    let tries = |step| u32::from(matches!(step, Step::Attempted(_)));
-    if let (Step::Omitted(attempts), at) = steps[FIRST] {
-        let (step, _) = steps.remove(FIRST + 1);
-        steps[FIRST] = (Step::Omitted(attempts + tries(step)), at);
-    } else {
-        let (step, at) = steps[FIRST];
-        let (next, _) = steps.remove(FIRST + 1);
-        steps[FIRST] = (Step::Omitted(tries(step) + tries(next)), at);
+/// The attempts that a step stands for.
+fn tries(step: Step) -> u32 {
+    match step {
+        Step::Attempted(_) => 1,
+        Step::Omitted(attempts) => attempts,
+        _ => 0,
     }
+}
+
+/// The same of replies that were begun.
+fn replies(step: Step) -> u32 {
+    match step {
+        Step::Replying => 1,
+        Step::OmittedReplies(replies) => replies,
+        _ => 0,
+    }
+}
+
+/// Leaves one more step out behind the first ones; two steps say what is not there.
+fn leave_out(steps: &mut SmallVec<[(Step, u64); STEPS]>) {
+    let (out, _) = steps.remove(FIRST + 2);
+    let [first, second] = [steps[FIRST].0, steps[FIRST + 1].0];
+    let sum = |count: fn(Step) -> u32| count(first) + count(second) + count(out);
+    steps[FIRST].0 = Step::Omitted(sum(tries));
+    steps[FIRST + 1].0 = Step::OmittedReplies(sum(replies));
 }
 
 #[cfg(test)]

@@ -228,7 +228,7 @@ fn name(step: Step) -> &'static str {
     match step {
         Step::Received => "received",
         Step::Routed(_) => "routed",
-        Step::Omitted(_) => "omitted",
+        Step::Omitted(_) | Step::OmittedReplies(_) => "omitted",
         Step::Queued { .. } => "queued",
         Step::HeldUp => "held-up",
         Step::Attempted(_) => "attempted",
@@ -250,6 +250,7 @@ fn what(step: Step) -> String {
         Step::Received => "let in".to_owned(),
         Step::Routed(count) => format!("goes to {count} targets, each with a timeline of its own"),
         Step::Omitted(attempts) => format!("… so many attempts are left out here: {attempts}"),
+        Step::OmittedReplies(replies) => format!("… and so many replies: {replies}"),
         Step::Queued { wait, ahead } => {
             use outrigger_core::timeline::Wait;
             let why = match wait {

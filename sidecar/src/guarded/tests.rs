@@ -170,7 +170,7 @@ async fn an_event_goes_on_without_a_plugin_that_panics_wherever_it_is_asked() {
     let mut event = Event::new("1", "/s", "t").unwrap();
     plugin.annotate().unwrap().annotate(&mut event);
     let observer = plugin.observe().unwrap();
-    let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), "GET", "/", 0));
+    let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), ["GET", "/", "http"], 0));
     observer.began(Some(&mut event), &[], &timeline);
     observer.finished(Some(&event), &Settlement::Ack(None), &timeline);
     assert_eq!(event, Event::new("1", "/s", "t").unwrap());

@@ -1,12 +1,16 @@
 //! A turn at the function, and what is asked of it within. As an [`Exchange`] it is what plugins stand before that may answer
 //! without one.
 
-use super::{answer::Answer, headers, tuning::Tuning};
+use super::{
+    answer::Answer,
+    headers::{self, X_FORWARDED_PROTO},
+    tuning::Tuning,
+};
 use crate::{
     dispatch::{Passage, Target, answer, now},
     settle::unix_ms,
 };
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use outrigger_core::{
     About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Result, Step, Timeline, timeline,
@@ -24,10 +28,10 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// What the plugins put before them, the last one outermost; `None` where none puts anything there.
+    /// What the plugins put before them, the first one outermost; `None` where none puts anything there.
     pub(super) fn behind(&self, plugins: &[Arc<dyn Plugin>]) -> Option<Arc<dyn Exchange>> {
         let mut front: Option<Arc<dyn Exchange>> = None;
-        for plugin in plugins {
+        for plugin in plugins.iter().rev() {
             let inner = front.clone().unwrap_or_else(|| Arc::new(self.clone()));
             front = plugin.around_passage(inner).or(front);
         }
@@ -78,12 +82,21 @@ impl Turns {
     /// Begins the timeline of a request.
     fn begin<B>(&self, request: &Request<B>, started: Instant) -> Timeline {
         let hop = crate::registry::hop_of(self.hop, request.headers());
-        let about =
-            About::request(&super::NAME.into(), request.method().as_str(), request.uri().path(), unix_ms());
+        let told = [request.method().as_str(), request.uri().path(), scheme(request.headers())];
+        let about = About::request(&super::NAME.into(), told, unix_ms());
         let timeline = Timeline::start(started, about);
         timeline.aim(&self.target.id);
         self.target.began(None, &hop, &timeline);
         timeline
+    }
+}
+
+/// The scheme that the client used, as the function is told it; nothing where it is not.
+fn scheme(headers: &HeaderMap) -> &'static str {
+    match headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes) {
+        Some(b"http") => "http",
+        Some(b"https") => "https",
+        _ => "",
     }
 }
 

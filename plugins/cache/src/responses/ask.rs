@@ -20,7 +20,8 @@ const X_FORWARDED: &str = "x-forwarded-";
 /// A request that an answer that is kept may serve.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    /// Host, path and query, and whose it is; in this order, a line each.
+    /// Host, path and query, what proxies say of how it came, and whose it is; in this order, a line each (the last may have
+    /// more).
     pub(super) key: String,
     /// Only the head is wanted.
     pub(super) head: bool,
@@ -32,6 +33,10 @@ pub(super) struct Asked {
     /// The client has an answer already.
     pub(super) conditional: bool,
 }
+
+/// How the names of headers begin in which whoever ends TLS tells the client's certificate (RFC 9440, section 4, and what
+/// nginx and others write).
+const CERTIFICATE: [&str; 4] = ["client-cert", "x-client-cert", "ssl-client-", "x-ssl-client-"];
 
 /// What is to become of a request.
 #[derive(Debug)]
@@ -103,6 +108,12 @@ fn has_credentials(settings: &Settings, headers: &HeaderMap, extensions: &Extens
     headers.contains_key(AUTHORIZATION)
         || (settings.cookies_are_credentials && headers.contains_key(COOKIE))
         || extensions.get::<Caller>().is_some()
+        || headers.keys().any(is_certificate)
+}
+
+fn is_certificate(name: &HeaderName) -> bool {
+    let may_be = matches!(name.as_str().as_bytes().first(), Some(b'c' | b's' | b'x'));
+    may_be && CERTIFICATE.iter().any(|start| after_like(name.as_str(), start).is_some())
 }
 
 /// The key of a request; none where nobody can tell whose the answer would be.
@@ -189,6 +200,23 @@ pub(super) fn beside(key: &str, path: &str) -> Option<String> {
     Some(format!("{host}\n{path}\n{tenant}"))
 }
 
+/// The host, path and query of a key: its URL, however requests for it come and whosever they are.
+pub(super) fn url(key: &str) -> &str {
+    let end = key.match_indices('\n').nth(1).map_or(key.len(), |(at, _)| at);
+    &key[..end]
+}
+
+/// What proxies say of how the requests of a key come.
+pub(super) fn way(key: &str) -> &str {
+    key.split('\n').nth(2).unwrap_or_default()
+}
+
+/// The key of the same URL and tenant for requests that come another way.
+pub(super) fn by(key: &str, way: &str) -> String {
+    let tenant = key.splitn(4, '\n').nth(3).unwrap_or_default();
+    format!("{}\n{way}\n{tenant}", url(key))
+}
+
 /// The path and query of a key.
 pub(super) fn path(key: &str) -> &str {
     key.split('\n').nth(1).unwrap_or_default()
@@ -225,6 +253,9 @@ mod tests {
         assert_eq!(plain.key, "example.test\n/a?b\n\n");
         assert_eq!((host(&plain.key), path(&plain.key)), ("example.test", "/a?b"));
         assert_eq!(beside(&plain.key, "/c").unwrap(), "example.test\n/c\n\n");
+        let key = "h\n/p\nx-forwarded-host a\u{1f}\noidc\niss\nsub";
+        assert_eq!((url(key), way(key)), ("h\n/p", "x-forwarded-host a\u{1f}"));
+        assert_eq!((by(key, way(key)), by(key, "")), (key.to_owned(), "h\n/p\n\noidc\niss\nsub".to_owned()));
         for header in [
             ("x-forwarded-host", "evil.test"),
             ("x-forwarded-proto", "https"),
@@ -266,7 +297,12 @@ mod tests {
 
     #[test]
     fn who_says_who_they_are_has_credentials() {
-        for header in [("authorization", "Bearer x"), ("cookie", "a=b")] {
+        let certificates =
+            ["client-cert", "client-cert-chain", "x-ssl-client-cert", "ssl_client_s_dn", "x-client-cert"];
+        for header in [("authorization", "Bearer x"), ("cookie", "a=b")]
+            .into_iter()
+            .chain(certificates.map(|it| (it, "x")))
+        {
             assert!(looked(&settings(), &[header]).credentials, "{header:?}");
         }
         let ignored = Settings { cookies_are_credentials: false, ..settings() };

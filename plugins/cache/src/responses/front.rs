@@ -66,8 +66,8 @@ impl Exchange for Front {
             Ask::Lacks => return Box::pin(std::future::ready(Ok(lacking()))),
         };
         match self.responses.served(&asked, request.headers(), Instant::now()) {
-            Some(answer) => Box::pin(std::future::ready(Ok(answer))),
-            None => Box::pin(self.find(request, asked, cx)),
+            Ok(answer) => Box::pin(std::future::ready(Ok(answer))),
+            Err(found) => Box::pin(self.find(request, asked, found, cx)),
         }
     }
 }
@@ -90,16 +90,23 @@ impl Front {
         Ok(answer)
     }
 
-    /// Serves what is kept, waits for who fetches it, or fetches it.
-    async fn find(&self, request: Request<Body>, asked: Asked, cx: &CallCx) -> Result<Response<Body>> {
+    /// Serves what was found and is not fresh, waits for who fetches it, or fetches it.
+    async fn find(
+        &self,
+        request: Request<Body>,
+        asked: Asked,
+        found: Found,
+        cx: &CallCx,
+    ) -> Result<Response<Body>> {
         let responses = &self.responses;
         let wait = responses.settings.coalesce_wait;
         let last = Instant::now() + 2 * wait;
         let mut collapsed = None;
         let mut waited_for = None;
+        let mut found = Some(found);
         loop {
             let now = Instant::now();
-            let found = responses.find(&asked, request.headers(), now);
+            let found = found.take().unwrap_or_else(|| responses.found_again(&asked, request.headers(), now));
             let (kept, why) = match found {
                 Found::Fresh(kept) => {
                     responses.counts.one(counts::Outcome::Collapsed);
@@ -198,7 +205,7 @@ impl Front {
             Err(why) => {
                 told.detail = Some(why);
                 responses.pass(lead);
-                if kept.is_some() && whole && parts.status != StatusCode::NOT_MODIFIED {
+                if kept.is_some() && whole && !keep::is_of_the_asking(parts.status) {
                     responses.forget(&asked.key); // the function says something else now
                 }
                 body
@@ -308,7 +315,7 @@ impl Front {
 
 /// Nothing is kept for a client that does not want the function to be asked.
 fn lacking() -> Response<Body> {
-    serve::lacking(Told { detail: Some("only-if-cached"), ..Told::forward("request") })
+    serve::lacking(Told { detail: Some("only-if-cached"), ..Told::default() })
 }
 
 impl Asked {

@@ -47,6 +47,11 @@ pub(super) struct Came<'a> {
     pub(super) date: SystemTime,
 }
 
+/// Whether an answer with this status says nothing of what was asked for.
+pub(super) fn is_of_the_asking(status: StatusCode) -> bool {
+    status.is_informational() || OF_THE_ASKING.contains(&status.as_u16())
+}
+
 /// Whether an answer is kept; without its body as yet.
 pub(super) type Verdict = Result<Box<Kept>, &'static str>;
 
@@ -56,7 +61,7 @@ pub(super) fn judge(settings: &Settings, asked: &Asked, request: &HeaderMap, cam
     if status.is_server_error() {
         return Err("failed");
     }
-    if status.is_informational() || OF_THE_ASKING.contains(&status.as_u16()) {
+    if is_of_the_asking(status) {
         return Err("status");
     }
     if asked.range.is_some() && (status != StatusCode::OK || headers.contains_key(CONTENT_RANGE)) {

@@ -64,7 +64,27 @@ pub struct Responses {
     underway: Arc<Underway>,
     counts: Counts,
     /// Held by whoever changes a page, so that none is lost and none is kept that was forgotten meanwhile.
-    changing: Mutex<()>,
+    changing: Mutex<Ways>,
+}
+
+/// What proxies said of how requests came, of all that was kept so far: mostly one thing. Where it is more than
+/// [`WAYS_MAX`], nobody counts any more.
+#[derive(Default)]
+struct Ways(Vec<Box<str>>);
+
+const WAYS_MAX: usize = 16;
+
+impl Ways {
+    fn note(&mut self, way: &str) {
+        if self.0.len() <= WAYS_MAX && !self.0.iter().any(|known| **known == *way) {
+            self.0.push(way.into());
+        }
+    }
+
+    /// All of them, while they are few.
+    fn all(&self) -> Option<&[Box<str>]> {
+        (self.0.len() <= WAYS_MAX).then_some(&self.0)
+    }
 }
 
 /// Of the bytes that it may take, the part for remembering whose answers are for nobody else: one in so many.
@@ -82,6 +102,21 @@ enum Found {
     Nothing(&'static str),
 }
 
+/// What a page has for a request.
+fn found(page: Option<Arc<Page>>, asked: &Asked, request: &HeaderMap, now: Instant) -> Found {
+    let Some(page) = page else { return Found::Nothing("uri-miss") };
+    let Some(kept) = page.of(request) else { return Found::Nothing("vary-miss") };
+    if asked.credentials && !kept.public {
+        return Found::Nothing("bypass");
+    }
+    match kept.fresh.serves(&asked.said, now) {
+        Serves::Fresh => Found::Fresh(kept.clone()),
+        Serves::Meanwhile => Found::Meanwhile(kept.clone()),
+        Serves::Not => Found::Stale(kept.clone(), "stale"),
+        Serves::Asked => Found::Stale(kept.clone(), "request"),
+    }
+}
+
 impl Responses {
     /// An empty one.
     #[must_use]
@@ -92,7 +127,7 @@ impl Responses {
             flights: Arc::default(),
             underway: Arc::default(),
             counts: Counts::default(),
-            changing: Mutex::new(()),
+            changing: Mutex::default(),
             settings,
         }
     }
@@ -112,19 +147,25 @@ impl Responses {
     /// The answer to a request without a body that is kept and fresh, ready to be sent. Asks nobody.
     pub fn hit<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         match ask::ask(&self.settings, request) {
-            Ask::Look(asked) => self.served(&asked, request.headers(), Instant::now()),
+            Ask::Look(asked) => self.served(&asked, request.headers(), Instant::now()).ok(),
             Ask::Past(_) | Ask::Lacks => None,
         }
     }
 
-    fn served(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Option<Response<Body>> {
-        match self.find(asked, request, now) {
+    /// The answer, where it is kept and fresh; else what there is. It is the one look of a request that counts as a use.
+    fn served(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Result<Response<Body>, Found> {
+        match found(self.pages.get(&asked.key), asked, request, now) {
             Found::Fresh(kept) => {
                 self.counts.one(counts::Outcome::Hit);
-                Some(serve::serve(&kept, asked, request, now, Told::hit(kept.fresh.ttl(now))))
+                Ok(serve::serve(&kept, asked, request, now, Told::hit(kept.fresh.ttl(now))))
             }
-            _ => None,
+            other => Err(other),
         }
+    }
+
+    /// What there is by now, for a request that has looked before.
+    fn found_again(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Found {
+        found(self.page(&asked.key), asked, request, now)
     }
 
     /// Forgets what is asked for. Gives back how many URLs that were, of each host and tenant. What is on its way meanwhile
@@ -158,21 +199,6 @@ impl Responses {
         self.len() == 0
     }
 
-    fn find(&self, asked: &Asked, request: &HeaderMap, now: Instant) -> Found {
-        // The one look of a request that counts as a use; what else asks for the page only peeks.
-        let Some(page) = self.pages.get(&asked.key) else { return Found::Nothing("uri-miss") };
-        let Some(kept) = page.of(request) else { return Found::Nothing("vary-miss") };
-        if asked.credentials && !kept.public {
-            return Found::Nothing("bypass");
-        }
-        match kept.fresh.serves(&asked.said, now) {
-            Serves::Fresh => Found::Fresh(kept.clone()),
-            Serves::Meanwhile => Found::Meanwhile(kept.clone()),
-            Serves::Not => Found::Stale(kept.clone(), "stale"),
-            Serves::Asked => Found::Stale(kept.clone(), "request"),
-        }
-    }
-
     fn page(&self, key: &str) -> Option<Arc<Page>> {
         self.pages.peek(key)
     }
@@ -200,27 +226,47 @@ impl Responses {
         bytes <= self.settings.object_bytes_max as u64
     }
 
-    /// Keeps an answer. Whether it does: not where its URL was forgotten since the function was asked.
+    /// Keeps an answer, or a newer one that came meanwhile (RFC 9111, section 4). Whether it does: not where its URL was
+    /// forgotten since the function was asked.
     fn commit(&self, fetching: &Fetching, kept: Kept) -> bool {
-        let _changing = self.changing();
+        let mut ways = self.changing();
         if !fetching.is_current(&kept.tags) {
             return false;
         }
         let key = fetching.key();
-        let page = self.page(key).unwrap_or_default().with(Arc::new(kept), &self.settings);
+        let page = self.page(key).unwrap_or_default();
+        if page.has_newer(&kept, fetching.began()) {
+            return true;
+        }
+        let page = page.with(Arc::new(kept), &self.settings);
         let weight = page.weight();
+        ways.note(ask::way(key));
         self.pages.insert(key.to_owned(), Arc::new(page), weight);
         true
     }
 
-    /// Forgets one URL.
+    /// Forgets what is kept of a key.
     fn forget(&self, key: &str) {
         let _changing = self.changing();
         self.underway.forgets(key);
         self.pages.remove(key);
     }
 
-    fn changing(&self) -> std::sync::MutexGuard<'_, ()> {
+    /// Forgets the URL of a key, of its tenant, whichever way requests for it come.
+    fn forget_url(&self, key: &str) {
+        let ways = self.changing();
+        self.underway.forgets(key);
+        match ways.all() {
+            Some(ways) => {
+                for way in ways {
+                    self.pages.remove(&ask::by(key, way));
+                }
+            }
+            None => _ = self.pages.retain(|other, _| ask::by(other, ask::way(key)) != key),
+        }
+    }
+
+    fn changing(&self) -> std::sync::MutexGuard<'_, Ways> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{
     directives::{Directives, Word, members, span},
+    keep,
     settings::Settings,
 };
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CONTENT_LENGTH, ETAG, LAST_MODIFIED},
+    header::{CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -184,6 +185,14 @@ impl Page {
             page.0.pop();
         }
         page
+    }
+
+    /// Whether it has one for the same requests that came after the function was asked for `kept`, and that the function
+    /// made later.
+    pub(super) fn has_newer(&self, kept: &Kept, asked: Instant) -> bool {
+        let other = self.0.iter().find(|other| other.vary == kept.vary && other.fresh.came >= asked);
+        let date = |kept: &Kept| keep::date(&kept.headers, &DATE);
+        other.is_some_and(|other| date(other) > date(kept))
     }
 
     /// Which of its answers serves a request, so that those for another do not wait for it.

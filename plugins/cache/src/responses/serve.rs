@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{
-        AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE,
+        AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, IF_MODIFIED_SINCE,
         IF_NONE_MATCH, LAST_MODIFIED,
     },
 };
@@ -68,17 +68,17 @@ fn whole(body: Bytes) -> Body {
 /// Whether the client has this answer already (RFC 9110, section 13.2.2).
 fn is_unchanged(kept: &Kept, request: &HeaderMap) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
-        let Some(etag) = kept.headers.get(ETAG).map(|etag| weak(etag.as_bytes())) else { return false };
+        let etag = kept.headers.get(ETAG).map(|etag| weak(etag.as_bytes()));
         let mut theirs = request.get_all(IF_NONE_MATCH).iter().flat_map(|line| members(line.as_bytes()));
-        return theirs.any(|tag| tag == b"*" || weak(tag) == etag);
+        return theirs.any(|tag| tag == b"*" || Some(weak(tag)) == etag);
     }
-    match (request.get(IF_MODIFIED_SINCE), kept.headers.get(LAST_MODIFIED)) {
+    // What does not say when it was modified was so by its date at the latest (RFC 9111, section 4.3.2).
+    let name = if kept.headers.contains_key(LAST_MODIFIED) { LAST_MODIFIED } else { DATE };
+    match (request.get(IF_MODIFIED_SINCE), kept.headers.get(&name)) {
         (Some(since), Some(modified)) if since == modified => true,
         (Some(_), Some(_)) => {
             let since = keep::date(request, &IF_MODIFIED_SINCE);
-            since
-                .zip(keep::date(&kept.headers, &LAST_MODIFIED))
-                .is_some_and(|(since, modified)| modified <= since)
+            since.zip(keep::date(&kept.headers, &name)).is_some_and(|(since, modified)| modified <= since)
         }
         _ => false,
     }

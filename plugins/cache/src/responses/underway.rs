@@ -1,5 +1,6 @@
 //! Whether something was forgotten while an answer to it was on its way: then that answer may be from before.
 
+use super::ask;
 use crate::{
     Invalidate,
     invalidate::{Log, Recent},
@@ -8,6 +9,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::time::Instant;
 
 /// What is on its way; no more than there are requests. The caller sees to it that nothing is forgotten between a look and
 /// the keeping.
@@ -15,10 +17,10 @@ use std::{
 pub(super) struct Underway {
     /// What was forgotten by others than by one key.
     recent: Recent,
-    keys: Mutex<HashMap<String, Fetches>>,
+    urls: Mutex<HashMap<String, Fetches>>,
 }
 
-/// The requests to the function for one key.
+/// The requests to the function for one URL, of everybody.
 #[derive(Debug, Default)]
 struct Fetches {
     count: usize,
@@ -32,22 +34,23 @@ pub(super) struct Fetching {
     underway: Arc<Underway>,
     key: String,
     since: (u64, u64),
+    began: Instant,
 }
 
 impl Underway {
     /// The function is asked for `key` now.
     pub(super) fn start(self: &Arc<Self>, key: &str) -> Fetching {
         let recent = self.recent.log().count();
-        let mut keys = self.keys();
-        let fetches = keys.entry(key.to_owned()).or_default();
+        let mut urls = self.urls();
+        let fetches = urls.entry(ask::url(key).to_owned()).or_default();
         fetches.count += 1;
         let since = (recent, fetches.forgotten);
-        Fetching { underway: self.clone(), key: key.to_owned(), since }
+        Fetching { underway: self.clone(), key: key.to_owned(), since, began: Instant::now() }
     }
 
-    /// `key` is forgotten.
+    /// The URL of `key` is forgotten.
     pub(super) fn forgets(&self, key: &str) {
-        if let Some(fetches) = self.keys().get_mut(key) {
+        if let Some(fetches) = self.urls().get_mut(ask::url(key)) {
             fetches.forgotten += 1;
         }
     }
@@ -57,8 +60,8 @@ impl Underway {
         self.recent.log().note(what.clone());
     }
 
-    fn keys(&self) -> MutexGuard<'_, HashMap<String, Fetches>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    fn urls(&self) -> MutexGuard<'_, HashMap<String, Fetches>> {
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,22 +71,27 @@ impl Fetching {
         &self.key
     }
 
+    /// When the function was asked.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Whether nothing was forgotten that its answer, which bears these tags, may be from before.
     pub(super) fn is_current(&self, tags: &[Box<str>]) -> bool {
-        let forgotten = self.underway.keys().get(&self.key).map_or(0, |fetches| fetches.forgotten);
+        let forgotten = self.underway.urls().get(ask::url(&self.key)).map_or(0, |fetches| fetches.forgotten);
         let log: &Log = &self.underway.recent.log();
-        let is_meant = |what: &Invalidate| what.means(super::ask::path(&self.key), tags.iter());
+        let is_meant = |what: &Invalidate| what.means(ask::path(&self.key), tags.iter());
         self.since.1 == forgotten && !log.has(self.since.0, is_meant)
     }
 }
 
 impl Drop for Fetching {
     fn drop(&mut self) {
-        let mut keys = self.underway.keys();
-        if let Some(fetches) = keys.get_mut(&self.key) {
+        let mut urls = self.underway.urls();
+        if let Some(fetches) = urls.get_mut(ask::url(&self.key)) {
             fetches.count -= 1;
             if fetches.count == 0 {
-                keys.remove(&self.key);
+                urls.remove(ask::url(&self.key));
             }
         }
     }
@@ -108,6 +116,6 @@ mod tests {
         underway.forgets_all_of(&Invalidate::All);
         assert!(!later.is_current(&[]));
         drop((a, b, later));
-        assert!(underway.keys().is_empty());
+        assert!(underway.urls().is_empty());
     }
 }

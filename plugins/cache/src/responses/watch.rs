@@ -35,9 +35,9 @@ impl Watch {
         let mut answer = self.inner.send(request, cx).await?;
         let status = answer.status();
         if let Some(key) = key.filter(|_| status.is_success() || status.is_redirection()) {
-            self.responses.forget(&key);
+            self.responses.forget_url(&key);
             for other in named(answer.headers(), &key) {
-                self.responses.forget(&other);
+                self.responses.forget_url(&other);
             }
         }
         told.say(answer.headers_mut());

@@ -142,15 +142,26 @@ async fn what_has_no_key_is_not_looked_up() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_is_served_again_has_an_id_of_its_own_and_the_same_for_the_same_event() {
     let bench = Bench::new(|_| ());
-    let made = Event::new("made", "/function", "done").unwrap();
+    let mut made = Event::new("made", "/function", "done").unwrap();
+    let line = [
+        ("causationid", "1"),
+        ("correlationid", "1"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("kind", "constant"),
+    ];
+    for (name, text) in line {
+        made.set(name, Attribute::String(text)).unwrap();
+    }
     bench.answers(Ok(Reply { status: 200, event: Some(made), ..Reply::default() }));
     let mut ids = Vec::new();
-    for id in ["1", "2", "3", "3"] {
+    for id in ["1", "2", "3", "3", "1"] {
         let reply = bench.ask(&event(id, "x", r#"{"q": 1}"#)).await.unwrap().event.unwrap();
         assert_eq!((reply.source(), reply.ty()), ("/function", "done"));
+        let kept = line.map(|(name, text)| reply.text(name).as_deref() == Some(text));
+        assert_eq!(kept, [id == "1", id == "1", id == "1", true], "of {id}");
         ids.push(reply.id().to_owned());
     }
-    assert_eq!((ids[0].as_str(), bench.calls()), ("made", 1));
+    assert_eq!((ids[0].as_str(), ids[4].as_str(), bench.calls()), ("made", "made", 1));
     assert!(ids[1] != ids[0] && ids[2] != ids[1] && ids[2] == ids[3], "{ids:?}");
 }
 

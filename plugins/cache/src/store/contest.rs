@@ -108,9 +108,9 @@ impl<const N: usize> Contest<N> {
         }
     }
 
-    /// Another bound, of entries of which only some stay.
-    pub(super) fn bound(&mut self, bytes_max: u64, stays: impl Fn(u64) -> bool) {
-        for Choice { cache, window, .. } in &mut self.choices {
+    /// Keeps the entries of these hashes only.
+    pub(super) fn retain(&mut self, stays: impl Fn(u64) -> bool) {
+        for Choice { cache, .. } in &mut self.choices {
             // From the last slot on: what takes a removed one's place was seen already.
             for slot in (0..cache.len()).rev() {
                 let slot = u32::try_from(slot).expect("few entries");
@@ -118,6 +118,12 @@ impl<const N: usize> Contest<N> {
                     cache.remove(slot);
                 }
             }
+        }
+    }
+
+    /// Another bound. It comes with nearly every insertion, so it looks at no entry that stays.
+    pub(super) fn bound(&mut self, bytes_max: u64) {
+        for Choice { cache, window, .. } in &mut self.choices {
             cache.bound(bytes_max, *window);
             cache.settle(&mut self.out);
         }

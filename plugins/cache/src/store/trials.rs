@@ -106,6 +106,7 @@ impl Trials {
         }
         while self.whole.len() > self.entries_max {
             self.rate += 1;
+            self.thin();
             self.bound();
         }
     }
@@ -128,12 +129,20 @@ impl Trials {
         }
     }
 
-    fn bound(&mut self) {
+    /// Lets go of the keys that are not sampled any more.
+    fn thin(&mut self) {
         let rate = self.rate;
         let stays = |hash| is_sampled(hash, rate);
-        self.whole.bound(self.bytes_max >> rate, stays);
+        self.whole.retain(stays);
         if let Some(young) = &mut self.young {
-            young.contest.bound((self.bytes_max / YOUNG) >> rate, stays);
+            young.contest.retain(stays);
+        }
+    }
+
+    fn bound(&mut self) {
+        self.whole.bound(self.bytes_max >> self.rate);
+        if let Some(young) = &mut self.young {
+            young.contest.bound((self.bytes_max / YOUNG) >> self.rate);
         }
     }
 }

@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn timeline(path_bytes: usize) -> Timeline {
-        let about = About::request(&"proxy".into(), "GET", &"p".repeat(path_bytes), 1);
+        let about = About::request(&"proxy".into(), ["GET", &"p".repeat(path_bytes), "http"], 1);
         let timeline = Timeline::start(Instant::now(), about);
         timeline.set_trace(Trace {
             own: Place { trace: 7, span: 8, sampled: true },

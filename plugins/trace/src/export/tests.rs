@@ -26,7 +26,7 @@ impl Carry for Silent {
 }
 
 fn timeline(span: u64) -> Timeline {
-    let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), "GET", "/", 1));
+    let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), ["GET", "/", "http"], 1));
     timeline.set_trace(Trace {
         own: Place { trace: 7, span, sampled: true },
         parent: None,
@@ -140,6 +140,12 @@ fn counts(exported: u64, dropped: u64, failed: u64) -> Counts {
 async fn what_may_be_taken_later_is_sent_again() {
     let busy = ("503 Busy\r\nretry-after: 0", Vec::new());
     assert_eq!(sent(vec![busy, ("200 OK", Vec::new())]).await, (counts(3, 0, 0), vec![3, 3]));
+}
+
+#[tokio::test]
+async fn a_pause_that_no_clock_has_is_not_waited_for() {
+    let never = ("503 Busy\r\nretry-after: 18446744073709551615", Vec::new());
+    assert_eq!(sent(vec![never, ("200 OK", Vec::new())]).await, (counts(0, 3, 1), vec![3]));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The attributes of spans.
 
+use super::outward;
 use opentelemetry::{KeyValue, StringValue, Value};
 use outrigger_core::{
     About, Kind, Position, TargetId,
@@ -59,17 +60,14 @@ pub(super) fn cut(value: &mut Value, chars_max: usize) {
 
 pub(super) fn of_event(about: &About, place: &Destination<'_>, target: Option<&TargetId>) -> Vec<KeyValue> {
     let mut attributes = Vec::with_capacity(16);
+    attributes.extend(messaging("process", place));
     attributes.extend([
-        KeyValue::new("messaging.operation.type", "process"),
-        KeyValue::new("messaging.operation.name", "process"),
-        text("messaging.destination.name", place.name),
         text("cloudevents.event_id", about.id()),
         text("cloudevents.event_source", about.source()),
         text("cloudevents.event_type", about.ty()),
         KeyValue::new("cloudevents.event_spec_version", SPECVERSION),
         text("outrigger.source", &about.origin),
     ]);
-    attributes.extend(place.system.map(|system| KeyValue::new("messaging.system", system)));
     attributes.extend(place.partition.map(|partition| text("messaging.destination.partition.id", partition)));
     attributes.extend(place.offset.map(|offset| KeyValue::new("messaging.kafka.offset", offset)));
     attributes.extend(place.message.map(|id| text("messaging.message.id", id)));
@@ -78,8 +76,25 @@ pub(super) fn of_event(about: &About, place: &Destination<'_>, target: Option<&T
     attributes
 }
 
-pub(super) fn receive(about: &About) -> Vec<KeyValue> {
-    vec![KeyValue::new("messaging.operation.type", "receive"), text("outrigger.source", &about.origin)]
+pub(super) fn receive(about: &About, place: &Destination<'_>) -> Vec<KeyValue> {
+    let mut attributes: Vec<_> = messaging("receive", place).collect();
+    attributes.push(text("outrigger.source", &about.origin));
+    attributes
+}
+
+/// What is done with a message, and where that is.
+fn messaging<'a>(
+    operation: &'static str,
+    place: &'a Destination<'_>,
+) -> impl Iterator<Item = KeyValue> + use<'a> {
+    let system = place.system.map(|system| KeyValue::new("messaging.system", system));
+    [
+        KeyValue::new("messaging.operation.type", operation),
+        KeyValue::new("messaging.operation.name", operation),
+        text("messaging.destination.name", place.name),
+    ]
+    .into_iter()
+    .chain(system)
 }
 
 /// The lane is its key; an event without one has a lane for itself.
@@ -126,16 +141,14 @@ pub(super) fn recall(target: Option<&TargetId>) -> Vec<KeyValue> {
     attributes
 }
 
-pub(super) fn settle(steps: &[(Step, u64)], ending: Ending) -> Vec<KeyValue> {
+pub(super) fn settle(steps: &[(Step, u64)], ending: Ending, place: &Destination<'_>) -> Vec<KeyValue> {
     let settlement = match ending {
         Ending::Acknowledged => "acknowledged",
         Ending::Released => "released",
         Ending::Rejected(_) => "rejected",
     };
-    let mut attributes = vec![
-        KeyValue::new("messaging.operation.type", "settle"),
-        KeyValue::new("outrigger.settlement", settlement),
-    ];
+    let mut attributes: Vec<_> = messaging("settle", place).collect();
+    attributes.push(KeyValue::new("outrigger.settlement", settlement));
     let how = steps.iter().rev().find_map(|(step, _)| match step {
         Step::Buried(code) => Some(KeyValue::new("outrigger.dead_letter", code.name())),
         Step::Duplicate => Some(KeyValue::new("outrigger.duplicate", true)),
@@ -153,18 +166,28 @@ pub(super) fn method(name: &str) -> &str {
 }
 
 pub(super) fn of_request(about: &About, answer: Option<Answer>) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        text("http.request.method", method(about.id())),
-        text("url.path", about.source()),
-        KeyValue::new("faas.trigger", "http"),
-    ];
+    let mut attributes = asked(about);
+    attributes.extend([text("url.path", about.source()), KeyValue::new("faas.trigger", "http")]);
+    attributes.extend(Some(about.ty()).filter(|ty| !ty.is_empty()).map(|scheme| text("url.scheme", scheme)));
     attributes.extend(answer.and_then(status));
     attributes
 }
 
-pub(super) fn passed_on(about: &About, answer: Answer) -> Vec<KeyValue> {
-    let mut attributes = vec![text("http.request.method", method(about.id()))];
+/// `to` is what is told of the function's place; the path is the request's own.
+pub(super) fn passed_on(about: &About, to: &[KeyValue], answer: Answer) -> Vec<KeyValue> {
+    let mut attributes = asked(about);
+    attributes.extend(outward::of_path(to, about.source()));
     attributes.extend(status(answer));
+    attributes
+}
+
+/// The method, also as it was where it is none that the conventions know.
+fn asked(about: &About) -> Vec<KeyValue> {
+    let method = method(about.id());
+    let mut attributes = vec![text("http.request.method", method)];
+    if method != about.id() {
+        attributes.push(text("http.request.method_original", about.id()));
+    }
     attributes
 }
 

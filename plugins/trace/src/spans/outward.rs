@@ -25,6 +25,8 @@ pub(super) struct Towards {
     pub(super) attributes: Vec<KeyValue>,
 }
 
+/// The attribute of a whole URL.
+const FULL: &str = "url.full";
 /// What an attempt by HTTP is called.
 const POST: &str = "POST";
 
@@ -83,10 +85,23 @@ fn of_url(url: &Uri) -> Vec<KeyValue> {
     let port = url.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
     let told = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
     vec![
-        text("url.full", &format!("{scheme}://{host}{told}{}", url.path())),
+        text(FULL, &format!("{scheme}://{host}{told}{}", url.path())),
         text("server.address", host.trim_start_matches('[').trim_end_matches(']')),
         KeyValue::new("server.port", i64::from(port)),
     ]
+}
+
+/// What is told of a place of which another path is asked.
+pub(super) fn of_path(to: &[KeyValue], path: &str) -> Vec<KeyValue> {
+    let place = to.iter().find(|attribute| attribute.key.as_str() == FULL);
+    let place = place.and_then(|full| full.value.as_str().parse::<Uri>().ok());
+    let Some((place, authority)) = place.as_ref().and_then(|place| Some((place, place.authority()?))) else {
+        return Vec::new();
+    };
+    let scheme = place.scheme_str().unwrap_or("http");
+    let mut attributes = of_url(place);
+    attributes[0] = text(FULL, &format!("{scheme}://{authority}{path}"));
+    attributes
 }
 
 #[cfg(test)]
@@ -106,5 +121,8 @@ mod tests {
             assert_eq!(told, expected, "{url}");
         }
         assert_eq!(of_url(&"/path".parse().unwrap()), []);
+        let told = of_path(&of_url(&"http://[::1]:9/x".parse().unwrap()), "/other");
+        assert_eq!(told[..2], [text(FULL, "http://[::1]:9/other"), text("server.address", "::1")]);
+        assert_eq!(of_path(&[], "/other"), []);
     }
 }

@@ -169,7 +169,7 @@ fn a_reply_has_the_span_that_its_reader_is_told() {
     timeline.note(Step::Replying, Instant::now());
     timeline.note(Step::Replied(true), Instant::now());
     let reply = spans(&timeline).into_iter().find(|span| span.name == "send replies").unwrap();
-    let expected = timeline.trace().unwrap().span(Leg::Reply(4));
+    let expected = timeline.trace().unwrap().span(Leg::Reply(1));
     assert_eq!(reply.span_context.span_id(), SpanId::from_bytes(expected.to_be_bytes()));
     assert_eq!(reply.span_kind, SpanKind::Producer);
 }
@@ -206,27 +206,38 @@ fn attempts_and_replies_name_where_they_went() {
 
 #[test]
 fn a_request_that_passes_through_is_a_servers_span_and_a_clients_below_it() {
-    let timeline = traced(Timeline::start(Instant::now(), About::request(&"proxy".into(), "GET", "/a", 1)));
+    let timeline =
+        traced(Timeline::start(Instant::now(), About::request(&"proxy".into(), ["GET", "/a", "http"], 1)));
     timeline.note(Step::Attempted(1), Instant::now());
     timeline.note(Step::Answered(Answer { status: 404, failed: None }), Instant::now());
     timeline.note(Step::Settled(Ending::Acknowledged), Instant::now());
-    let spans = spans(&timeline);
+    timeline.aim(&TargetId("function".into()));
+    let function = Whereto::Url("http://127.0.0.1:8080/in".parse().unwrap());
+    let outward = Outward { targets: vec![("function".into(), function)], replies: None };
+    let spans = drawn(&timeline, 1_024, &outward);
     let told: Vec<_> = spans.iter().map(|span| (&*span.name, span.span_kind.clone())).collect();
     assert_eq!(told, [("GET", SpanKind::Server), ("GET", SpanKind::Client)]);
-    assert_eq!(says(&spans[0], "url.path"), "/a");
+    assert_eq!([says(&spans[0], "url.path"), says(&spans[0], "url.scheme")], ["/a", "http"]);
     assert_eq!(says(&spans[0], "http.response.status_code"), "404");
+    let told = ["url.full", "server.address", "server.port"].map(|name| says(&spans[1], name));
+    assert_eq!(told, ["http://127.0.0.1:8080/a", "127.0.0.1", "8080"]);
+    assert_eq!(
+        (&spans[0].status, &spans[1].status),
+        (&Status::Unset, &Status::error("404")),
+        "of whom it is"
+    );
     assert_eq!(spans[1].parent_span_id, spans[0].span_context.span_id());
 }
 
 #[test]
 fn what_is_in_no_trace_has_no_spans() {
-    let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), "GET", "/a", 1));
+    let timeline = Timeline::start(Instant::now(), About::request(&"proxy".into(), ["GET", "/a", "http"], 1));
     assert!(spans(&timeline).is_empty() && spans(&Timeline::off()).is_empty());
 }
 
 #[test]
 fn a_long_text_is_cut_at_a_character() {
-    let about = About::request(&"proxy".into(), "GET", &"ä".repeat(2_000), 1);
+    let about = About::request(&"proxy".into(), ["GET", &"ä".repeat(2_000), "http"], 1);
     let timeline = traced(Timeline::start(Instant::now(), about));
     assert_eq!(says(&spans(&timeline)[0], "url.path"), "ä".repeat(1_024));
     assert_eq!(says(&spans_within(&timeline, usize::MAX)[0], "url.path"), "ä".repeat(2_000));

@@ -46,10 +46,11 @@ impl About {
         about
     }
 
-    /// A request that came in at a listener of this name.
+    /// A request that came in at a listener of this name: its method, path and scheme; the last is empty where it is not
+    /// known.
     #[must_use]
-    pub fn request(listener: &Arc<str>, method: &str, path: &str, received_ms: u64) -> Self {
-        Self::of(Subject::Request, &[method, path, ""], listener.clone(), received_ms)
+    pub fn request(listener: &Arc<str>, request: [&str; 3], received_ms: u64) -> Self {
+        Self::of(Subject::Request, &request, listener.clone(), received_ms)
     }
 
     fn of(subject: Subject, texts: &[&str; 3], origin: Arc<str>, received_ms: u64) -> Self {

@@ -10,7 +10,7 @@ impl Carry for Carrier {
 }
 
 fn about() -> About {
-    About::request(&"proxy".into(), "GET", "/a", 7)
+    About::request(&"proxy".into(), ["GET", "/a", "http"], 7)
 }
 
 fn traced() -> Timeline {
@@ -50,7 +50,7 @@ fn the_next_hop_is_told_of_the_leg_that_is_under_way() {
     timeline.note(Step::Answered(Answer { status: 200, failed: None }), Instant::now());
     assert_eq!(carried(&timeline), ["Attempt(1) true"]);
     timeline.note(Step::Replying, Instant::now());
-    assert_eq!(carried(&timeline), ["Reply(4) true"]);
+    assert_eq!(carried(&timeline), ["Reply(1) true"]);
 }
 
 #[test]
@@ -63,9 +63,22 @@ fn an_event_that_is_tried_for_days_keeps_its_beginning_and_its_end_and_counts_ev
     timeline.note(Step::Settled(Ending::Acknowledged), Instant::now());
     let steps: Vec<_> = timeline.steps().into_iter().map(|(step, _)| step).collect();
     assert_eq!((steps.len(), steps[0], steps[FIRST - 1]), (STEPS_MAX, Step::Received, Step::Attempted(255)));
-    let after = u32::try_from(STEPS_MAX - FIRST - 2).unwrap();
-    assert_eq!(steps[FIRST], Step::Omitted(1_999 - 255 - after));
+    let after = u32::try_from(STEPS_MAX - FIRST - 3).unwrap();
+    assert_eq!(steps[FIRST..FIRST + 2], [Step::Omitted(1_999 - 255 - after), Step::OmittedReplies(0)]);
     assert_eq!(steps[STEPS_MAX - 2..], [Step::Attempted(1_999), Step::Settled(Ending::Acknowledged)]);
+}
+
+#[test]
+fn a_reply_that_is_tried_for_days_is_told_by_its_number() {
+    let timeline = traced();
+    timeline.note(Step::Attempted(1), Instant::now());
+    for number in 1..2_000 {
+        timeline.note(Step::Replying, Instant::now());
+        assert_eq!(carried(&timeline), [format!("Reply({number}) true")]);
+        timeline.note(Step::Replied(false), Instant::now());
+    }
+    let replies = timeline.with_steps(|steps| steps.iter().map(|(step, _)| replies(*step)).sum::<u32>());
+    assert_eq!(replies, 1_999);
 }
 
 #[test]

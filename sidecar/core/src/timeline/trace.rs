@@ -56,8 +56,8 @@ pub enum Leg {
     Queue(u32),
     /// This try, whether or not it counts as an attempt; 1 is the first.
     Attempt(u32),
-    /// The reply whose writing began with the step of this number.
-    Reply(usize),
+    /// The writing of a reply; 1 is the first.
+    Reply(u32),
     /// What follows the last attempt.
     Settle,
 }
@@ -72,7 +72,7 @@ impl Trace {
             Leg::Settle => 2,
             Leg::Queue(attempt) => 1 << 40 | u64::from(attempt),
             Leg::Attempt(attempt) => 2 << 40 | u64::from(attempt),
-            Leg::Reply(step) => 3 << 40 | step as u64,
+            Leg::Reply(number) => 3 << 40 | u64::from(number),
         };
         derived(self.own.span, number)
     }

@@ -206,3 +206,51 @@ async fn what_goes_around_the_front_is_told_as_well() {
     let told = rig.fill(with(get("/"), "cache-control", "no-store"), fresh("")).await.1;
     assert_eq!(told, "outrigger; fwd=bypass; detail=no-store", "once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_the_asking_leaves_the_page() {
+    for status in [408, 412, 417, 429, 431] {
+        let mut rig = Rig::new(settings());
+        rig.fill(get("/a"), fresh("the page")).await;
+        let again = with(get("/a"), "cache-control", "no-cache");
+        assert_eq!(rig.fill(again, answer(status, &[], "not so")).await.0, status);
+        assert_eq!(rig.hit(get("/a")).await.2, "the page", "after a {status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_one_of_its_url_whatever_proxies_say_of_who_made_it() {
+    for ways in [1, WAYS_MAX, WAYS_MAX + 1] {
+        let names: Vec<_> = (0..ways).map(|n| HeaderValue::try_from(format!("n{n}")).unwrap()).collect();
+        let by = |mut request: Request<Body>, name: &HeaderValue| {
+            request.headers_mut().insert("x-forwarded-user", name.clone());
+            request
+        };
+        let mut rig = Rig::new(settings());
+        for name in &names {
+            rig.fill(by(get("/a"), name), fresh("before")).await;
+            rig.fill(by(get("/b"), name), fresh("other")).await;
+        }
+        rig.fill(by(post("/a"), &names[0]), answer(200, &[], "")).await;
+        for name in &names {
+            assert_eq!(rig.fill(by(get("/a"), name), fresh("after")).await.2, "after");
+            assert_eq!(rig.hit(by(get("/b"), name)).await.2, "other");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_older_than_what_came_meanwhile_is_not_kept_in_its_place() {
+    let dated = |date, body| answer(200, &[("cache-control", "max-age=999999999"), ("date", date)], body);
+    let mut rig = Rig::new(settings());
+    let slow = rig.ask(get("/a"));
+    let (_, respond) = rig.call().await;
+    advance(settings().coalesce_wait).await;
+    let newer = dated("Thu, 01 Jan 2026 00:00:09 GMT", "newer");
+    rig.fill(get("/a"), newer).await;
+    respond.send(Ok(dated("Thu, 01 Jan 2026 00:00:01 GMT", "older"))).unwrap();
+    assert_eq!(read(slow).await.2, "older", "whoever asked gets it");
+    assert_eq!(rig.responses.len(), 1);
+    let kept = rig.responses.pages.peek("x\n/a\n\n").unwrap();
+    assert_eq!(kept.of(&HeaderMap::new()).unwrap().body, "newer");
+}
