@@ -239,7 +239,7 @@ impl Drop for Journal {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread.filter(|t| t.thread().id() != thread::current().id()) else { return };
         while !thread.is_finished() && self.shared.board.stalled_for().is_none() {
-            thread::sleep(LOOK_EVERY);
+            thread::park_timeout(LOOK_EVERY);
         }
         if thread.is_finished() {
             let _ = thread.join(); // a panic there was reported by the thread itself

@@ -76,8 +76,8 @@ impl Board {
     pub(crate) fn new(counters: &Counters, stalled_after: Duration) -> Self {
         let mut stats = Stats::default();
         stats.count(counters);
-        let state = Mutex::new(State { health: Health::Sound, stats, at_work_since: None });
-        Self { state, stalled_after }
+        let first = State { health: Health::Sound, stats, at_work_since: None };
+        Self { state: Mutex::new(first), stalled_after }
     }
 
     /// The writer begins something.

@@ -240,7 +240,7 @@ impl World {
         let now = self.now;
         !self.reachable(id)
             || !self.group.is_joined(id)
-            || self.group.member(id).unanswered
+            || self.group.member(id).unanswered_since.is_some()
             || self.trouble.commits.is_some_and(|(_, until)| now < until + AILS_MS)
             || self.group.member(id).trouble_at.is_some_and(|at| now < at + AILS_MS)
     }
@@ -291,7 +291,9 @@ impl World {
         if fate.is_some() || !reachable {
             member.trouble_at = Some(self.now);
         }
-        member.unanswered |= is_unanswered;
+        if is_unanswered {
+            member.unanswered_since = Some(self.now);
+        }
         let epoch = member.epoch;
         let arrives_at = self.now + there + slow;
         let survives = self.rng.bool();

@@ -63,8 +63,8 @@ pub struct Member {
     pub epoch: u64,
     /// When something last went wrong with its commits.
     pub trouble_at: Option<u64>,
-    /// It waits for the answer to a commit that never comes.
-    pub unanswered: bool,
+    /// Since when it waits for the answer to a commit that never comes.
+    pub unanswered_since: Option<u64>,
     /// When it was last told to give something up.
     pub revoked_at: u64,
     /// When the statistics are due.
@@ -134,7 +134,7 @@ impl Group {
             gone: false,
             epoch: 0,
             trouble_at: None,
-            unanswered: false,
+            unanswered_since: None,
             revoked_at: 0,
             stats_at: now + 100,
             registered: false,

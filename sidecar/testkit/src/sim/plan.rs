@@ -222,7 +222,7 @@ fn fault(rng: &mut Rng) -> Fault {
         20 => Fault::RefuseAssign,
         21 => Fault::Commits(Commits::Refused, long),
         22 => Fault::Commits(Commits::AnswerLost, long),
-        23 => Fault::Commits(if long % 2 == 0 { Commits::Slow } else { Commits::Unanswered }, long),
+        23 => Fault::Commits(if long.is_multiple_of(2) { Commits::Slow } else { Commits::Unanswered }, long),
         24..28 => Fault::Function(weather(rng), long),
         28 => Fault::NoGraves(long),
         29 => Fault::Retain(who),
