@@ -8,7 +8,7 @@ use crate::{
     transform::{self, Changed},
 };
 use outrigger_core::{
-    About, Admit, Annotate, BoxFuture, Code, Delivery, Event, Fate, Key, Reason, Settlement, Timeline,
+    About, Admit, Annotate, BoxFuture, Code, Delivery, Event, Fate, Key, Reason, Settlement, Step, Timeline,
 };
 use std::sync::Arc;
 
@@ -178,6 +178,7 @@ impl Router {
                 delivery.receipt.became(by, Fate::Discarded, 0);
                 let settlement = Settlement::Ack(None);
                 if self.lanes[0].target.is_observed() {
+                    delivery.timeline.note(Step::Routed(0), now());
                     self.lanes[0].target.note_ended(&delivery.item, &delivery.timeline, &settlement);
                 }
                 delivery.receipt.settle(settlement);

@@ -29,7 +29,7 @@ use asked::Asked;
 use headers::{Ambiguous, Telling, WhoAsks};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};
 use hyper::body::{Body as _, Incoming};
-use outrigger_core::{Body, Caller, Drain, Error, Exchange, Kind, Plugin};
+use outrigger_core::{Body, CallCx, Caller, Drain, Error, Exchange, Kind, Plugin};
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Why},
     server::Remote,
@@ -175,28 +175,43 @@ impl Proxy {
         let upgrade = self.prepare(who, request.as_mut().expect(ONCE))?;
         let whole = request.as_ref().expect(ONCE);
         let is_read = is_read(whole);
-        let answer = match &self.front {
-            Some(front) if upgrade.is_none() && is_read => {
-                let cx = self.turns.unobserved(started);
-                let asking = front.send(request.take().expect(ONCE).map(Asked::body), &cx);
-                asking.await.map(|answer| answer.map(Answer::of)).map_err(|error| Refusal::of(&error))?
-            }
-            _ => {
-                let cx = self.turns.cx(whole, started);
-                let take = || request.take().expect(ONCE).map(Asked::body);
-                let taken = self.turns.take(take, &cx, started).await;
-                let (answer, passage) = taken.map_err(|error| Refusal::of(&error))?;
-                self.answer(answer, upgrade, passage)?
-            }
-        };
+        let cx = self.turns.cx(whole, started);
+        let mut watched = self.turns.watch(&cx.timeline);
+        let passed = self.passed((request, &cx), (upgrade, is_read), started).await;
+        match &passed {
+            Ok(answer) => watched.end(answer.status().as_u16(), false),
+            Err(refusal) => watched.end(refusal.status.as_u16(), true),
+        }
+        let answer = passed?;
         self.parts.metrics.proxied(answer.status().as_u16(), now() - started);
         Ok(answer)
+    }
+
+    async fn passed(
+        &self,
+        (request, cx): (&mut Option<Request<Incoming>>, &CallCx),
+        (upgrade, is_read): (Option<Upgrade>, bool),
+        started: Instant,
+    ) -> Result<Response<Answer>, Refusal> {
+        match &self.front {
+            Some(front) if upgrade.is_none() && is_read => {
+                let asking = front.send(request.take().expect(ONCE).map(Asked::body), cx);
+                asking.await.map(|answer| answer.map(Answer::of)).map_err(|error| Refusal::of(&error))
+            }
+            _ => {
+                let take = || request.take().expect(ONCE).map(Asked::body);
+                let taken = self.turns.take(take, cx, started).await;
+                let (answer, passage) = taken.map_err(|error| Refusal::of(&error))?;
+                self.answer(answer, upgrade, passage)
+            }
+        }
     }
 
     /// Makes the request the next hop's.
     fn prepare(&self, who: &WhoAsks, request: &mut Request<Incoming>) -> Result<Option<Upgrade>, Refusal> {
         let upgrade = Upgrade::wanted(request, &self.upgrades)?;
         headers::strip(request.headers_mut());
+        headers::join_cookies(request.headers_mut());
         who.tell(self.telling, request.headers_mut());
         if let Some(upgrade) = &upgrade {
             upgrade.ask(request.headers_mut());

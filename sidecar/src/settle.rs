@@ -48,7 +48,7 @@ impl Target {
         } else if self.is_done_already(job).await {
             self.metrics.ended(Ended::Duplicate);
             running.job().timeline.note(Step::Duplicate, now());
-            self.acknowledge(running, None, Fate::Delivered);
+            self.acknowledge(running, None, Fate::Duplicate);
         } else if self.ledger_of(running.job()).is_none() {
             return self.try_once(running, time).await;
         } else if running.job().receipt.wanted() {

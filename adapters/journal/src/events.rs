@@ -58,7 +58,7 @@ impl Outcome {
     pub(crate) fn of(fates: impl Iterator<Item = Fate>) -> Self {
         fates.fold(Self::Settled, |known, fate| match (known, fate) {
             (Self::DeadLetter, _) | (_, Fate::Dead(_)) => Self::DeadLetter,
-            (Self::Delivered, _) | (_, Fate::Delivered | Fate::Queued) => Self::Delivered,
+            (Self::Delivered, _) | (_, Fate::Delivered | Fate::Duplicate | Fate::Queued) => Self::Delivered,
             (_, Fate::Discarded) => Self::Discarded,
         })
     }

@@ -194,8 +194,10 @@ impl Call for Remembered {
             let results = &*self.results;
             let [event] = events else { return self.inner.call(events, cx).await };
             let seen = Seen::of(event);
+            // An event that is tried again is the same one.
+            let once = u64::from(cx.attempt <= 1);
             let Some(key) = seen.key(&cx.target.0, &results.settings.key) else {
-                results.passed.fetch_add(1, Relaxed);
+                results.passed.fetch_add(once, Relaxed);
                 return self.inner.call(events, cx).await;
             };
             if let Some(kept) = results.find(&key) {
@@ -205,7 +207,7 @@ impl Call for Remembered {
                 }
                 return Ok(vec![again(&kept, event)]);
             }
-            results.misses.fetch_add(1, Relaxed);
+            results.misses.fetch_add(once, Relaxed);
             let tags = seen.tags(&results.settings.tags);
             let since = results.recent.log().count();
             let replies = self.inner.call(events, cx).await?;

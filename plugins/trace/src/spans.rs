@@ -47,6 +47,7 @@ pub fn add(timeline: &Timeline, anchor: Anchor, drawing: &Drawing, spans: &mut V
     match about.subject {
         Subject::Event => making.event(&steps, ended),
         Subject::Request => making.request(&steps, ended),
+        Subject::Renewal => making.renewal(&steps, ended),
     }
 }
 
@@ -151,10 +152,12 @@ impl Making<'_> {
                 if std::mem::take(&mut walk.is_cut) {
                     walk.waits_from = walk.last; // whatever it waited for is not there any more
                 }
-                let attributes =
-                    attributes::queue(self.about, walk.wait.take(), std::mem::take(&mut walk.held_up));
-                let span = (walk.waits_from, now);
-                self.draw(Leg::Queue(walk.tries), "queue".into(), SpanKind::Internal, span, attributes, None);
+                self.queue(walk, walk.tries, now);
+            }
+            // What ends without a try has waited all the same.
+            Step::Duplicate | Step::Dropped(_) | Step::Spilled if walk.wait.is_some() => {
+                self.queue(walk, walk.tries + 1, now);
+                walk.waits_from = now;
             }
             Step::Answered(_) if walk.is_cut => walk.waits_from = now,
             Step::Answered(answer) => {
@@ -186,6 +189,12 @@ impl Making<'_> {
         walk.last = now;
     }
 
+    fn queue(&mut self, walk: &mut Walk, number: u32, now: SystemTime) {
+        let attributes = attributes::queue(self.about, walk.wait.take(), std::mem::take(&mut walk.held_up));
+        let span = (walk.waits_from, now);
+        self.draw(Leg::Queue(number), "queue".into(), SpanKind::Internal, span, attributes, None);
+    }
+
     fn attempt(&mut self, (tries, attempt): (u32, u32), answer: Answer, span: (SystemTime, SystemTime)) {
         let target = self.timeline.target();
         let to = self.drawing.towards(target);
@@ -201,32 +210,47 @@ impl Making<'_> {
         let answer = steps.iter().rev().find_map(answers);
         let error = answer.and_then(|it| it.failed.map(|kind| attributes::error_type(kind, it.status)));
         let attributes = attributes::of_request(self.about, answer);
-        let to = self.drawing.towards(self.timeline.target());
-        let name: Cow<'static, str> = match attributes::method(self.about.id()) {
-            "_OTHER" => "HTTP".into(),
-            method => Cow::Owned(method.to_owned()),
-        };
-        self.draw(Leg::Whole, name.clone(), SpanKind::Server, (self.began, ended), attributes, error.clone());
+        let name = self.method();
+        self.draw(Leg::Whole, name, SpanKind::Server, (self.began, ended), attributes, error);
         let mut from = None;
         for (step, ns) in steps {
             match (step, from) {
                 (Step::Attempted(_), _) => from = Some(self.at(*ns)),
-                (Step::Answered(answer), Some(from)) => {
-                    let attributes = attributes::passed_on(self.about, &to.attributes, *answer);
-                    let span = (from, self.at(*ns));
-                    // What is the client's fault is none of the server's, but it failed for whoever asked.
-                    let refused = || (answer.status >= 400).then(|| answer.status.to_string().into());
-                    self.draw(
-                        Leg::Attempt(1),
-                        name.clone(),
-                        SpanKind::Client,
-                        span,
-                        attributes,
-                        error.clone().or_else(refused),
-                    );
+                // The first is the function's, the last the client's.
+                (Step::Answered(answer), Some(begun)) => {
+                    self.asked(Leg::Attempt(1), *answer, (begun, self.at(*ns)));
+                    from = None;
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// A request of our own: the call of the function alone.
+    fn renewal(&mut self, steps: &[(Step, u64)], ended: SystemTime) {
+        let answer = steps.iter().find_map(|(step, _)| match step {
+            Step::Answered(answer) => Some(*answer),
+            _ => None,
+        });
+        if let Some(answer) = answer {
+            self.asked(Leg::Whole, answer, (self.began, ended));
+        }
+    }
+
+    /// The span of a request as the function got it.
+    fn asked(&mut self, leg: Leg, answer: Answer, span: (SystemTime, SystemTime)) {
+        let to = self.drawing.towards(self.timeline.target());
+        let attributes = attributes::passed_on(self.about, &to.attributes, answer);
+        let failed = answer.failed.map(|kind| attributes::error_type(kind, answer.status));
+        // What is the client's fault is none of the server's, but it failed for whoever asked.
+        let error = failed.or_else(|| (answer.status >= 400).then(|| answer.status.to_string().into()));
+        self.draw(leg, self.method(), SpanKind::Client, span, attributes, error);
+    }
+
+    fn method(&self) -> Cow<'static, str> {
+        match attributes::method(self.about.id()) {
+            "_OTHER" => "HTTP".into(),
+            method => Cow::Owned(method.to_owned()),
         }
     }
 
@@ -280,7 +304,7 @@ impl Making<'_> {
             dropped_attributes_count: 0,
             events: opentelemetry_sdk::trace::SpanEvents::default(),
             links,
-            status: drawn.error.map_or(Status::Unset, Status::error),
+            status: drawn.error.map_or(Status::Unset, described),
             instrumentation_scope: self.drawing.scope.clone(),
         });
     }
@@ -323,6 +347,12 @@ fn linked(place: Place) -> SpanContext {
     let flags = if place.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
     let (trace, span) = (place.trace.to_be_bytes(), place.span.to_be_bytes());
     SpanContext::new(TraceId::from_bytes(trace), SpanId::from_bytes(span), flags, true, TraceState::default())
+}
+
+/// What a status says already needs no description.
+fn described(error: Cow<'static, str>) -> Status {
+    let is_status = error.bytes().all(|byte| byte.is_ascii_digit());
+    Status::error(if is_status { Cow::Borrowed("") } else { error })
 }
 
 fn named(operation: &'static str, place: &attributes::Destination<'_>) -> Cow<'static, str> {

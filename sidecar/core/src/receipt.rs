@@ -34,6 +34,8 @@ pub enum Settlement {
 pub enum Fate {
     /// The target has it.
     Delivered,
+    /// The target had it before, so it was not tried.
+    Duplicate,
     /// The target failed it, and it is durable among the dead letters.
     Dead(Code),
     /// A rule discarded it.
@@ -46,6 +48,7 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delivered => f.write_str("delivered"),
+            Self::Duplicate => f.write_str("duplicate"),
             Self::Dead(code) => write!(f, "dead-letter:{code}"),
             Self::Discarded => f.write_str("discarded"),
             Self::Queued => f.write_str("queued"),

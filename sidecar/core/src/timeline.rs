@@ -31,7 +31,7 @@ const FIRST: usize = STEPS_MAX / 2;
 pub enum Step {
     /// It came in.
     Received,
-    /// It goes to so many targets, each with a timeline of its own.
+    /// It goes to so many targets, each with a timeline of its own; to none where a rule discards it.
     Routed(u32),
     /// Steps were left out here, so many attempts among them.
     Omitted(u32),
@@ -64,6 +64,8 @@ pub enum Step {
     Buried(Code),
     /// Its mark said that the target has it already.
     Duplicate,
+    /// It is done without a call or a dead letter, for this reason.
+    Dropped(Code),
     /// The journal keeps it until its target has room.
     Spilled,
     /// Its source was told the outcome.

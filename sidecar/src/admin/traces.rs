@@ -240,6 +240,7 @@ fn name(step: Step) -> &'static str {
         Step::Replied(_) => "replied",
         Step::Buried(_) => "dead-lettered",
         Step::Duplicate => "duplicate",
+        Step::Dropped(_) => "dropped",
         Step::Spilled => "spilled",
         Step::Settled(_) => "settled",
     }
@@ -248,6 +249,7 @@ fn name(step: Step) -> &'static str {
 fn what(step: Step) -> String {
     match step {
         Step::Received => "let in".to_owned(),
+        Step::Routed(0) => "discarded by a rule".to_owned(),
         Step::Routed(count) => format!("goes to {count} targets, each with a timeline of its own"),
         Step::Omitted(attempts) => format!("… so many attempts are left out here: {attempts}"),
         Step::OmittedReplies(replies) => format!("… and so many replies: {replies}"),
@@ -274,6 +276,7 @@ fn what(step: Step) -> String {
         Step::Replied(false) => "the reply could not be written; it is tried again".to_owned(),
         Step::Buried(code) => format!("given up: a dead letter ({code})"),
         Step::Duplicate => "the target has it already".to_owned(),
+        Step::Dropped(code) => format!("dropped: {code}"),
         Step::Spilled => "kept in the journal until its target has room".to_owned(),
         Step::Settled(Ending::Acknowledged) => "settled: acknowledged".to_owned(),
         Step::Settled(Ending::Released) => "settled: released, to be delivered again".to_owned(),

@@ -159,7 +159,7 @@ impl Target {
             Some(Errand::Over(Settlement::Ack(reply))) => {
                 self.metrics.ended(Ended::Duplicate);
                 running.job().timeline.note(Step::Duplicate, now());
-                self.acknowledge(running, reply, Fate::Delivered);
+                self.acknowledge(running, reply, Fate::Duplicate);
             }
             Some(Errand::Over(Settlement::Reject(reason))) => self.reject(running, reason),
             Some(Errand::Over(Settlement::Release { .. })) => drop(running), // never: that ends nobody
@@ -189,7 +189,10 @@ impl Target {
         self.flag(policy, job.item.as_ref().map_or("", |event| event.source()), job.event_id());
         match policy {
             OnAnother::Deliver => running.go_on(),
-            OnAnother::Drop => self.acknowledge(running, None, Fate::Discarded),
+            OnAnother::Drop => {
+                job.timeline.note(Step::Dropped(Code::Conflict), now());
+                self.acknowledge(running, None, Fate::Discarded);
+            }
             OnAnother::Bury if job.once.is_some() => self.reject(running, conflict()),
             OnAnother::Bury => {
                 if let Some(standing) = &mut job.standing {
@@ -207,8 +210,13 @@ impl Target {
     pub(super) fn flag(&self, policy: OnAnother, source: &str, id: &str) {
         self.metrics.conflicting(policy);
         if let Some(left_out) = lock(&self.conflicts).allow(now()) {
-            let name = "an event has the source and id of another one, and another payload";
-            tracing::warn!(source, id, then = ?policy, left_out, target = %self.id, "{name}");
+            let name = "an event has the source and id of another one, and another type or data";
+            let then = match policy {
+                OnAnother::Deliver => "deliver",
+                OnAnother::Bury => "reject",
+                OnAnother::Drop => "drop",
+            };
+            tracing::warn!(source, id, then, left_out, target = %self.id, "{name}");
         }
     }
 }
@@ -216,7 +224,7 @@ impl Target {
 /// Why it becomes a dead letter.
 pub(super) fn conflict() -> Reason {
     let detail =
-        "an event of this source and id, with another payload, was there before (cache.dedup.conflict)";
+        "an event of this source and id, with another type or data, was there before (cache.dedup.conflict)";
     Reason { code: Code::Conflict, status: None, detail: detail.to_owned() }
 }
 

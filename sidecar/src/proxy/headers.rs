@@ -106,6 +106,17 @@ pub(super) fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// Puts the cookies into one line, as a client of HTTP/2 may send each in a field of its own (RFC 9113, section 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
 fn is_of_the_hop(name: &HeaderName) -> bool {
     [CONNECTION, TRANSFER_ENCODING, TE, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION].contains(name)
         || *name == KEEP_ALIVE
@@ -243,6 +254,22 @@ impl WhoAsks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cookies_come_in_one_line() {
+        for (lines, one) in [(&["a=1", "b=2; c", "\"d\""][..], "a=1; b=2; c; \"d\""), (&["a=1"], "a=1")] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_static(line));
+            }
+            join_cookies(&mut headers);
+            let cookies: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(cookies, [one]);
+        }
+        let mut none = HeaderMap::new();
+        join_cookies(&mut none);
+        assert!(none.is_empty());
+    }
 
     fn map<const N: usize>(headers: [(&'static str, &'static str); N]) -> HeaderMap {
         let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));

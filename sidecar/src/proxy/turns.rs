@@ -13,7 +13,9 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use outrigger_core::{
-    About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Result, Step, Timeline, timeline,
+    About, Body, BoxFuture, CallCx, Error, Exchange, Kind, Plugin, Result, Step, Timeline,
+    event::hop,
+    timeline::{self, Subject},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -40,20 +42,22 @@ impl Turns {
 
     /// What is said about a request that came at `started`, with its timeline where somebody wants one.
     pub(super) fn cx<B>(&self, request: &Request<B>, started: Instant) -> CallCx {
-        let mut cx = self.unobserved(started);
-        if self.target.is_observed() {
-            cx.timeline = self.begin(request, started);
-        }
-        cx
-    }
-
-    /// The same of one that may need no turn.
-    pub(super) fn unobserved(&self, started: Instant) -> CallCx {
+        let is_observed = self.target.is_observed();
         CallCx {
             deadline: Some(started + self.tuning.upload_timeout.get()),
             stream: Some(self.tuning.rest_max.get()),
+            timeline: if is_observed {
+                self.begin(request, started, About::request)
+            } else {
+                Timeline::off()
+            },
             ..CallCx::first(self.target.id.clone())
         }
+    }
+
+    /// Sees a request to its end.
+    pub(super) fn watch<'t>(&'t self, timeline: &'t Timeline) -> Watched<'t> {
+        Watched { target: &self.target, timeline, is_open: timeline.is_on() }
     }
 
     /// Waits for a turn since `started`, and asks the function. The place is held with what is given back beside the answer.
@@ -66,24 +70,29 @@ impl Turns {
         cx: &CallCx,
         started: Instant,
     ) -> Result<(Response<Body>, Passage)> {
-        let mut watched =
-            Watched { target: &self.target, timeline: &cx.timeline, is_open: cx.timeline.is_on() };
-        let entered = self.target.enter(&self.tuning.patience(), started).await;
-        let mut passage = entered.inspect_err(|error| watched.end(Err(error), now()))?;
+        let mut passage = self.target.enter(&self.tuning.patience(), started).await?;
         let sending = self.exchange.send(told(request(), &cx.timeline), cx);
         let outcome = sending.await;
         let ended = now();
         let status = || outcome.as_ref().map(|answer| answer.status().as_u16());
-        watched.end(status(), ended);
+        cx.timeline.note(answered(status()), ended);
         passage.answered(status(), ended);
         outcome.map(|answer| (answer, passage))
     }
 
-    /// Begins the timeline of a request.
-    fn begin<B>(&self, request: &Request<B>, started: Instant) -> Timeline {
-        let hop = crate::registry::hop_of(self.hop, request.headers());
+    /// Begins the timeline of a request of somebody, or of one of our own, which is no part of what its cause is a part of.
+    fn begin<B>(
+        &self,
+        request: &Request<B>,
+        started: Instant,
+        about: fn(&Arc<str>, [&str; 3], u64) -> About,
+    ) -> Timeline {
+        let mut hop = crate::registry::hop_of(self.hop, request.headers());
         let told = [request.method().as_str(), request.uri().path(), scheme(request.headers())];
-        let about = About::request(&super::NAME.into(), told, unix_ms());
+        let about = about(&super::NAME.into(), told, unix_ms());
+        if about.subject == Subject::Renewal {
+            hop.push((hop::BATCH.to_owned(), "1".to_owned()));
+        }
         let timeline = Timeline::start(started, about);
         timeline.aim(&self.target.id);
         self.target.began(None, &hop, &timeline);
@@ -119,31 +128,43 @@ fn told(mut request: Request<Body>, timeline: &Timeline) -> Request<Body> {
     request
 }
 
+/// What the function answered, or why it did not.
+fn answered(status: Result<u16, &Error>) -> Step {
+    match status {
+        Ok(status @ 500..) => Step::Answered(timeline::Answer { status, failed: Some(Kind::Status) }),
+        status => answer(status),
+    }
+}
+
 /// A request whose end observers are told, also where its client goes away.
-struct Watched<'t> {
+pub(super) struct Watched<'t> {
     target: &'t Target,
     timeline: &'t Timeline,
     is_open: bool,
 }
 
 impl Watched<'_> {
-    fn end(&mut self, status: Result<u16, &Error>, at: Instant) {
-        if !std::mem::take(&mut self.is_open) {
-            return;
+    /// It is answered so, by us where `is_ours`. What was answered without the function is nobody's to see.
+    pub(super) fn end(&mut self, status: u16, is_ours: bool) {
+        let asked = |(step, _): &(Step, u64)| matches!(step, Step::Attempted(_));
+        if is_ours || self.timeline.with_steps(|steps| steps.iter().any(asked)) {
+            self.over(Ok(status));
         }
-        let step = match status {
-            Ok(status @ 500..) => Step::Answered(timeline::Answer { status, failed: Some(Kind::Status) }),
-            status => answer(status),
-        };
-        self.timeline.note(step, at);
-        self.target.answered(self.timeline);
+        self.is_open = false;
+    }
+
+    fn over(&mut self, status: Result<u16, &Error>) {
+        if std::mem::take(&mut self.is_open) {
+            self.timeline.note(answered(status), now());
+            self.target.answered(self.timeline);
+        }
     }
 }
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            self.end(Err(&Error::new(Kind::Interrupted, "the client went away")), now());
+            self.over(Err(&Error::new(Kind::Interrupted, "the client went away")));
         }
     }
 }
@@ -159,9 +180,16 @@ impl Exchange for Turns {
     fn send<'a>(&'a self, request: Request<Body>, cx: &'a CallCx) -> BoxFuture<'a, Result<Response<Body>>> {
         Box::pin(async move {
             let started = now();
-            let timeline = self.cx(&request, started).timeline;
-            let cx = CallCx { timeline, ..cx.clone() };
-            let (mut answer, passage) = self.take(|| request, &cx, started).await?;
+            // Where somebody looks on, what is in no timeline is a request of our own.
+            let is_own = !cx.timeline.is_on() && self.target.is_observed();
+            let own = is_own.then(|| self.begin(&request, started, About::renewal));
+            let cx = CallCx { timeline: own.clone().unwrap_or_else(|| cx.timeline.clone()), ..cx.clone() };
+            let mut watched = own.as_ref().map(|timeline| self.watch(timeline));
+            let taken = self.take(|| request, &cx, started).await;
+            if let Some(watched) = &mut watched {
+                watched.over(taken.as_ref().map(|(answer, _)| answer.status().as_u16()));
+            }
+            let (mut answer, passage) = taken?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let what = "the function switched to a protocol that nobody asked for";
                 return Err(Error::new(Kind::BadAnswer, what));

@@ -19,7 +19,7 @@ use http::{
     header::{CACHE_CONTROL, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA, RANGE},
 };
 use http_body_util::BodyExt as _;
-use outrigger_core::{Body, BoxFuture, CallCx, Caller, Exchange, Result};
+use outrigger_core::{Body, BoxFuture, CallCx, Caller, Exchange, Result, Timeline};
 use std::{sync::Arc, time::SystemTime};
 use tokio::time::{Instant, timeout_at};
 
@@ -63,7 +63,7 @@ impl Exchange for Front {
         let asked = match ask::ask(&self.responses.settings, &request) {
             Ask::Look(asked) => asked,
             Ask::Past(why) => return Box::pin(self.past(request, cx, why)),
-            Ask::Lacks => return Box::pin(std::future::ready(Ok(lacking()))),
+            Ask::Lacks => return Box::pin(std::future::ready(Ok(lacking(&self.responses)))),
         };
         match self.responses.served(&asked, request.headers(), Instant::now()) {
             Ok(answer) => Box::pin(std::future::ready(Ok(answer))),
@@ -128,7 +128,7 @@ impl Front {
                 Found::Nothing(why) => (None, why),
             };
             if asked.said.says(Word::OnlyIfCached) {
-                return Ok(lacking());
+                return Ok(lacking(responses));
             }
             let never_fresh =
                 why == "request" || kept.as_ref().is_some_and(|kept| kept.fresh.is_never_fresh());
@@ -191,7 +191,8 @@ impl Front {
             responses.counts.one(counts::Outcome::Validated);
             return Ok(self.validated(kept, fetch, came, &fetching));
         }
-        responses.counts.one(counts::Outcome::Miss);
+        let is_past = why == "bypass";
+        responses.counts.one(if is_past { counts::Outcome::Passed } else { counts::Outcome::Miss });
         let verdict =
             if asked.head { Err("head") } else { keep::judge(&responses.settings, asked, &headers, came) };
         let body = match verdict {
@@ -302,7 +303,7 @@ impl Front {
             ..asked.clone()
         };
         let (front, kept, headers) = (self.clone(), Some(kept.clone()), again.headers().clone());
-        let cx = CallCx { deadline: None, ..cx.clone() };
+        let cx = CallCx { deadline: None, timeline: Timeline::off(), ..cx.clone() };
         tokio::spawn(async move {
             let fetch = Fetch { asked: &asked, headers, why: "stale", kept, lead: Some(lead) };
             if let Ok(answer) = front.fetch(again, fetch, &cx).await {
@@ -314,7 +315,8 @@ impl Front {
 }
 
 /// Nothing is kept for a client that does not want the function to be asked.
-fn lacking() -> Response<Body> {
+fn lacking(responses: &Responses) -> Response<Body> {
+    responses.counts.one(counts::Outcome::Miss);
     serve::lacking(Told { detail: Some("only-if-cached"), ..Told::default() })
 }
 

@@ -14,7 +14,8 @@ use super::{
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{
-        AGE, CACHE_CONTROL, CONTENT_RANGE, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE, VARY,
+        AGE, CACHE_CONTROL, CONTENT_RANGE, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, SET_COOKIE, TRAILER,
+        VARY,
     },
 };
 use http_cache_semantics::{CacheOptions, CachePolicy};
@@ -66,6 +67,9 @@ pub(super) fn judge(settings: &Settings, asked: &Asked, request: &HeaderMap, cam
     }
     if asked.range.is_some() && (status != StatusCode::OK || headers.contains_key(CONTENT_RANGE)) {
         return Err("range"); // it may be about the part
+    }
+    if headers.contains_key(TRAILER) {
+        return Err("trailers"); // what is said behind the body is not kept
     }
     let control = Control::of(headers);
     let public = control.said.says(Word::Public);

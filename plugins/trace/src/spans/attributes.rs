@@ -16,7 +16,9 @@ const LANE_BYTES_MAX: usize = 128;
 pub(super) struct Destination<'a> {
     /// The topic or subscription, else the source.
     pub(super) name: &'a str,
-    system: Option<&'static str>,
+    /// What it is called that brought it; no broker has one of its own.
+    system: &'a str,
+    is_broker: bool,
     partition: Option<&'a str>,
     offset: Option<i64>,
     message: Option<&'a str>,
@@ -24,13 +26,14 @@ pub(super) struct Destination<'a> {
 
 pub(super) fn destination(about: &About) -> Destination<'_> {
     let origin = &*about.origin;
-    let system = match origin {
+    let broker = match origin {
         "kafka" => Some("kafka"),
         "pubsub" | "pubsub_push" => Some("gcp_pubsub"),
         "eventgrid" | "eventgrid_webhook" => Some("eventgrid"),
         _ => None,
     };
-    let plain = Destination { name: origin, system, partition: None, offset: None, message: None };
+    let (system, is_broker) = (broker.unwrap_or(origin), broker.is_some());
+    let plain = Destination { name: origin, system, is_broker, partition: None, offset: None, message: None };
     match &about.position {
         Position::Offset(place, offset) => {
             let (topic, partition) = place.rsplit_once('/').unwrap_or((place, ""));
@@ -72,29 +75,24 @@ pub(super) fn of_event(about: &About, place: &Destination<'_>, target: Option<&T
     attributes.extend(place.offset.map(|offset| KeyValue::new("messaging.kafka.offset", offset)));
     attributes.extend(place.message.map(|id| text("messaging.message.id", id)));
     attributes.extend(target.map(|target| text("faas.invoked_name", &target.0)));
-    attributes.push(KeyValue::new("faas.trigger", if place.system.is_some() { "pubsub" } else { "http" }));
+    attributes.push(KeyValue::new("faas.trigger", if place.is_broker { "pubsub" } else { "http" }));
     attributes
 }
 
 pub(super) fn receive(about: &About, place: &Destination<'_>) -> Vec<KeyValue> {
-    let mut attributes: Vec<_> = messaging("receive", place).collect();
+    let mut attributes = Vec::from(messaging("receive", place));
     attributes.push(text("outrigger.source", &about.origin));
     attributes
 }
 
 /// What is done with a message, and where that is.
-fn messaging<'a>(
-    operation: &'static str,
-    place: &'a Destination<'_>,
-) -> impl Iterator<Item = KeyValue> + use<'a> {
-    let system = place.system.map(|system| KeyValue::new("messaging.system", system));
+fn messaging(operation: &'static str, place: &Destination<'_>) -> [KeyValue; 4] {
     [
         KeyValue::new("messaging.operation.type", operation),
         KeyValue::new("messaging.operation.name", operation),
         text("messaging.destination.name", place.name),
+        text("messaging.system", place.system),
     ]
-    .into_iter()
-    .chain(system)
 }
 
 /// The lane is its key; an event without one has a lane for itself.
@@ -147,11 +145,13 @@ pub(super) fn settle(steps: &[(Step, u64)], ending: Ending, place: &Destination<
         Ending::Released => "released",
         Ending::Rejected(_) => "rejected",
     };
-    let mut attributes: Vec<_> = messaging("settle", place).collect();
+    let mut attributes = Vec::from(messaging("settle", place));
     attributes.push(KeyValue::new("outrigger.settlement", settlement));
     let how = steps.iter().rev().find_map(|(step, _)| match step {
         Step::Buried(code) => Some(KeyValue::new("outrigger.dead_letter", code.name())),
         Step::Duplicate => Some(KeyValue::new("outrigger.duplicate", true)),
+        Step::Dropped(code) => Some(KeyValue::new("outrigger.dropped", code.name())),
+        Step::Routed(0) => Some(KeyValue::new("outrigger.discarded", true)),
         Step::Spilled => Some(KeyValue::new("outrigger.overflow", true)),
         _ => None,
     });

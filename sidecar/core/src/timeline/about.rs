@@ -27,8 +27,10 @@ pub struct About {
 pub enum Subject {
     /// An event: its id, source and type.
     Event,
-    /// A request: its method and path.
+    /// A request: its method, path and scheme.
     Request,
+    /// A request of our own, for which nobody waits: the same.
+    Renewal,
 }
 
 impl About {
@@ -51,6 +53,12 @@ impl About {
     #[must_use]
     pub fn request(listener: &Arc<str>, request: [&str; 3], received_ms: u64) -> Self {
         Self::of(Subject::Request, &request, listener.clone(), received_ms)
+    }
+
+    /// A request of our own, as [`About::request`].
+    #[must_use]
+    pub fn renewal(listener: &Arc<str>, request: [&str; 3], received_ms: u64) -> Self {
+        Self::of(Subject::Renewal, &request, listener.clone(), received_ms)
     }
 
     fn of(subject: Subject, texts: &[&str; 3], origin: Arc<str>, received_ms: u64) -> Self {

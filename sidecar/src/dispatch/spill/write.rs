@@ -91,7 +91,7 @@ impl Spill {
             self.target.metrics.ended(Ended::Duplicate);
             delivery.timeline.note(Step::Duplicate, now());
             self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
-            delivery.receipt.became(&self.name, Fate::Delivered, 0);
+            delivery.receipt.became(&self.name, Fate::Duplicate, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         Ok(())
