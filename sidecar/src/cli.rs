@@ -284,6 +284,9 @@ pub struct CheckArgs {
     /// The file; else the one that OUTRIGGER_CONFIG names, else outrigger.yaml
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// The same, as other verbs take it
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    pub config: Option<PathBuf>,
     /// Print one JSON object {file, ok, problems, warnings} instead
     #[arg(long)]
     pub json: bool,

@@ -29,7 +29,7 @@ use asked::Asked;
 use headers::{Ambiguous, Telling, WhoAsks};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};
 use hyper::body::{Body as _, Incoming};
-use outrigger_core::{Body, CallCx, Caller, Drain, Error, Exchange, Kind, Plugin};
+use outrigger_core::{Body, Caller, Drain, Error, Exchange, Kind, Plugin};
 use outrigger_net::{
     auth::{Denial, Entry, Guard, Why},
     server::Remote,
@@ -177,34 +177,25 @@ impl Proxy {
         let is_read = is_read(whole);
         let cx = self.turns.cx(whole, started);
         let mut watched = self.turns.watch(&cx.timeline);
-        let passed = self.passed((request, &cx), (upgrade, is_read), started).await;
-        match &passed {
-            Ok(answer) => watched.end(answer.status().as_u16(), false),
-            Err(refusal) => watched.end(refusal.status.as_u16(), true),
-        }
-        let answer = passed?;
-        self.parts.metrics.proxied(answer.status().as_u16(), now() - started);
-        Ok(answer)
-    }
-
-    async fn passed(
-        &self,
-        (request, cx): (&mut Option<Request<Incoming>>, &CallCx),
-        (upgrade, is_read): (Option<Upgrade>, bool),
-        started: Instant,
-    ) -> Result<Response<Answer>, Refusal> {
-        match &self.front {
+        let passed = match &self.front {
             Some(front) if upgrade.is_none() && is_read => {
-                let asking = front.send(request.take().expect(ONCE).map(Asked::body), cx);
+                let asking = front.send(request.take().expect(ONCE).map(Asked::body), &cx);
                 asking.await.map(|answer| answer.map(Answer::of)).map_err(|error| Refusal::of(&error))
             }
             _ => {
                 let take = || request.take().expect(ONCE).map(Asked::body);
-                let taken = self.turns.take(take, cx, started).await;
-                let (answer, passage) = taken.map_err(|error| Refusal::of(&error))?;
-                self.answer(answer, upgrade, passage)
+                let taken = self.turns.take(take, &cx, started).await.map_err(|error| Refusal::of(&error));
+                taken.and_then(|(answer, passage)| self.answer(answer, upgrade, passage))
             }
+        };
+        match &passed {
+            Ok(answer) => watched.end(answer.status().as_u16(), false),
+            Err(refusal) => watched.end(refusal.status.as_u16(), true),
         }
+        if let Ok(answer) = &passed {
+            self.parts.metrics.proxied(answer.status().as_u16(), now() - started);
+        }
+        passed
     }
 
     /// Makes the request the next hop's.

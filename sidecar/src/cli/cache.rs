@@ -1,6 +1,6 @@
 //! What the verbs of the cache take.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
 use super::DeadArgs;
 
@@ -25,13 +25,13 @@ pub struct InvalidateArgs {
     #[arg(long, value_name = "KEY", group = "what")]
     pub key: Vec<String>,
     /// What bears this tag
-    #[arg(long, value_name = "TAG", group = "what")]
+    #[arg(long, value_name = "TAG", group = "what", value_parser = NonEmptyStringValueParser::new())]
     pub tag: Vec<String>,
     /// What has a key that begins so
-    #[arg(long, value_name = "PREFIX", group = "what")]
+    #[arg(long, value_name = "PREFIX", group = "what", value_parser = NonEmptyStringValueParser::new())]
     pub prefix: Vec<String>,
     /// Everything
-    #[arg(long, group = "what")]
+    #[arg(long, group = "what", conflicts_with_all = ["key", "tag", "prefix"])]
     pub all: bool,
     /// Where and how.
     #[command(flatten)]

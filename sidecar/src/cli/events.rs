@@ -35,7 +35,7 @@ pub enum EventsCommand {
     /// Deliver kept events once more: copies go to the journal's queue, past the marks, by the rules as they are now
     Replay {
         /// The events' numbers, as `list` prints them
-        #[arg(value_name = "SEQ")]
+        #[arg(value_name = "SEQ", value_parser = seq)]
         seqs: Vec<u64>,
         /// Which ones.
         #[command(flatten)]
@@ -100,4 +100,11 @@ pub struct EventFilterArgs {
     /// The most events
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
+}
+
+/// A number of the list.
+fn seq(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| {
+        "it is no number of `outrigger events list`; by its id an event is meant with --id".to_owned()
+    })
 }

@@ -1,5 +1,6 @@
 //! `outrigger check`: every mistake of a configuration, before it is run.
 
+mod cache;
 mod loops;
 mod ours;
 mod proxy;
@@ -15,8 +16,8 @@ use super::{Exit, Failure};
 use crate::{
     cli::CheckArgs,
     config::{
-        Auth, Config, Env, EventGridTopic, Place, Places, Purpose, Reading, Rule, Storage, Tenant,
-        load_reading, locate, shown,
+        Auth, Config, Env, EventGridTopic, Place, Places, Purpose, Reading, Rule, Storage, load_reading,
+        locate, shown,
     },
     guard, registry, tls,
 };
@@ -28,7 +29,7 @@ use outrigger_core::Error;
 /// # Errors
 /// Only when standard output cannot be written.
 pub fn run(args: &CheckArgs, env: &dyn Env) -> Result<Exit, Failure> {
-    let file = locate(env, args.file.as_deref());
+    let file = locate(env, args.file.as_deref().or(args.config.as_deref()));
     let read = load_reading(env, file.as_deref(), &[], Purpose::Look);
     if let Ok(Reading { config, places, .. }) = &read {
         // Google's libraries begin with a task that keeps tokens fresh. Nothing drives this runtime, so it never runs.
@@ -83,18 +84,9 @@ pub(crate) fn warnings(config: &Config) -> Vec<(&'static str, String)> {
     warnings.extend(loops::warnings(config));
     warnings.extend(ours::warnings(config));
     warnings.extend(routes::warnings(config));
-    warnings.extend(tenants(config));
+    warnings.extend(cache::warnings(config));
     warnings.extend(config.trace_notes.warnings.iter().cloned());
     warnings
-}
-
-/// Of answers that are kept for each subject, where all senders are one.
-fn tenants(config: &Config) -> Option<(&'static str, String)> {
-    let by_subject = config.responses.as_ref().is_some_and(|responses| responses.tenant == Tenant::Subject);
-    let is_one = config.proxy.as_ref().is_some_and(|proxy| proxy.auth.ways() == ["bearer_file"]);
-    let told = "subject, and all that proxy.auth knows is one token, so that everybody is one subject and answers are \
-                kept for all of them together; name oidc or certificates at proxy.auth, or tenant: header";
-    (by_subject && is_one).then(|| ("cache.responses.tenant", told.to_owned()))
 }
 
 /// What is known by its files, or to an adapter alone, to be wrong.
