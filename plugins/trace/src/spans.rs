@@ -46,8 +46,7 @@ pub fn add(timeline: &Timeline, anchor: Anchor, drawing: &Drawing, spans: &mut V
     let ended = steps.last().map_or(began, |(_, ns)| at(*ns));
     match about.subject {
         Subject::Event => making.event(&steps, ended),
-        Subject::Request => making.request(&steps, ended),
-        Subject::Renewal => making.renewal(&steps, ended),
+        Subject::Request | Subject::Renewal => making.request(&steps, ended),
     }
 }
 
@@ -209,16 +208,21 @@ impl Making<'_> {
             |(step, _): &(Step, u64)| if let Step::Answered(answer) = step { Some(*answer) } else { None };
         let answer = steps.iter().rev().find_map(answers);
         let error = answer.and_then(|it| it.failed.map(|kind| attributes::error_type(kind, it.status)));
-        let attributes = attributes::of_request(self.about, answer);
-        let name = self.method();
-        self.draw(Leg::Whole, name, SpanKind::Server, (self.began, ended), attributes, error);
+        let span = (self.began, ended);
+        if self.about.subject == Subject::Renewal {
+            let attributes = attributes::of_renewal(self.about);
+            self.draw(Leg::Whole, "renew".into(), SpanKind::Internal, span, attributes, error);
+        } else {
+            let attributes = attributes::of_request(self.about, answer);
+            self.draw(Leg::Whole, self.method(), SpanKind::Server, span, attributes, error);
+        }
         let mut from = None;
         for (step, ns) in steps {
             match (step, from) {
                 (Step::Attempted(_), _) => from = Some(self.at(*ns)),
                 // The first is the function's, the last the client's.
                 (Step::Answered(answer), Some(begun)) => {
-                    self.asked(Leg::Attempt(1), *answer, (begun, self.at(*ns)));
+                    self.asked(*answer, (begun, self.at(*ns)));
                     from = None;
                 }
                 _ => {}
@@ -226,25 +230,14 @@ impl Making<'_> {
         }
     }
 
-    /// A request of our own: the call of the function alone.
-    fn renewal(&mut self, steps: &[(Step, u64)], ended: SystemTime) {
-        let answer = steps.iter().find_map(|(step, _)| match step {
-            Step::Answered(answer) => Some(*answer),
-            _ => None,
-        });
-        if let Some(answer) = answer {
-            self.asked(Leg::Whole, answer, (self.began, ended));
-        }
-    }
-
     /// The span of a request as the function got it.
-    fn asked(&mut self, leg: Leg, answer: Answer, span: (SystemTime, SystemTime)) {
+    fn asked(&mut self, answer: Answer, span: (SystemTime, SystemTime)) {
         let to = self.drawing.towards(self.timeline.target());
         let attributes = attributes::passed_on(self.about, &to.attributes, answer);
         let failed = answer.failed.map(|kind| attributes::error_type(kind, answer.status));
         // What is the client's fault is none of the server's, but it failed for whoever asked.
         let error = failed.or_else(|| (answer.status >= 400).then(|| answer.status.to_string().into()));
-        self.draw(leg, self.method(), SpanKind::Client, span, attributes, error);
+        self.draw(Leg::Attempt(1), self.method(), SpanKind::Client, span, attributes, error);
     }
 
     fn method(&self) -> Cow<'static, str> {

@@ -107,6 +107,55 @@ async fn a_kept_response_is_no_span_and_carries_nobodys_trace() {
     drop(process);
 }
 
+/// What is stale at once, and how it may be served all the same.
+fn stale(may: &str) -> Program {
+    let headers = BTreeMap::from([("cache-control".to_owned(), format!("max-age=0, {may}=60"))]);
+    Program::always(Action { headers, ..Action::text("four") })
+}
+
+#[tokio::test]
+async fn a_servers_span_tells_what_the_client_got_and_a_clients_what_the_function_said() {
+    let test = "a_servers_span_tells_what_the_client_got_and_a_clients_what_the_function_said";
+    let Some(collector) = Collector::start(test).await else { return };
+    let function = Function::start(stale("stale-if-error"));
+    let proxy = format!("127.0.0.1:{}", free_port());
+    let site = traced(Site::of(&function), &collector);
+    let site = site.set("proxy.listen", &proxy).set("cache.responses.bytes_max", "8MiB");
+    let _process = site.start().await;
+    get(&proxy, "/a", None).await;
+    function.set_program(Program::always(Action::status(500)));
+    let (told, body) = get(&proxy, "/a", Some(SAMPLED)).await;
+    assert!(told.contains("stale-if-error") && body == "four", "{told}");
+    let spans = collector.until("two requests", |spans| spans.len() >= 4).await;
+    let of = |kind| spans.iter().find(|span| span.trace == TRACE && span.kind == kind).unwrap();
+    let (server, client) = (of(2), of(3));
+    assert_eq!((server.get("http.response.status_code"), server.failed), ("200", false));
+    assert_eq!((client.get("http.response.status_code"), client.failed), ("500", true));
+}
+
+#[tokio::test]
+async fn what_is_fetched_anew_beside_the_path_has_a_trace_of_its_own_that_links_its_cause() {
+    let test = "what_is_fetched_anew_beside_the_path_has_a_trace_of_its_own_that_links_its_cause";
+    let Some(collector) = Collector::start(test).await else { return };
+    let function = Function::start(stale("stale-while-revalidate"));
+    let proxy = format!("127.0.0.1:{}", free_port());
+    let site = traced(Site::of(&function), &collector);
+    let site = site.set("proxy.listen", &proxy).set("cache.responses.bytes_max", "8MiB");
+    let _process = site.start().await;
+    get(&proxy, "/a", None).await;
+    let (told, _) = get(&proxy, "/a", Some(SAMPLED)).await;
+    assert!(told.contains("stale-while-revalidate"), "{told}");
+    let spans = collector.until("one request and a fetch", |spans| spans.len() >= 4).await;
+    let renewal = spans.iter().find(|span| span.name == "renew").unwrap();
+    assert_eq!(renewal.links, [(TRACE.to_owned(), PARENT.to_owned())]);
+    assert_eq!((renewal.kind, &*renewal.parent), (1, ""));
+    let fetch = spans.iter().find(|span| span.parent == renewal.id).unwrap();
+    assert_eq!((fetch.kind, fetch.get("http.response.status_code")), (3, "200"));
+    assert!(spans.iter().all(|span| span.trace != TRACE), "{spans:#?}");
+    let told = |(name, value): &(String, String)| name == "traceparent" && value.contains(&fetch.id);
+    assert!(function.log().iter().any(|call| call.headers.iter().any(told)), "and the function sees it");
+}
+
 #[tokio::test]
 async fn all_together_each_keeps_to_its_own() {
     let function = Function::start(fresh());

@@ -173,6 +173,10 @@ pub(super) fn of_request(about: &About, answer: Option<Answer>) -> Vec<KeyValue>
     attributes
 }
 
+pub(super) fn of_renewal(about: &About) -> Vec<KeyValue> {
+    vec![text("url.path", about.source()), KeyValue::new("outrigger.cache.renewal", true)]
+}
+
 /// `to` is what is told of the function's place; the path is the request's own.
 pub(super) fn passed_on(about: &About, to: &[KeyValue], answer: Answer) -> Vec<KeyValue> {
     let mut attributes = asked(about);
