@@ -152,7 +152,7 @@ pub struct Summary {
 pub struct AtTarget {
     /// The target, or the rule that discarded it.
     pub name: String,
-    /// `delivered`, `dead-letter:` and its reason, `discarded`, `queued` (it waits in the target's own queue), or `aimed` (it is
+    /// `delivered`, `duplicate` (it had it before), `dead-letter:` and its reason, `discarded`, `queued` (it waits in the target's own queue), or `aimed` (it is
     /// for that one alone, and waits).
     pub outcome: String,
     /// How many attempts it was given.

@@ -189,8 +189,8 @@ impl Proxy {
             }
         };
         match &passed {
-            Ok(answer) => watched.end(answer.status().as_u16(), false),
-            Err(refusal) => watched.end(refusal.status.as_u16(), true),
+            Ok(answer) => watched.end(answer.status().as_u16()),
+            Err(refusal) => watched.refused(refusal.status.as_u16(), refusal.kind),
         }
         if let Ok(answer) = &passed {
             self.parts.metrics.proxied(answer.status().as_u16(), now() - started);

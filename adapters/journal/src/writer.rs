@@ -92,6 +92,7 @@ impl Writer {
                 return self.fail(&failure.into_error());
             }
             if last {
+                self.shared.board.rests();
                 self.on_fatal = None;
                 return;
             }

@@ -207,7 +207,11 @@ impl Making<'_> {
         let answers =
             |(step, _): &(Step, u64)| if let Step::Answered(answer) = step { Some(*answer) } else { None };
         let answer = steps.iter().rev().find_map(answers);
-        let error = answer.and_then(|it| it.failed.map(|kind| attributes::error_type(kind, it.status)));
+        // Where nobody was asked, why not says more than the status.
+        let is_asked = steps.iter().any(|(step, _)| matches!(step, Step::Attempted(_)));
+        let error_type =
+            |it: Answer, kind| attributes::error_type(kind, if is_asked { it.status } else { 0 });
+        let error = answer.and_then(|it| it.failed.map(|kind| error_type(it, kind)));
         let span = (self.began, ended);
         if self.about.subject == Subject::Renewal {
             let attributes = attributes::of_renewal(self.about);

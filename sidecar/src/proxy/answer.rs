@@ -72,6 +72,8 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     /// A name for the metric, of which there are few.
     pub(super) reason: &'static str,
+    /// What went wrong, where a turn or the call did.
+    pub(super) kind: Kind,
     /// For the log.
     pub(super) detail: String,
     /// For the caller: as little as needed.
@@ -82,7 +84,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, reason: &'static str, told: &'static str) -> Self {
-        Self { status, reason, detail: told.to_owned(), told, denial: None }
+        Self { status, reason, kind: Kind::Status, detail: told.to_owned(), told, denial: None }
     }
 
     pub(super) fn of(error: &Error) -> Self {
@@ -98,13 +100,13 @@ impl Refusal {
             }
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        Self { status, reason, detail: error.to_string(), told, denial: None }
+        Self { status, reason, kind: error.kind(), detail: error.to_string(), told, denial: None }
     }
 
     /// Of a caller who may not enter; the guard has told the operator.
     pub(super) fn denied(denial: Denial) -> Self {
         let (status, reason, detail) = (denial.why.status(), "auth", denial.to_string());
-        Self { status, reason, detail, told: "", denial: Some(Box::new(denial)) }
+        Self { status, reason, kind: Kind::Status, detail, told: "", denial: Some(Box::new(denial)) }
     }
 
     pub(super) fn answer(&self) -> Response<Answer> {

@@ -144,18 +144,23 @@ pub(super) struct Watched<'t> {
 }
 
 impl Watched<'_> {
-    /// It is answered so, by us where `is_ours`. What was answered without the function is nobody's to see.
-    pub(super) fn end(&mut self, status: u16, is_ours: bool) {
+    /// It is answered so. What was answered without the function is nobody's to see.
+    pub(super) fn end(&mut self, status: u16) {
         let asked = |(step, _): &(Step, u64)| matches!(step, Step::Attempted(_));
-        if is_ours || self.timeline.with_steps(|steps| steps.iter().any(asked)) {
-            self.over(Ok(status));
+        if self.timeline.with_steps(|steps| steps.iter().any(asked)) {
+            self.over(answered(Ok(status)));
         }
         self.is_open = false;
     }
 
-    fn over(&mut self, status: Result<u16, &Error>) {
+    /// It is answered so by us, for this reason.
+    pub(super) fn refused(&mut self, status: u16, kind: Kind) {
+        self.over(Step::Answered(timeline::Answer { status, failed: (status >= 500).then_some(kind) }));
+    }
+
+    fn over(&mut self, step: Step) {
         if std::mem::take(&mut self.is_open) {
-            self.timeline.note(answered(status), now());
+            self.timeline.note(step, now());
             self.target.answered(self.timeline);
         }
     }
@@ -164,7 +169,7 @@ impl Watched<'_> {
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            self.over(Err(&Error::new(Kind::Interrupted, "the client went away")));
+            self.over(answered(Err(&Error::new(Kind::Interrupted, "the client went away"))));
         }
     }
 }
@@ -187,7 +192,7 @@ impl Exchange for Turns {
             let mut watched = own.as_ref().map(|timeline| self.watch(timeline));
             let taken = self.take(|| request, &cx, started).await;
             if let Some(watched) = &mut watched {
-                watched.over(taken.as_ref().map(|(answer, _)| answer.status().as_u16()));
+                watched.over(answered(taken.as_ref().map(|(answer, _)| answer.status().as_u16())));
             }
             let (mut answer, passage) = taken?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -6,7 +6,7 @@ use super::{
     settings::{Settings, Tenant},
 };
 use http::{
-    Extensions, HeaderMap, HeaderName, Method, Request,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request,
     header::{
         AUTHORIZATION, CACHE_CONTROL, COOKIE, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
         IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE, UPGRADE,
@@ -108,12 +108,14 @@ fn has_credentials(settings: &Settings, headers: &HeaderMap, extensions: &Extens
     headers.contains_key(AUTHORIZATION)
         || (settings.cookies_are_credentials && headers.contains_key(COOKIE))
         || extensions.get::<Caller>().is_some()
-        || headers.keys().any(is_certificate)
+        || headers.iter().any(is_certificate)
 }
 
-fn is_certificate(name: &HeaderName) -> bool {
+/// Not where a proxy says that the client showed none (nginx' `$ssl_client_verify`), or says nothing.
+fn is_certificate((name, value): (&HeaderName, &HeaderValue)) -> bool {
     let may_be = matches!(name.as_str().as_bytes().first(), Some(b'c' | b's' | b'x'));
-    may_be && CERTIFICATE.iter().any(|start| after_like(name.as_str(), start).is_some())
+    let is_shown = || !value.is_empty() && value != "NONE";
+    may_be && is_shown() && CERTIFICATE.iter().any(|start| after_like(name.as_str(), start).is_some())
 }
 
 /// The key of a request; none where nobody can tell whose the answer would be.
@@ -201,7 +203,7 @@ pub(super) fn beside(key: &str, path: &str) -> Option<String> {
 }
 
 /// The host, path and query of a key: its URL, however requests for it come and whosever they are.
-pub(super) fn url(key: &str) -> &str {
+fn url(key: &str) -> &str {
     let end = key.match_indices('\n').nth(1).map_or(key.len(), |(at, _)| at);
     &key[..end]
 }
@@ -304,6 +306,9 @@ mod tests {
             .chain(certificates.map(|it| (it, "x")))
         {
             assert!(looked(&settings(), &[header]).credentials, "{header:?}");
+        }
+        for none in [("x-ssl-client-verify", "NONE"), ("x-ssl-client-cert", "")] {
+            assert!(!looked(&settings(), &[none]).credentials, "{none:?}");
         }
         let ignored = Settings { cookies_are_credentials: false, ..settings() };
         assert!(!looked(&ignored, &[("cookie", "a=b")]).credentials);

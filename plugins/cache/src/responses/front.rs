@@ -191,8 +191,7 @@ impl Front {
             responses.counts.one(counts::Outcome::Validated);
             return Ok(self.validated(kept, fetch, came, &fetching));
         }
-        let is_past = why == "bypass";
-        responses.counts.one(if is_past { counts::Outcome::Passed } else { counts::Outcome::Miss });
+        responses.counts.one(missed(why));
         let verdict =
             if asked.head { Err("head") } else { keep::judge(&responses.settings, asked, &headers, came) };
         let body = match verdict {
@@ -235,7 +234,7 @@ impl Front {
             let told = Told { status, ttl, detail: Some("stale-if-error"), ..told };
             return Ok(serve::serve(&kept, asked, &headers, now, told));
         }
-        counts.one(counts::Outcome::Miss);
+        counts.one(missed(why));
         let mut answer = outcome?;
         Told { detail: Some("failed"), ..told }.say(answer.headers_mut());
         Ok(answer)
@@ -312,6 +311,11 @@ impl Front {
             }
         });
     }
+}
+
+/// What a request counts as that the function is asked for this reason.
+fn missed(why: &str) -> counts::Outcome {
+    if why == "bypass" { counts::Outcome::Passed } else { counts::Outcome::Miss }
 }
 
 /// Nothing is kept for a client that does not want the function to be asked.

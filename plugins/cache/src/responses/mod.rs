@@ -12,6 +12,7 @@
 //! | `range`, `serve`, `told` | the answer out of what is kept, and its `Cache-Status` |
 //! | `update` | an answer that the function says still holds |
 //! | `underway`, `flights` | what was forgotten meanwhile; equal requests at once |
+//! | `ways` | by which ways requests for a URL came, so that all of it is forgotten |
 //! | `filling` | a body that is kept while it passes |
 //! | [`Stats`] | what became of requests |
 //! | `front`, `watch` | where all of that is done: before the turns, and where methods are seen that change something |
@@ -36,6 +37,7 @@ mod told;
 mod underway;
 mod update;
 mod watch;
+mod ways;
 
 pub use counts::Stats;
 pub use settings::{Settings, Tenant};
@@ -53,6 +55,7 @@ use tokio::time::Instant;
 use told::Told;
 use underway::{Fetching, Underway};
 use watch::Watch;
+use ways::Ways;
 
 /// Answers that are kept. One for a process; it needs a runtime only where it fetches.
 pub struct Responses {
@@ -65,26 +68,6 @@ pub struct Responses {
     counts: Counts,
     /// Held by whoever changes a page, so that none is lost and none is kept that was forgotten meanwhile.
     changing: Mutex<Ways>,
-}
-
-/// What proxies said of how requests came, of all that was kept so far: mostly one thing. Where it is more than
-/// [`WAYS_MAX`], nobody counts any more.
-#[derive(Default)]
-struct Ways(Vec<Box<str>>);
-
-const WAYS_MAX: usize = 16;
-
-impl Ways {
-    fn note(&mut self, way: &str) {
-        if self.0.len() <= WAYS_MAX && !self.0.iter().any(|known| **known == *way) {
-            self.0.push(way.into());
-        }
-    }
-
-    /// All of them, while they are few.
-    fn all(&self) -> Option<&[Box<str>]> {
-        (self.0.len() <= WAYS_MAX).then_some(&self.0)
-    }
 }
 
 /// Of the bytes that it may take, the part for remembering whose answers are for nobody else: one in so many.
@@ -239,9 +222,10 @@ impl Responses {
             return true;
         }
         let page = page.with(Arc::new(kept), &self.settings);
-        let weight = page.weight();
-        ways.note(ask::way(key));
+        let weight = page.weight() + Ways::weight(key);
         self.pages.insert(key.to_owned(), Arc::new(page), weight);
+        ways.note(key);
+        ways.tidy(self.pages.len(), |key| self.pages.peek(key).is_some());
         true
     }
 
@@ -254,15 +238,10 @@ impl Responses {
 
     /// Forgets the URL of a key, of its tenant, whichever way requests for it come.
     fn forget_url(&self, key: &str) {
-        let ways = self.changing();
+        let mut ways = self.changing();
         self.underway.forgets(key);
-        match ways.all() {
-            Some(ways) => {
-                for way in ways {
-                    self.pages.remove(&ask::by(key, way));
-                }
-            }
-            None => _ = self.pages.retain(|other, _| ask::by(other, ask::way(key)) != key),
+        for key in ways.take(key) {
+            self.pages.remove(&key);
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Underway {
     urls: Mutex<HashMap<String, Fetches>>,
 }
 
-/// The requests to the function for one URL, of everybody.
+/// The requests to the function for one URL of a tenant, whichever way they came.
 #[derive(Debug, Default)]
 struct Fetches {
     count: usize,
@@ -42,7 +42,7 @@ impl Underway {
     pub(super) fn start(self: &Arc<Self>, key: &str) -> Fetching {
         let recent = self.recent.log().count();
         let mut urls = self.urls();
-        let fetches = urls.entry(ask::url(key).to_owned()).or_default();
+        let fetches = urls.entry(ask::by(key, "")).or_default();
         fetches.count += 1;
         let since = (recent, fetches.forgotten);
         Fetching { underway: self.clone(), key: key.to_owned(), since, began: Instant::now() }
@@ -50,7 +50,7 @@ impl Underway {
 
     /// The URL of `key` is forgotten.
     pub(super) fn forgets(&self, key: &str) {
-        if let Some(fetches) = self.urls().get_mut(ask::url(key)) {
+        if let Some(fetches) = self.urls().get_mut(&ask::by(key, "")) {
             fetches.forgotten += 1;
         }
     }
@@ -78,7 +78,8 @@ impl Fetching {
 
     /// Whether nothing was forgotten that its answer, which bears these tags, may be from before.
     pub(super) fn is_current(&self, tags: &[Box<str>]) -> bool {
-        let forgotten = self.underway.urls().get(ask::url(&self.key)).map_or(0, |fetches| fetches.forgotten);
+        let forgotten =
+            self.underway.urls().get(&ask::by(&self.key, "")).map_or(0, |fetches| fetches.forgotten);
         let log: &Log = &self.underway.recent.log();
         let is_meant = |what: &Invalidate| what.means(ask::path(&self.key), tags.iter());
         self.since.1 == forgotten && !log.has(self.since.0, is_meant)
@@ -87,11 +88,12 @@ impl Fetching {
 
 impl Drop for Fetching {
     fn drop(&mut self) {
+        let url = ask::by(&self.key, "");
         let mut urls = self.underway.urls();
-        if let Some(fetches) = urls.get_mut(ask::url(&self.key)) {
+        if let Some(fetches) = urls.get_mut(&url) {
             fetches.count -= 1;
             if fetches.count == 0 {
-                urls.remove(ask::url(&self.key));
+                urls.remove(&url);
             }
         }
     }

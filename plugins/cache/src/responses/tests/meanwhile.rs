@@ -220,7 +220,7 @@ async fn an_answer_about_the_asking_leaves_the_page() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_is_one_of_its_url_whatever_proxies_say_of_who_made_it() {
-    for ways in [1, WAYS_MAX, WAYS_MAX + 1] {
+    for ways in [1, 2, 40] {
         let names: Vec<_> = (0..ways).map(|n| HeaderValue::try_from(format!("n{n}")).unwrap()).collect();
         let by = |mut request: Request<Body>, name: &HeaderValue| {
             request.headers_mut().insert("x-forwarded-user", name.clone());
@@ -253,4 +253,16 @@ async fn an_answer_that_is_older_than_what_came_meanwhile_is_not_kept_in_its_pla
     assert_eq!(rig.responses.len(), 1);
     let kept = rig.responses.pages.peek("x\n/a\n\n").unwrap();
     assert_eq!(kept.of(&HeaderMap::new()).unwrap().body, "newer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_change_leaves_what_another_has_on_its_way() {
+    let mut rig =
+        Rig::new(Settings { tenant: Tenant::Header(HeaderName::from_static("x-tenant")), ..settings() });
+    let asked = rig.ask(with(get("/a"), "x-tenant", "one"));
+    let (_, respond) = rig.call().await;
+    rig.fill(with(post("/a"), "x-tenant", "two"), answer(200, &[], "")).await;
+    respond.send(Ok(fresh("mine"))).unwrap();
+    read(asked).await;
+    assert_eq!(rig.hit(with(get("/a"), "x-tenant", "one")).await.2, "mine");
 }
