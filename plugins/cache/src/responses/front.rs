@@ -232,10 +232,13 @@ impl Front {
             let status = outcome.ok().map(|answer| answer.status().as_u16());
             let ttl = Some(kept.fresh.ttl(now));
             let told = Told { status, ttl, detail: Some("stale-if-error"), ..told };
-            return Ok(serve::serve(&kept, asked, &headers, now, told));
+            let mut answer = serve::serve(&kept, asked, &headers, now, told);
+            answer.extensions_mut().insert(Failed);
+            return Ok(answer);
         }
         counts.one(missed(why));
         let mut answer = outcome?;
+        answer.extensions_mut().insert(Failed);
         Told { detail: Some("failed"), ..told }.say(answer.headers_mut());
         Ok(answer)
     }
@@ -282,8 +285,11 @@ impl Front {
     /// Fetches anew what was served stale, beside the path and in a turn of its own; once at a time.
     fn renew(&self, kept: &Arc<Kept>, request: &Request<Body>, asked: &Asked, cx: &CallCx) {
         let flight = self.responses.flight(asked, request.headers());
+        if self.responses.is_resting(&flight, Instant::now()) {
+            return;
+        }
         let wait = self.responses.settings.coalesce_wait;
-        let Boarded::Lead(lead) = self.responses.flights.board(flight, wait) else { return };
+        let Boarded::Lead(lead) = self.responses.flights.board(flight.clone(), wait) else { return };
         let mut again = Request::new(Body::default());
         *again.method_mut() = Method::GET;
         *again.uri_mut() = request.uri().clone();
@@ -305,12 +311,24 @@ impl Front {
         let cx = CallCx { deadline: None, timeline: Timeline::off(), ..cx.clone() };
         tokio::spawn(async move {
             let fetch = Fetch { asked: &asked, headers, why: "stale", kept, lead: Some(lead) };
-            if let Ok(answer) = front.fetch(again, fetch, &cx).await {
+            let answer = front.fetch(again, fetch, &cx).await;
+            if answer.as_ref().map_or(true, has_failed) {
+                front.responses.rest(&flight);
+            }
+            if let Ok(answer) = answer {
                 let mut body = answer.into_body();
                 while let Some(Ok(_)) = body.frame().await {}
             }
         });
     }
+}
+
+/// The function failed, and something that is kept may stand in.
+#[derive(Debug, Clone, Copy)]
+struct Failed;
+
+fn has_failed(answer: &Response<Body>) -> bool {
+    answer.extensions().get::<Failed>().is_some()
 }
 
 /// What a request counts as that the function is asked for this reason.

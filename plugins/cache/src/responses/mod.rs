@@ -85,6 +85,11 @@ enum Found {
     Nothing(&'static str),
 }
 
+/// A name that no flight has: those begin with a host.
+fn resting(flight: &str) -> String {
+    format!("\n{flight}")
+}
+
 /// What a page has for a request.
 fn found(page: Option<Arc<Page>>, asked: &Asked, request: &HeaderMap, now: Instant) -> Found {
     let Some(page) = page else { return Found::Nothing("uri-miss") };
@@ -198,6 +203,15 @@ impl Responses {
         let until = Instant::now() + self.settings.pass_for;
         self.passed.insert(lead.key().to_owned(), until, 0);
         lead.end(Outcome::Alone);
+    }
+
+    /// What failed to be fetched anew beside the path is not tried again for a while.
+    fn rest(&self, flight: &str) {
+        self.passed.insert(resting(flight), Instant::now() + self.settings.pass_for, 0);
+    }
+
+    fn is_resting(&self, flight: &str, now: Instant) -> bool {
+        self.is_passed(&resting(flight), now)
     }
 
     fn is_passed(&self, flight: &str, now: Instant) -> bool {

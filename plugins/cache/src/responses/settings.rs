@@ -18,7 +18,8 @@ pub struct Settings {
     pub heuristic_max: Duration,
     /// How long a request waits for another that fetches the same; then it goes on by itself.
     pub coalesce_wait: Duration,
-    /// How long requests do not wait for one another after an answer that is not kept.
+    /// How long requests do not wait for one another after an answer that is not kept, and nothing is fetched anew beside the
+    /// path after that failed.
     pub pass_for: Duration,
     /// The headers of an answer whose members are its tags.
     pub tags: Vec<HeaderName>,

@@ -32,9 +32,10 @@ impl Watch {
         };
         let key = if is_safe { None } else { ask::key(&self.responses.settings, &request) };
         self.responses.counts.one(counts::Outcome::Passed);
+        let mut unseen = Unseen { responses: &self.responses, key };
         let mut answer = self.inner.send(request, cx).await?;
         let status = answer.status();
-        if let Some(key) = key.filter(|_| status.is_success() || status.is_redirection()) {
+        if let Some(key) = unseen.key.take().filter(|_| status.is_success() || status.is_redirection()) {
             self.responses.forget_url(&key);
             for other in named(answer.headers(), &key) {
                 self.responses.forget_url(&other);
@@ -42,6 +43,20 @@ impl Watch {
         }
         told.say(answer.headers_mut());
         Ok(answer)
+    }
+}
+
+/// A change whose answer nobody has seen: it may have been made.
+struct Unseen<'r> {
+    responses: &'r Responses,
+    key: Option<String>,
+}
+
+impl Drop for Unseen<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.responses.forget_url(&key);
+        }
     }
 }
 

@@ -50,7 +50,8 @@ pub(super) const RESPONSES: &[Setting] = &[
         "cache.responses.pass_for",
         TO_AN_HOUR,
         "10s",
-        "How long equal requests do not wait for one another after an answer that was not kept.",
+        "How long equal requests do not wait for one another after an answer that was not kept, and nothing is \
+         fetched anew beside the path after that failed.",
     ),
     setting(
         "cache.responses.tags",

@@ -266,3 +266,34 @@ async fn a_tenants_change_leaves_what_another_has_on_its_way() {
     read(asked).await;
     assert_eq!(rig.hit(with(get("/a"), "x-tenant", "one")).await.2, "mine");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_fetched_anew_is_tried_again_after_a_while() {
+    let stale = || {
+        answer(200, &[("cache-control", "max-age=0, stale-while-revalidate=99, stale-if-error=99")], "old")
+    };
+    let mut rig = Rig::new(settings());
+    rig.fill(get("/a"), stale()).await;
+    for status in [503, 500] {
+        assert_eq!(read(rig.ask(get("/a"))).await.2, "old");
+        rig.call().await.1.send(Ok(answer(status, &[], "down"))).unwrap();
+        settle().await;
+        for _ in 0..5 {
+            assert_eq!(rig.hit(get("/a")).await.2, "old");
+        }
+        settle().await;
+        assert!(rig.calls.is_empty(), "after a {status}");
+        advance(settings().pass_for).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_answer_nobody_saw_may_have_been_made() {
+    let mut rig = Rig::new(settings());
+    rig.fill(get("/a"), fresh("before")).await;
+    let left = rig.ask(post("/a"));
+    let _unanswered = rig.call().await;
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    assert_eq!(rig.fill(get("/a"), fresh("after")).await.2, "after");
+}
