@@ -179,7 +179,7 @@ impl Router {
                 let settlement = Settlement::Ack(None);
                 if self.lanes[0].target.is_observed() {
                     delivery.timeline.note(Step::Routed(0), now());
-                    self.lanes[0].target.note_ended(&delivery.item, &delivery.timeline, &settlement);
+                    self.lanes[0].target.note_ended((&delivery.item, &delivery.timeline), &settlement, now());
                 }
                 delivery.receipt.settle(settlement);
             }

@@ -184,7 +184,8 @@ impl Target {
     }
 
     fn put(self: &Arc<Self>, delivery: Delivery, made: impl FnOnce(&mut Job)) {
-        let (now, standing) = (now(), self.standing(&delivery));
+        // Where somebody looks on, its timeline has just begun.
+        let (now, standing) = (delivery.timeline.began().unwrap_or_else(now), self.standing(&delivery));
         let mut state = self.state();
         if delivery.once.is_some() && state.breaker.state(now) == breaker::State::Open {
             drop(state);
@@ -200,7 +201,7 @@ impl Target {
     fn refuse(&self, delivery: Delivery, reason: Reason) {
         let settlement = Settlement::Reject(reason);
         if self.is_observed() {
-            self.note_ended(&delivery.item, &delivery.timeline, &settlement);
+            self.note_ended((&delivery.item, &delivery.timeline), &settlement, now());
         }
         delivery.receipt.settle(settlement);
     }

@@ -73,7 +73,8 @@ impl Target {
             running.finish_in(&mut state)
         };
         self.became(&job, Fate::Delivered);
-        self.tell(job, Settlement::Ack(outcome.unwrap_or_default()));
+        // Nothing lies between the answer and the settlement.
+        self.tell(job, Settlement::Ack(outcome.unwrap_or_default()), ended);
         ended
     }
 
@@ -89,7 +90,7 @@ impl Target {
 
     /// The reply itself is given back only where somebody may read it: most functions answer nothing.
     async fn call_once(&self, job: &mut Job, started: Instant) -> (Result<Option<Box<Reply>>>, Instant) {
-        self.note_attempt(job, started);
+        job.timeline.note(Step::Attempted(job.attempts + 1), started);
         job.receipt.attempted(job.attempts + 1);
         let cx = CallCx {
             target: self.id.clone(),
@@ -321,7 +322,7 @@ impl Target {
     }
 
     fn settle(&self, running: Running<'_>, settlement: Settlement) {
-        self.tell(running.finish(&settlement), settlement);
+        self.tell(running.finish(&settlement), settlement, now());
     }
 
     /// Of what goes to several targets without deduplication: with it, whoever comes here is new.

@@ -32,7 +32,7 @@ impl Target {
     /// Lets go of a job that was not settled: its source hands it out again.
     pub(super) fn release(&self, job: Box<Job>) {
         if self.is_observed() {
-            self.note_ended(&job.item, &job.timeline, &Settlement::Release { after: None });
+            self.note_ended((&job.item, &job.timeline), &Settlement::Release { after: None }, now());
         }
         drop(job); // releases
     }
@@ -65,28 +65,16 @@ impl Target {
         delivery.timeline.note(Step::Queued { wait, ahead }, now);
     }
 
-    /// Notes that an attempt begins at `started`.
-    pub(crate) fn note_attempt(&self, job: &Job, started: Instant) {
-        if !job.timeline.is_on() {
-            return;
-        }
-        let opened = self.state().breaker.open_total(started).as_nanos() > u128::from(job.open_before_ns);
-        if opened {
-            job.timeline.note(Step::HeldUp, started);
-        }
-        job.timeline.note(Step::Attempted(job.attempts + 1), started);
-    }
-
     /// Tells the source what became of a job here. The attempt that delivered is not among those that were counted.
     pub(crate) fn became(&self, job: &Job, fate: Fate) {
         let attempts = job.attempts + u32::from(fate == Fate::Delivered);
         job.receipt.became(&self.id.0, fate, attempts);
     }
 
-    /// Tells observers and the source how a job ended.
-    pub(crate) fn tell(&self, job: Box<Job>, settlement: Settlement) {
+    /// Tells observers and the source how a job ended, at `at`.
+    pub(crate) fn tell(&self, job: Box<Job>, settlement: Settlement, at: Instant) {
         if self.is_observed() {
-            self.note_ended(&job.item, &job.timeline, &settlement);
+            self.note_ended((&job.item, &job.timeline), &settlement, at);
         }
         job.receipt.settle(settlement);
     }
@@ -94,18 +82,28 @@ impl Target {
     /// Tells the observers how an event ended.
     pub(crate) fn note_ended(
         &self,
-        item: &Result<Event, Malformed>,
-        timeline: &Timeline,
+        (item, timeline): (&Result<Event, Malformed>, &Timeline),
         settlement: &Settlement,
+        at: Instant,
     ) {
         let ending = match settlement {
             Settlement::Ack(_) => Ending::Acknowledged,
             Settlement::Release { .. } => Ending::Released,
             Settlement::Reject(reason) => Ending::Rejected(reason.code),
         };
-        timeline.note(Step::Settled(ending), now());
+        timeline.note(Step::Settled(ending), at);
         for observer in &self.observers {
             observer.finished(item.as_ref().ok(), settlement, timeline);
+        }
+    }
+}
+
+impl State {
+    /// Notes that the breaker opened while what is attempted next waited.
+    pub(super) fn note_held_up(&self, job: &Job, now: Instant) {
+        let is_called = job.timeline.is_on() && job.left.is_none();
+        if is_called && self.breaker.open_total(now).as_nanos() > u128::from(job.open_before_ns) {
+            job.timeline.note(Step::HeldUp, now);
         }
     }
 }

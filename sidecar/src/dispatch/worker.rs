@@ -81,6 +81,9 @@ impl Target {
                     self.ebb.notify_one();
                 }
                 self.tell_of_hunger(&mut state);
+                if errand.is_none() {
+                    state.note_held_up(&job, now);
+                }
                 return Some(Running { target: self, ticket, probe, job: Some(job), errand });
             }
             Take::Until(at) => self.set_alarm(&mut state, at),

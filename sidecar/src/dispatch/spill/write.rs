@@ -83,14 +83,14 @@ impl Spill {
         }
         for Taken { delivery, .. } in new {
             delivery.timeline.note(Step::Spilled, now());
-            self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
+            self.target.note_ended((&delivery.item, &delivery.timeline), &Settlement::Ack(None), now());
             delivery.receipt.became(&self.name, Fate::Queued, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
         for (delivery, _) in repeated {
             self.target.metrics.ended(Ended::Duplicate);
             delivery.timeline.note(Step::Duplicate, now());
-            self.target.note_ended(&delivery.item, &delivery.timeline, &Settlement::Ack(None));
+            self.target.note_ended((&delivery.item, &delivery.timeline), &Settlement::Ack(None), now());
             delivery.receipt.became(&self.name, Fate::Duplicate, 0);
             delivery.receipt.settle(Settlement::Ack(None));
         }
