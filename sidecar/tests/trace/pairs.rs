@@ -89,9 +89,7 @@ async fn a_kept_response_is_no_span_and_carries_nobodys_trace() {
     let test = "a_kept_response_is_no_span_and_carries_nobodys_trace";
     let Some(collector) = Collector::start(test).await else { return };
     let function = Function::start(fresh());
-    let proxy = format!("127.0.0.1:{}", free_port());
-    let site = traced(Site::of(&function), &collector);
-    let site = site.set("proxy.listen", &proxy).set("cache.responses.bytes_max", "8MiB");
+    let (site, proxy) = keeping(&function, &collector);
     let process = site.start().await;
     let other = "00-11111111111111111111111111111111-2222222222222222-01";
     assert_eq!(get(&proxy, "/a", Some(SAMPLED)).await.0, "outrigger; fwd=uri-miss; stored");
@@ -107,6 +105,13 @@ async fn a_kept_response_is_no_span_and_carries_nobodys_trace() {
     drop(process);
 }
 
+/// A site whose proxy keeps responses, and where that listens.
+fn keeping(function: &Function, collector: &Collector) -> (Site, String) {
+    let proxy = format!("127.0.0.1:{}", free_port());
+    let site = traced(Site::of(function), collector);
+    (site.set("proxy.listen", &proxy).set("cache.responses.bytes_max", "8MiB"), proxy)
+}
+
 /// What is stale at once, and how it may be served all the same.
 fn stale(may: &str) -> Program {
     let headers = BTreeMap::from([("cache-control".to_owned(), format!("max-age=0, {may}=60"))]);
@@ -118,9 +123,7 @@ async fn a_servers_span_tells_what_the_client_got_and_a_clients_what_the_functio
     let test = "a_servers_span_tells_what_the_client_got_and_a_clients_what_the_function_said";
     let Some(collector) = Collector::start(test).await else { return };
     let function = Function::start(stale("stale-if-error"));
-    let proxy = format!("127.0.0.1:{}", free_port());
-    let site = traced(Site::of(&function), &collector);
-    let site = site.set("proxy.listen", &proxy).set("cache.responses.bytes_max", "8MiB");
+    let (site, proxy) = keeping(&function, &collector);
     let _process = site.start().await;
     get(&proxy, "/a", None).await;
     function.set_program(Program::always(Action::status(500)));
@@ -138,9 +141,7 @@ async fn what_is_fetched_anew_beside_the_path_has_a_trace_of_its_own_that_links_
     let test = "what_is_fetched_anew_beside_the_path_has_a_trace_of_its_own_that_links_its_cause";
     let Some(collector) = Collector::start(test).await else { return };
     let function = Function::start(stale("stale-while-revalidate"));
-    let proxy = format!("127.0.0.1:{}", free_port());
-    let site = traced(Site::of(&function), &collector);
-    let site = site.set("proxy.listen", &proxy).set("cache.responses.bytes_max", "8MiB");
+    let (site, proxy) = keeping(&function, &collector);
     let _process = site.start().await;
     get(&proxy, "/a", None).await;
     let (told, _) = get(&proxy, "/a", Some(SAMPLED)).await;

@@ -33,6 +33,8 @@ struct Fetches {
 pub(super) struct Fetching {
     underway: Arc<Underway>,
     key: String,
+    /// The same for all ways by which requests come.
+    url: String,
     since: (u64, u64),
     began: Instant,
 }
@@ -41,11 +43,12 @@ impl Underway {
     /// The function is asked for `key` now.
     pub(super) fn start(self: &Arc<Self>, key: &str) -> Fetching {
         let recent = self.recent.log().count();
+        let url = ask::by(key, "");
         let mut urls = self.urls();
-        let fetches = urls.entry(ask::by(key, "")).or_default();
+        let fetches = urls.entry(url.clone()).or_default();
         fetches.count += 1;
         let since = (recent, fetches.forgotten);
-        Fetching { underway: self.clone(), key: key.to_owned(), since, began: Instant::now() }
+        Fetching { underway: self.clone(), key: key.to_owned(), url, since, began: Instant::now() }
     }
 
     /// The URL of `key` is forgotten.
@@ -78,8 +81,7 @@ impl Fetching {
 
     /// Whether nothing was forgotten that its answer, which bears these tags, may be from before.
     pub(super) fn is_current(&self, tags: &[Box<str>]) -> bool {
-        let forgotten =
-            self.underway.urls().get(&ask::by(&self.key, "")).map_or(0, |fetches| fetches.forgotten);
+        let forgotten = self.underway.urls().get(&self.url).map_or(0, |fetches| fetches.forgotten);
         let log: &Log = &self.underway.recent.log();
         let is_meant = |what: &Invalidate| what.means(ask::path(&self.key), tags.iter());
         self.since.1 == forgotten && !log.has(self.since.0, is_meant)
@@ -88,12 +90,11 @@ impl Fetching {
 
 impl Drop for Fetching {
     fn drop(&mut self) {
-        let url = ask::by(&self.key, "");
         let mut urls = self.underway.urls();
-        if let Some(fetches) = urls.get_mut(&url) {
+        if let Some(fetches) = urls.get_mut(&self.url) {
             fetches.count -= 1;
             if fetches.count == 0 {
-                urls.remove(&url);
+                urls.remove(&self.url);
             }
         }
     }
